@@ -7,11 +7,10 @@
 #ifndef UTIL_OSDEP_H
 #define UTIL_OSDEP_H
 
-#include "config-host.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
@@ -30,10 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <glib.h>
-
 #include "util/compiler.h"
 #include "util/fd.h"
 #include "util/typedefs.h"
+
+#include "config-host.h"
 
 #endif
