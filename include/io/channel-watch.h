@@ -1,0 +1,56 @@
+/*
+ * Ready-made watches for channel classes that sit on file descriptors.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef IO_CHANNEL_WATCH_H
+#define IO_CHANNEL_WATCH_H
+
+#include "io/channel.h"
+
+/** Returns: (out) source that fires when @fd has @condition. */
+GSource *qio_channel_create_fd_watch(QIOChannel *ioc, int fd,
+                                     GIOCondition condition);
+
+/** As above with one descriptor for each direction; either may be -1. */
+GSource *qio_channel_create_fd_pair_watch(QIOChannel *ioc, int fdread,
+                                          int fdwrite, GIOCondition condition);
+
+/**
+ * QIOChannelReadyFunc:
+ *
+ * Returns: the subset of @condition that @ioc can do this moment without
+ * asking the kernel. Must not block. Thread: the context's.
+ */
+typedef GIOCondition (*QIOChannelReadyFunc)(QIOChannel *ioc,
+                                            GIOCondition condition);
+
+/** Returns: (out) source that fires as @ready says; for memory channels. */
+GSource *qio_channel_create_ready_watch(QIOChannel *ioc, GIOCondition condition,
+                                        QIOChannelReadyFunc ready);
+
+/**
+ * QIOChannelLayerPollFunc:
+ * @condition: (in) what the user of @ioc waits for
+ * @wait_master: (out) what the master has to become for that
+ *
+ * Returns: the subset of @condition that @ioc can do right now.
+ */
+typedef GIOCondition (*QIOChannelLayerPollFunc)(QIOChannel *ioc,
+                                                GIOCondition condition,
+                                                GIOCondition *wait_master);
+
+/**
+ * qio_channel_create_layer_watch:
+ * @ioc: (in) layer
+ * @master: (in) channel below
+ * @poll: (in) asked before each wait and after the master fired
+ *
+ * Returns: (out) source that fires when the layer itself holds data, or when
+ * the master has become ready for what the layer needs.
+ */
+GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
+                                        GIOCondition condition,
+                                        QIOChannelLayerPollFunc poll);
+
+#endif
