@@ -110,7 +110,7 @@ bool fdset_parse_path(const char *path, int64_t *fdset_id);
  * fdset_open:
  * @path: "/dev/fdset/N"
  * @flags: as open(2); the access mode chooses the descriptor, O_APPEND,
- *      O_NONBLOCK, O_DIRECT and O_SYNC are set on it, O_TRUNC truncates
+ *      O_NONBLOCK and O_DIRECT are set on it, O_TRUNC truncates a file
  * @errp: (out)
  *
  * Returns: a new descriptor (close-on-exec) that qemu_close() closes, or -1
