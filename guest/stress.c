@@ -1,0 +1,426 @@
+/*
+ * The stress guest: dirties memory at a given rate and says so on COM1.
+ *
+ * Every CPU owns an equal share of the pages, walks it again and again and
+ * prints a line after each pass. README.md lists the options.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "guest.h"
+
+#define DEFAULT_MEM     (16u << 20)
+#define DEFAULT_RATE    4096u
+#define POOL_BYTES      65536u
+#define POOL_QWORDS     (POOL_BYTES / 8)
+#define PAGE_QWORDS     (PAGE_BYTES / 8)
+#define NS_PER_S        1000000000u
+#define RESET_PORT      0xcf9
+#define KBD_COMMAND     0x64
+#define KBD_PULSE_RESET 0xfe
+#define ECHO_POLL_NS    2000000u
+#define MMIO_HOLE       0xf0000000u
+
+typedef enum Pattern {
+    PATTERN_BYTE,
+    PATTERN_ZERO,
+    PATTERN_RANDOM,
+    PATTERN_TEXT,
+    PATTERN_XOR,
+} Pattern;
+
+typedef struct Stress {
+    Pattern pattern;
+    RamRange ram[RAM_RANGES_MAX]; /* what is dirtied */
+    unsigned n_ram;
+    uint64_t pages;
+    uint64_t rate; /* pages per second of all CPUs; 0 = no limit */
+    uint64_t passes;
+    unsigned cpus;
+    bool echo;
+    const char *end; /* what happens after the last pass */
+    uint8_t exit_code;
+} Stress;
+
+static Stress stress;
+static BootInfo boot;
+static uint64_t pool[POOL_QWORDS + PAGE_QWORDS];
+static uint64_t heap_next, heap_end;
+static volatile uint32_t go;
+static volatile uint32_t finished;
+extern char _end[];
+
+static uint64_t alloc_page(void)
+{
+    uint64_t page = heap_next;
+
+    if (page + PAGE_BYTES > heap_end) {
+        return 0;
+    }
+    heap_next += PAGE_BYTES;
+    return page;
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t x = *state;
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return *state = x;
+}
+
+static void fill_pool(void)
+{
+    static const char words[][8] = { "the ",  "and ",   "memory ", "page ",
+                                     "of ",   "guest ", "writes ", "in ",
+                                     "time ", "is ",    "host ",   "one " };
+    uint64_t seed = rdtsc() | 1;
+
+    if (stress.pattern == PATTERN_RANDOM) {
+        for (unsigned i = 0; i < POOL_QWORDS + PAGE_QWORDS; i++) {
+            pool[i] = random_next(&seed);
+        }
+    } else if (stress.pattern == PATTERN_TEXT) {
+        char *dst = (char *)pool;
+        char *end = dst + sizeof(pool);
+        while (dst < end) {
+            const char *w = words[random_next(&seed) % 12];
+            while (*w && dst < end) {
+                *dst++ = *w++;
+            }
+        }
+    }
+}
+
+static void dirty_page(uint64_t *page, uint64_t pass, uint64_t *seed)
+{
+    switch (stress.pattern) {
+    case PATTERN_BYTE:
+        *(volatile uint8_t *)page = (uint8_t)(pass + 1);
+        break;
+    case PATTERN_ZERO:
+        fill_qwords(page, 0, PAGE_QWORDS);
+        break;
+    case PATTERN_RANDOM:
+    case PATTERN_TEXT:
+        copy_qwords(page, pool + random_next(seed) % POOL_QWORDS, PAGE_QWORDS);
+        break;
+    case PATTERN_XOR: {
+        uint64_t mask = random_next(seed);
+        for (unsigned i = 0; i < PAGE_QWORDS; i++) {
+            page[i] ^= mask;
+        }
+        break;
+    }
+    }
+}
+
+/* The @n-th page of what is dirtied, and how many follow it without a gap. */
+static uint64_t *page_address(uint64_t n, uint64_t *ret_left)
+{
+    for (unsigned i = 0; i < stress.n_ram; i++) {
+        uint64_t pages = (stress.ram[i].end - stress.ram[i].start) / PAGE_BYTES;
+        if (n < pages) {
+            *ret_left = pages - n;
+            return (uint64_t *)(uintptr_t)(stress.ram[i].start +
+                                           n * PAGE_BYTES);
+        }
+        n -= pages;
+    }
+    return NULL;
+}
+
+static bool echo_poll(void)
+{
+    bool any = false;
+    int c;
+
+    while ((c = console_getc()) >= 0) {
+        char out = (char)c;
+        console_write(&out, 1);
+        any = true;
+    }
+    return any;
+}
+
+/* Wait until @done pages are due by the rate; echo meanwhile. */
+static void pace(unsigned cpu, uint64_t start_ns, uint64_t done)
+{
+    bool echo = stress.echo && cpu == 0;
+    uint64_t rate = stress.rate / stress.cpus;
+    uint64_t due = start_ns;
+
+    if (rate) {
+        due += done / rate * NS_PER_S + done % rate * NS_PER_S / rate;
+    }
+    for (;;) {
+        bool busy = echo && echo_poll();
+        uint64_t now = clock_ns(cpu);
+        if (!rate || now >= due) {
+            return;
+        }
+        uint64_t until =
+            echo && due - now > ECHO_POLL_NS ? now + ECHO_POLL_NS : due;
+        if (!busy) {
+            clock_sleep_until(cpu, until);
+        }
+    }
+}
+
+static void print_pass(unsigned cpu, uint64_t pass, uint64_t pages,
+                       uint64_t start, uint64_t end)
+{
+    console_print("pass %u cpu %u time %u.%06u took %u.%06u pages %u\n", pass,
+                  (uint64_t)cpu, end / NS_PER_S, end % NS_PER_S / 1000,
+                  (end - start) / NS_PER_S, (end - start) % NS_PER_S / 1000,
+                  pages);
+}
+
+static void run_passes(unsigned cpu)
+{
+    uint64_t first = stress.pages * cpu / stress.cpus;
+    uint64_t last = stress.pages * (cpu + 1) / stress.cpus;
+    uint64_t rate = stress.rate / stress.cpus;
+    uint64_t batch = rate ? rate / 200 + 1 : 256;
+    uint64_t seed = rdtsc() ^ (0x9e3779b97f4a7c15u * (cpu + 1));
+    uint64_t start_ns = clock_ns(cpu);
+    uint64_t done = 0;
+
+    for (uint64_t pass = 0; !stress.passes || pass < stress.passes; pass++) {
+        uint64_t pass_start = clock_ns(cpu);
+        uint64_t *page = NULL;
+        uint64_t left = 0;
+        uint64_t in_batch = 0;
+
+        for (uint64_t n = first; n < last; n++) {
+            if (left == 0) {
+                page = page_address(n, &left);
+            }
+            dirty_page(page, pass, &seed);
+            page += PAGE_QWORDS;
+            left--;
+            if (++in_batch == batch) {
+                in_batch = 0;
+                pace(cpu, start_ns, done + (n - first) + 1);
+            }
+        }
+        done += last - first;
+        pace(cpu, start_ns, done);
+        print_pass(cpu, pass + 1, last - first, pass_start, clock_ns(cpu));
+    }
+}
+
+static void end_guest(void)
+{
+    if (option_is(stress.end, "reset")) {
+        outb(KBD_COMMAND, KBD_PULSE_RESET);
+    } else if (option_is(stress.end, "reset-cf9")) {
+        outb(RESET_PORT, 0x06);
+    } else if (option_is(stress.end, "reset-92")) {
+        outb(0x92, 0x01);
+    } else if (option_is(stress.end, "triple")) {
+        struct {
+            uint16_t limit;
+            uint64_t base;
+        } __attribute__((packed)) none = { 0, 0 };
+        __asm__ volatile("lidt %0; ud2" : : "m"(none));
+    } else if (option_is(stress.end, "emulation")) {
+        /* An instruction fetch from a device: no hypervisor can do it. */
+        ((void (*)(void))(uintptr_t)MMIO_HOLE)();
+    } else if (!option_is(stress.end, "halt")) {
+        outb(DEBUG_EXIT_PORT, stress.exit_code);
+    }
+    console_print("end\n");
+    for (;;) {
+        if (stress.echo) {
+            while (echo_poll()) {
+            }
+        }
+        clock_sleep_until(0, clock_ns(0) + ECHO_POLL_NS);
+    }
+}
+
+void guest_ap_main(unsigned cpu)
+{
+    idt_load();
+    apic_init_cpu();
+    clock_init_cpu(cpu);
+    while (!go) {
+        cpu_relax();
+    }
+    if (cpu >= stress.cpus) {
+        return;
+    }
+    run_passes(cpu);
+    __asm__ volatile("lock incl %0" : "+m"(finished) : : "memory");
+}
+
+void guest_exception(const uint64_t *frame)
+{
+    console_print("exception %u error %x rip %x\n", frame[0], frame[1],
+                  frame[2]);
+    outb(DEBUG_EXIT_PORT, 0x7f);
+}
+
+static Pattern parse_pattern(const char *value)
+{
+    static const char *const names[] = { "byte", "zero", "random", "text",
+                                         "xor" };
+
+    for (unsigned i = 0; value && i < sizeof(names) / sizeof(*names); i++) {
+        if (option_is(value, names[i])) {
+            return (Pattern)i;
+        }
+    }
+    return PATTERN_BYTE;
+}
+
+/* Choose stress.pages pages of RAM behind the program, its heap and modules. */
+static void choose_memory(uint64_t want_bytes)
+{
+    uint64_t first = (uintptr_t)_end;
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < boot.n_modules; i++) {
+        if (boot.module[i].end > first) {
+            first = boot.module[i].end;
+        }
+    }
+    first = (first + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+    for (unsigned i = 0; i < boot.n_ram; i++) {
+        RamRange r = boot.ram[i];
+        if (r.start < first && first < r.end) {
+            heap_next = first; /* page tables: 4 KiB a GiB */
+            heap_end = first + 512 * (uint64_t)PAGE_BYTES;
+            if (heap_end > r.end) {
+                heap_end = r.end;
+            }
+            r.start = heap_end;
+        }
+        if (r.start < first) {
+            continue;
+        }
+        uint64_t n = (r.end - r.start) / PAGE_BYTES;
+        if (pages + n > want_bytes / PAGE_BYTES) {
+            n = want_bytes / PAGE_BYTES - pages;
+        }
+        if (n) {
+            stress.ram[stress.n_ram++] =
+                (RamRange){ r.start, r.start + n * PAGE_BYTES };
+            pages += n;
+        }
+    }
+    stress.pages = pages;
+}
+
+static void print_modules(void)
+{
+    for (unsigned i = 0; i < boot.n_modules; i++) {
+        RamRange m = boot.module[i];
+        const uint8_t *p = (const uint8_t *)(uintptr_t)m.start;
+        uint64_t sum = 0;
+        for (uint64_t n = m.end - m.start; n; n--) {
+            sum += *p++;
+        }
+        console_print("module %u bytes %u sum %u\n", (uint64_t)i,
+                      m.end - m.start, sum);
+    }
+}
+
+static uint64_t ram_bytes(void)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < boot.n_ram; i++) {
+        total += boot.ram[i].end - boot.ram[i].start;
+    }
+    return total;
+}
+
+static void read_options(void)
+{
+    static const uint16_t com[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+    const char *all = option_find(&boot, "mem");
+
+    console_init(&(ConsoleOptions){
+        .port = com[(option_size(&boot, "com", 1) - 1) & 3],
+        .debugcon = option_find(&boot, "debugcon"),
+        .lpt = option_find(&boot, "lpt"),
+    });
+    choose_memory(all && option_is(all, "all")
+                      ? UINT64_MAX / 2
+                      : option_size(&boot, "mem", DEFAULT_MEM));
+    stress.pattern = parse_pattern(option_find(&boot, "pattern"));
+    stress.rate = option_size(&boot, "rate", DEFAULT_RATE);
+    stress.passes = option_size(&boot, "passes", 0);
+    stress.cpus = (unsigned)option_size(&boot, "cpus", 1);
+    stress.echo = option_find(&boot, "echo");
+    stress.end = option_find(&boot, "end");
+    if (!stress.end) {
+        stress.end = "exit";
+    }
+    stress.exit_code = (uint8_t)option_size(&boot, "exit", 0);
+    if (stress.cpus < 1) {
+        stress.cpus = 1;
+    } else if (stress.cpus > GUEST_CPUS_MAX) {
+        stress.cpus = GUEST_CPUS_MAX;
+    }
+    if (stress.rate && stress.rate < stress.cpus) {
+        stress.rate = stress.cpus;
+    }
+}
+
+void guest_main(unsigned protocol, uint32_t info)
+{
+    boot_info_read(&boot, protocol, info);
+    read_options();
+    idt_init();
+    paging_map(0xfee00000u, 0xfee01000u, alloc_page);
+    for (unsigned i = 0; i < stress.n_ram; i++) {
+        paging_map(stress.ram[i].start, stress.ram[i].end, alloc_page);
+    }
+    apic_init_cpu();
+    clock_init();
+    clock_calibrate_timer(0);
+    if (stress.cpus > 1) {
+        stress.cpus = smp_start(stress.cpus);
+    }
+    console_print("\nstress boot %s clock %s cpus %u ram %u dirty %u rate %u\n",
+                  boot.protocol, clock_name(), (uint64_t)stress.cpus,
+                  ram_bytes(), stress.pages * PAGE_BYTES, stress.rate);
+    print_modules();
+    if (option_find(&boot, "rtc")) {
+        rtc_print();
+    }
+    fill_pool();
+    if (option_find(&boot, "idle") || stress.pages == 0) {
+        end_guest();
+    }
+    go = 1;
+    run_passes(0);
+    while (finished + 1 < stress.cpus) {
+        cpu_relax();
+    }
+    end_guest();
+}
+
+/* The compiler may call these for copies and initializers. */
+void *memcpy(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+
+void *memcpy(void *dst, const void *src, size_t n)
+{
+    void *ret = dst;
+
+    __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
+    return ret;
+}
+
+void *memset(void *dst, int c, size_t n)
+{
+    void *ret = dst;
+
+    __asm__ volatile("rep stosb" : "+D"(dst), "+c"(n) : "a"(c) : "memory");
+    return ret;
+}
