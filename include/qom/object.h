@@ -33,9 +33,6 @@
 
 #include "util/typedefs.h"
 
-/* module.h brings type_init(), which class files expect from this header. */
-#include "util/module.h"
-
 typedef struct InterfaceClass InterfaceClass;
 typedef struct InterfaceInfo InterfaceInfo;
 typedef struct ObjectProperty ObjectProperty;
