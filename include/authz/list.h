@@ -30,7 +30,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(QAuthZList, QAUTHZ_LIST)
  * @policy: (in) what happens to an identity that no rule matches
  * @errp: (out)
  *
- * Returns: a completed object without rules; NULL on failure.
+ * Returns: a completed object without rules, borrowed from /objects; NULL on
+ *          failure.
  * Errors: @id is taken or malformed.
  */
 QAuthZList *qauthz_list_new(const char *id, QAuthZListPolicy policy,

@@ -34,7 +34,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(QAuthZListFile, QAUTHZ_LIST_FILE)
  * @refresh: (in) true = follow changes of the file
  * @errp: (out)
  *
- * Returns: a completed object; NULL on failure.
+ * Returns: a completed object, borrowed from /objects; NULL on failure.
  * Errors: file missing, over QAUTHZ_LIST_FILE_MAX_BYTES or malformed; no
  *         inotify; @id is taken.
  */

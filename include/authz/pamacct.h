@@ -24,7 +24,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(QAuthZPAM, QAUTHZ_PAM)
  *
  * Only in builds with PAM (CONFIG_PAM).
  *
- * Returns: a completed object; NULL on failure.
+ * Returns: a completed object, borrowed from /objects; NULL on failure.
  * Errors: @service is no plain name; @id is taken.
  */
 QAuthZPAM *qauthz_pam_new(const char *id, const char *service, Error **errp);

@@ -18,8 +18,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(QAuthZSimple, QAUTHZ_SIMPLE)
  * @identity: (in) the identity that is let in, compared byte for byte
  * @errp: (out)
  *
- * Returns: a completed object, owned by the caller beside its parent's
- *          reference; NULL on failure.
+ * Returns: a completed object, borrowed from /objects (object_unparent()
+ *          ends it); NULL on failure.
  * Errors: @id is taken or malformed.
  */
 QAuthZSimple *qauthz_simple_new(const char *id, const char *identity,
