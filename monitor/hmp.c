@@ -1,0 +1,381 @@
+/*
+ * The human monitor: a line editor on a chardev, and the commands of the
+ * tables that the folders export.
+ *
+ * It lives in the main loop. While a command runs in a coroutine the monitor
+ * takes no further input. What a command reports by error_report() is shown
+ * on the monitor that ran it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "util/coroutine.h"
+#include "util/error-report.h"
+#include "util/error.h"
+
+#include "hmp-parse.h"
+#include "monitor-internal.h"
+
+#define PROMPT "(ferry) "
+
+struct HmpSession {
+    Monitor *mon;
+    ReadLine *rl;
+    bool started; /* the greeting was shown */
+    bool muted;   /* another front end of the multiplexer has the focus */
+    bool busy;    /* a command runs */
+};
+
+/* Where output goes: a monitor, or a string for human-monitor-command. */
+typedef struct HmpOutput {
+    HMPContext ctx;
+    MonitorSet *set;
+    Monitor *mon;  /* or NULL */
+    GString *text; /* or NULL */
+    ReadLine *rl;  /* while completing */
+    const char *word_prefix;
+} HmpOutput;
+
+/* -- output -------------------------------------------------------------- */
+
+/* A terminal wants CR LF. */
+static void monitor_print(Monitor *mon, const char *text)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    for (; *text; text++) {
+        if (*text == '\n') {
+            g_string_append_c(out, '\r');
+        }
+        g_string_append_c(out, *text);
+    }
+    monitor_write(mon, out->str, out->len);
+}
+
+static void output_vprintf(HMPContext *ctx, const char *fmt, va_list ap)
+{
+    HmpOutput *out = container_of(ctx, HmpOutput, ctx);
+
+    if (out->text) {
+        g_string_append_vprintf(out->text, fmt, ap);
+    } else {
+        g_autofree char *text = g_strdup_vprintf(fmt, ap);
+
+        monitor_print(out->mon, text);
+    }
+}
+
+static void output_report(const char *text, void *opaque)
+{
+    HmpOutput *out = opaque;
+
+    hmp_printf(&out->ctx, "%s", text);
+}
+
+static void output_add_completion(HMPContext *ctx, const char *word)
+{
+    HmpOutput *out = container_of(ctx, HmpOutput, ctx);
+
+    if (out->rl && g_str_has_prefix(word, out->word_prefix)) {
+        readline_add_completion(out->rl, word);
+    }
+}
+
+static void output_init(HmpOutput *out, MonitorSet *set, Monitor *mon,
+                        GString *text)
+{
+    *out = (HmpOutput){ .ctx = { .vprintf = output_vprintf,
+                                 .add_completion = output_add_completion,
+                                 .opaque = set },
+                        .set = set,
+                        .mon = mon,
+                        .text = text };
+}
+
+/* -- commands ------------------------------------------------------------ */
+
+static const HMPCommand *find_command(MonitorSet *set, const char **line,
+                                      GString *full_name, Error **errp)
+{
+    const HMPCommand *const *tables = set->config.hmp_tables;
+
+    for (;;) {
+        g_autofree char *name = hmp_word(line, errp);
+        const HMPCommand *cmd = name ? hmp_command_find(tables, name) : NULL;
+
+        if (!name) {
+            return NULL;
+        }
+        g_string_append_printf(full_name, "%s%s", full_name->len ? " " : "",
+                               name);
+        if (!cmd) {
+            error_setg(errp, "unknown command: '%s'", full_name->str);
+            return NULL;
+        }
+        if (cmd->sub_table && **line) {
+            tables = g_str_equal(cmd->name, "info")
+                         ? set->config.hmp_info_tables
+                         : (const HMPCommand *const[]){ cmd->sub_table, NULL };
+            continue;
+        }
+        return cmd;
+    }
+}
+
+static void run_line(HmpOutput *out, const char *line)
+{
+    g_autoptr(GString) name = g_string_new(NULL);
+    g_autoptr(json_t) args = NULL;
+    const HMPCommand *cmd;
+    Monitor *old;
+    Error *err = NULL;
+
+    while (g_ascii_isspace(*line)) {
+        line++;
+    }
+    if (!*line || *line == '#') {
+        return;
+    }
+    cmd = find_command(out->set, &line, name, &err);
+    if (cmd && out->set->config.preconfig && out->set->config.preconfig() &&
+        !(cmd->flags & HMP_PRECONFIG)) {
+        error_setg(&err,
+                   "command '%s' needs the machine, which is not made "
+                   "yet",
+                   name->str);
+    }
+    if (!err) {
+        args = hmp_parse_args(cmd, line, &err);
+    }
+    if (err) {
+        if (cmd && cmd->params) {
+            error_append_hint(&err, "usage: %s %s\n", name->str, cmd->params);
+        }
+        hmp_handle_error(&out->ctx, err);
+        return;
+    }
+    if (cmd->flags & HMP_COROUTINE) {
+        /* It may yield, and others of this thread would see our settings. */
+        cmd->handler(&out->ctx, args);
+        return;
+    }
+    old = monitor_set_cur(out->mon);
+    error_report_set_sink(output_report, out);
+    cmd->handler(&out->ctx, args);
+    error_report_set_sink(NULL, NULL);
+    monitor_set_cur(old);
+}
+
+MonitorSet *hmp_set_of_context(HMPContext *ctx)
+{
+    return container_of(ctx, HmpOutput, ctx)->set;
+}
+
+Monitor *hmp_monitor_of_context(HMPContext *ctx)
+{
+    return container_of(ctx, HmpOutput, ctx)->mon;
+}
+
+const char *hmp_session_history(Monitor *mon, size_t index)
+{
+    return readline_history(mon->hmp->rl, index);
+}
+
+char *monitor_hmp_run(MonitorSet *set, const char *line)
+{
+    GString *text = g_string_new(NULL);
+    HmpOutput out;
+
+    output_init(&out, set, NULL, text);
+    run_line(&out, line);
+    return g_string_free(text, FALSE);
+}
+
+/* -- the line editor's callbacks ----------------------------------------- */
+
+typedef struct LineJob {
+    HmpSession *session;
+    char *line;
+} LineJob;
+
+static void prompt(HmpSession *s)
+{
+    if (!s->muted) {
+        readline_prompt(s->rl, PROMPT);
+    }
+}
+
+static void coroutine_fn line_in_coroutine(void *opaque)
+{
+    g_autofree LineJob *job = opaque;
+    HmpSession *s = job->session;
+    HmpOutput out;
+
+    output_init(&out, s->mon->set, s->mon, NULL);
+    run_line(&out, job->line);
+    g_free(job->line);
+    s->busy = false;
+    prompt(s);
+    qemu_chr_fe_accept_input(&s->mon->chr);
+}
+
+static void on_line(const char *line, void *opaque)
+{
+    HmpSession *s = opaque;
+    LineJob *job = g_new(LineJob, 1);
+
+    job->session = s;
+    job->line = g_strdup(line);
+    s->busy = true;
+    qemu_coroutine_enter(qemu_coroutine_create(line_in_coroutine, job));
+}
+
+static void on_show(const char *text, size_t len, void *opaque)
+{
+    HmpSession *s = opaque;
+
+    monitor_write(s->mon, text, len);
+}
+
+static void complete_names(HmpOutput *out, const HMPCommand *const *tables)
+{
+    for (; tables && *tables; tables++) {
+        for (const HMPCommand *c = *tables; c->name; c++) {
+            hmp_add_completion(&out->ctx, c->name);
+        }
+    }
+}
+
+static void on_complete(ReadLine *rl, const char *prefix, void *opaque)
+{
+    HmpSession *s = opaque;
+    const HMPCommand *const *tables = s->mon->set->config.hmp_tables;
+    g_auto(GStrv) words = g_strsplit_set(prefix, " \t", -1);
+    const HMPCommand *cmd = NULL;
+    HmpOutput out;
+    int arg = 0;
+
+    output_init(&out, s->mon->set, s->mon, NULL);
+    out.rl = rl;
+    out.word_prefix = "";
+    for (char **w = words; *w; w++) {
+        if (w[1] && !**w) {
+            continue;
+        }
+        if (!w[1]) {
+            out.word_prefix = *w;
+            break;
+        }
+        if (cmd) {
+            arg++;
+            continue;
+        }
+        cmd = hmp_command_find(tables, *w);
+        if (!cmd) {
+            return;
+        }
+        if (cmd->sub_table) {
+            tables = s->mon->set->config.hmp_info_tables;
+            cmd = NULL;
+        }
+    }
+    if (!cmd) {
+        complete_names(&out, tables);
+    } else if (cmd->complete) {
+        cmd->complete(&out.ctx, arg, out.word_prefix);
+    }
+}
+
+static const ReadLineOps line_ops = {
+    .show = on_show,
+    .line = on_line,
+    .complete = on_complete,
+};
+
+/* -- chardev callbacks --------------------------------------------------- */
+
+static int hmp_can_read(void *opaque)
+{
+    HmpSession *s = opaque;
+
+    /* One byte a time: what follows a line belongs behind its command. */
+    return s->busy ? 0 : 1;
+}
+
+static void hmp_read(void *opaque, const uint8_t *buf, int size)
+{
+    HmpSession *s = opaque;
+
+    readline_feed(s->rl, (const char *)buf, size);
+}
+
+static void show_banner(HmpSession *s)
+{
+    monitor_print(s->mon, s->mon->set->config.banner);
+    prompt(s);
+}
+
+static void hmp_event(void *opaque, QEMUChrEvent event)
+{
+    HmpSession *s = opaque;
+
+    switch (event) {
+    case CHR_EVENT_OPENED:
+        if (!s->muted) {
+            s->started = true;
+            show_banner(s);
+        }
+        break;
+    case CHR_EVENT_MUX_IN:
+        s->muted = false;
+        if (!s->started) {
+            s->started = true;
+            show_banner(s);
+        } else if (!s->busy) {
+            monitor_print(s->mon, "\n");
+            readline_redisplay(s->rl);
+        }
+        break;
+    case CHR_EVENT_MUX_OUT:
+        if (s->started && !s->muted) {
+            monitor_print(s->mon, "\n");
+        }
+        s->muted = true;
+        break;
+    case CHR_EVENT_CLOSED:
+        s->started = false;
+        monitor_drop_output(s->mon);
+        break;
+    case CHR_EVENT_BREAK:
+        break;
+    }
+}
+
+void hmp_session_start(Monitor *mon)
+{
+    HmpSession *s = mon->hmp;
+
+    /* On a multiplexer the console comes first; Ctrl-a c brings us in. */
+    s->muted = CHARDEV_IS_MUX(qemu_chr_fe_get_driver(&mon->chr)) != NULL;
+    qemu_chr_fe_set_handlers(&mon->chr, hmp_can_read, hmp_read, hmp_event, NULL,
+                             s, NULL, true);
+}
+
+HmpSession *hmp_session_new(Monitor *mon)
+{
+    HmpSession *s = g_new0(HmpSession, 1);
+
+    s->mon = mon;
+    s->rl = readline_new(&line_ops, s);
+    return s;
+}
+
+void hmp_session_free(HmpSession *s)
+{
+    if (!s) {
+        return;
+    }
+    readline_free(s->rl);
+    g_free(s);
+}

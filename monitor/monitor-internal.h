@@ -1,0 +1,110 @@
+/*
+ * What the files of this folder share.
+ *
+ * Lock order: MonitorSet.lock, then Monitor.lock, then what chardev/ takes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MONITOR_MONITOR_INTERNAL_H
+#define MONITOR_MONITOR_INTERNAL_H
+
+#include "chardev/char-fe.h"
+#include "monitor/monitor.h"
+#include "qapi/event-limiter.h"
+#include "qapi/hmp.h"
+#include "qapi/qmp-dispatch.h"
+#include "qapi/qmp-framing.h"
+#include "util/thread.h"
+
+#include "readline.h"
+
+/* In-band requests that wait; beyond it a monitor stops reading. */
+#define QMP_QUEUE_MAX 8
+/* Unread output at which a monitor stops taking requests. */
+#define QMP_OUTPUT_PAUSE_BYTES (1024 * 1024)
+/* Unread output (of events) at which the peer is disconnected. */
+#define QMP_OUTPUT_MAX_BYTES (64 * 1024 * 1024)
+/* Descriptors that arrived and that no command has claimed yet. */
+#define MONITOR_ARRIVED_FDS_MAX 16
+/* Descriptors kept by name, per monitor. */
+#define MONITOR_NAMED_FDS_MAX 1024
+
+typedef struct QmpSession QmpSession;
+typedef struct HmpSession HmpSession;
+
+struct Monitor {
+    MonitorSet *set;
+    CharBackend chr;
+    GMainContext *context; /* where input and events arrive */
+    QmpSession *qmp;       /* exactly one of the two is set */
+    HmpSession *hmp;
+
+    /* Guards all below. */
+    QemuMutex lock;
+    GString *out;          /* not yet taken by the peer */
+    guint out_watch;       /* 0: nobody waits for the peer */
+    bool overflowed;       /* disconnect is on its way; output is dropped */
+    GHashTable *named_fds; /* char * -> GINT_TO_POINTER(fd) */
+    GQueue arrived_fds;    /* of GINT_TO_POINTER(fd), oldest first */
+};
+
+struct MonitorSet {
+    MonitorSetConfig config;
+    GMainContext *context; /* of the thread */
+    GMainLoop *loop;
+    QemuThread thread;
+
+    /* Guards the list (changed by the main thread only) and the limiter. */
+    QemuMutex lock;
+    GPtrArray *monitors; /* of Monitor *, owned */
+    EventLimiter *limiter;
+    GSource *limiter_timer; /* attached while an event waits */
+};
+
+/* -- monitor.c ----------------------------------------------------------- */
+
+/* Make @mon the current monitor of this thread; returns the one before. */
+Monitor *monitor_set_cur(Monitor *mon);
+
+/* Queue @len bytes and send what the peer takes. Thread: any. */
+void monitor_write(Monitor *mon, const char *text, size_t len);
+
+/* Bytes that the peer has not taken. Thread: any. */
+size_t monitor_pending(Monitor *mon);
+
+/* Forget output and descriptors of a peer that is gone. */
+void monitor_drop_output(Monitor *mon);
+
+/* -- fds.c --------------------------------------------------------------- */
+
+/* Take descriptors that came with the bytes just read. */
+void monitor_collect_fds(Monitor *mon);
+/* Close descriptors that arrived and were not claimed. */
+void monitor_drop_arrived_fds(Monitor *mon);
+/* The oldest descriptor that arrived, now the caller's; -1 if none. */
+int monitor_take_arrived_fd(Monitor *mon);
+
+/* -- qmp.c, hmp.c -------------------------------------------------------- */
+
+QmpSession *qmp_session_new(Monitor *mon, bool pretty);
+void qmp_session_free(QmpSession *s);
+/* Attach the callbacks in @mon->context. */
+void qmp_session_start(Monitor *mon);
+/* Send an event, if the peer has negotiated. Thread: any. */
+void qmp_session_event(Monitor *mon, json_t *event);
+/* Allow "exec-oob" and open the command mode. */
+void qmp_session_negotiated(Monitor *mon, bool oob);
+bool qmp_session_is_negotiated(Monitor *mon);
+/* May this monitor offer the out-of-band capability? */
+bool qmp_session_offers_oob(Monitor *mon);
+
+HmpSession *hmp_session_new(Monitor *mon);
+void hmp_session_free(HmpSession *s);
+void hmp_session_start(Monitor *mon);
+/* Line @index of the history, 0 the oldest; NULL beyond the newest. */
+const char *hmp_session_history(Monitor *mon, size_t index);
+/* Whose command runs; the monitor is NULL for human-monitor-command. */
+MonitorSet *hmp_set_of_context(HMPContext *ctx);
+Monitor *hmp_monitor_of_context(HMPContext *ctx);
+
+#endif

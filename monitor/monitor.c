@@ -1,0 +1,328 @@
+/*
+ * The set of monitors: its thread, the way out for bytes, and events.
+ *
+ * Output never blocks: it is appended to a buffer and sent as far as the peer
+ * takes it; a watch sends the rest. A peer that does not read gets no new
+ * requests served (see qmp.c), and when events alone fill its buffer beyond
+ * the limit it is disconnected rather than kept with gaps.
+ *
+ * Events arrive from any thread. The limiter decides under the set's lock
+ * whether one goes out now or waits; a timer in the monitors' thread sends
+ * what waited.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "monitor/monitor.h"
+
+#include "qapi/qmp-event.h"
+#include "util/aio.h"
+#include "util/error.h"
+#include "util/fdset.h"
+#include "util/lockable.h"
+#include "util/main-loop.h"
+#include "util/timer.h"
+
+#include "monitor-internal.h"
+
+static __thread Monitor *current_monitor;
+
+Monitor *monitor_cur(void)
+{
+    return current_monitor;
+}
+
+Monitor *monitor_set_cur(Monitor *mon)
+{
+    Monitor *old = current_monitor;
+
+    current_monitor = mon;
+    return old;
+}
+
+/* -- output -------------------------------------------------------------- */
+
+static void flush_locked(Monitor *mon);
+
+static gboolean on_writable(void *do_not_use, GIOCondition cond, void *opaque)
+{
+    Monitor *mon = opaque;
+    bool drained;
+
+    WITH_QEMU_LOCK_GUARD(&mon->lock)
+    {
+        mon->out_watch = 0;
+        if (cond & G_IO_HUP) {
+            g_string_truncate(mon->out, 0);
+        }
+        flush_locked(mon);
+        drained = mon->out->len == 0;
+    }
+    if (drained) {
+        qemu_chr_fe_accept_input(&mon->chr);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void flush_locked(Monitor *mon)
+{
+    while (mon->out->len && !mon->out_watch) {
+        int n = qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
+                                  MIN(mon->out->len, INT_MAX));
+
+        if (n > 0) {
+            g_string_erase(mon->out, 0, n);
+        } else if (n < 0 && errno == EAGAIN) {
+            mon->out_watch = qemu_chr_fe_add_watch(
+                &mon->chr, G_IO_OUT | G_IO_HUP, on_writable, mon);
+            if (!mon->out_watch) {
+                return;
+            }
+        } else {
+            /* The peer is gone: its CLOSED event follows. */
+            g_string_truncate(mon->out, 0);
+        }
+    }
+}
+
+static gboolean disconnect_slow_peer(gpointer opaque)
+{
+    Monitor *mon = opaque;
+
+    qemu_chr_fe_disconnect(&mon->chr);
+    return G_SOURCE_REMOVE;
+}
+
+void monitor_write(Monitor *mon, const char *text, size_t len)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    if (mon->overflowed) {
+        return;
+    }
+    if (mon->out->len + len > QMP_OUTPUT_MAX_BYTES) {
+        mon->overflowed = true;
+        g_string_truncate(mon->out, 0);
+        g_main_context_invoke(mon->context, disconnect_slow_peer, mon);
+        return;
+    }
+    g_string_append_len(mon->out, text, len);
+    flush_locked(mon);
+}
+
+size_t monitor_pending(Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    return mon->out->len;
+}
+
+void monitor_drop_output(Monitor *mon)
+{
+    WITH_QEMU_LOCK_GUARD(&mon->lock)
+    {
+        g_string_truncate(mon->out, 0);
+        mon->overflowed = false;
+        qemu_chr_fe_remove_watch(&mon->chr, mon->out_watch);
+        mon->out_watch = 0;
+    }
+    monitor_drop_arrived_fds(mon);
+}
+
+/* -- events -------------------------------------------------------------- */
+
+static void broadcast_locked(MonitorSet *set, json_t *event)
+{
+    for (guint i = 0; i < set->monitors->len; i++) {
+        Monitor *mon = g_ptr_array_index(set->monitors, i);
+
+        if (mon->qmp) {
+            qmp_session_event(mon, event);
+        }
+    }
+}
+
+static gboolean send_late_events(gpointer opaque);
+
+static void arm_limiter_locked(MonitorSet *set)
+{
+    int64_t at_ns = event_limiter_next_ns(set->limiter);
+    int64_t now_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    if (at_ns < 0 || set->limiter_timer) {
+        return;
+    }
+    set->limiter_timer = g_timeout_source_new(
+        at_ns > now_ns ? (at_ns - now_ns) / 1000000 + 1 : 0);
+    g_source_set_callback(set->limiter_timer, send_late_events, set, NULL);
+    g_source_attach(set->limiter_timer, set->context);
+}
+
+static gboolean send_late_events(gpointer opaque)
+{
+    MonitorSet *set = opaque;
+
+    QEMU_LOCK_GUARD(&set->lock);
+    g_clear_pointer(&set->limiter_timer, g_source_unref);
+    for (;;) {
+        g_autoptr(json_t) event = event_limiter_pop(
+            set->limiter, qemu_clock_get_ns(QEMU_CLOCK_REALTIME), NULL);
+
+        if (!event) {
+            break;
+        }
+        broadcast_locked(set, event);
+    }
+    arm_limiter_locked(set);
+    return G_SOURCE_REMOVE;
+}
+
+static void emit_event(const char *name, json_t *event, void *opaque)
+{
+    MonitorSet *set = opaque;
+
+    QEMU_LOCK_GUARD(&set->lock);
+    if (event_limiter_submit(set->limiter,
+                             qemu_clock_get_ns(QEMU_CLOCK_REALTIME), name,
+                             event) == EVENT_EMIT) {
+        broadcast_locked(set, event);
+    }
+    arm_limiter_locked(set);
+}
+
+/* -- the set ------------------------------------------------------------- */
+
+static void *monitor_thread(void *opaque)
+{
+    MonitorSet *set = opaque;
+
+    g_main_context_push_thread_default(set->context);
+    g_main_loop_run(set->loop);
+    g_main_context_pop_thread_default(set->context);
+    return NULL;
+}
+
+MonitorSet *monitor_set_new(const MonitorSetConfig *config)
+{
+    MonitorSet *set = g_new0(MonitorSet, 1);
+
+    set->config = *config;
+    json_incref(set->config.version);
+    qemu_mutex_init(&set->lock);
+    set->monitors = g_ptr_array_new();
+    set->limiter = event_limiter_new(event_limits_default);
+    set->context = g_main_context_new();
+    set->loop = g_main_loop_new(set->context, FALSE);
+    qemu_thread_create(&set->thread, "monitor", monitor_thread, set,
+                       QEMU_THREAD_JOINABLE);
+    qmp_event_set_emit(emit_event, set, config->compat);
+    return set;
+}
+
+static void close_fd_value(gpointer value)
+{
+    fd_close(GPOINTER_TO_INT(value));
+}
+
+static Monitor *monitor_new(MonitorSet *set, Chardev *chr, Error **errp)
+{
+    Monitor *mon = g_new0(Monitor, 1);
+
+    mon->set = set;
+    if (!qemu_chr_fe_init(&mon->chr, chr, errp)) {
+        g_free(mon);
+        return NULL;
+    }
+    qemu_mutex_init(&mon->lock);
+    mon->out = g_string_new(NULL);
+    mon->named_fds =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, close_fd_value);
+    g_queue_init(&mon->arrived_fds);
+    return mon;
+}
+
+static void monitor_add(MonitorSet *set, Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&set->lock);
+    g_ptr_array_add(set->monitors, mon);
+}
+
+Monitor *monitor_new_qmp(MonitorSet *set, Chardev *chr, bool pretty,
+                         Error **errp)
+{
+    Monitor *mon = monitor_new(set, chr, errp);
+
+    if (!mon) {
+        return NULL;
+    }
+    qemu_chr_fe_set_echo(&mon->chr, true);
+    /* A multiplexer stays in the main loop, where its other users are. */
+    if (qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_GCONTEXT)) {
+        mon->context = set->context;
+    }
+    mon->qmp = qmp_session_new(mon, pretty);
+    monitor_add(set, mon);
+    qmp_session_start(mon);
+    return mon;
+}
+
+Monitor *monitor_new_hmp(MonitorSet *set, Chardev *chr, Error **errp)
+{
+    Monitor *mon = monitor_new(set, chr, errp);
+
+    if (!mon) {
+        return NULL;
+    }
+    mon->hmp = hmp_session_new(mon);
+    monitor_add(set, mon);
+    hmp_session_start(mon);
+    return mon;
+}
+
+bool monitor_set_is_empty(const MonitorSet *set)
+{
+    return set->monitors->len == 0;
+}
+
+static void monitor_free(Monitor *mon)
+{
+    monitor_drop_output(mon);
+    qemu_chr_fe_deinit(&mon->chr, false);
+    qmp_session_free(mon->qmp);
+    hmp_session_free(mon->hmp);
+    g_hash_table_unref(mon->named_fds);
+    g_string_free(mon->out, TRUE);
+    qemu_mutex_destroy(&mon->lock);
+    g_free(mon);
+}
+
+void monitor_set_free(MonitorSet *set)
+{
+    if (!set) {
+        return;
+    }
+    qmp_event_set_emit(NULL, NULL, NULL);
+    g_main_loop_quit(set->loop);
+    qemu_thread_join(&set->thread);
+    /*
+     * With its thread gone, the context is ours to use: let the main loop
+     * finish what it has of the monitors', and send the answers.
+     */
+    while (aio_poll(qemu_get_aio_context(), false)) {
+    }
+    while (g_main_context_iteration(set->context, FALSE)) {
+    }
+    for (guint i = 0; i < set->monitors->len; i++) {
+        monitor_free(g_ptr_array_index(set->monitors, i));
+    }
+    g_ptr_array_unref(set->monitors);
+    if (set->limiter_timer) {
+        g_source_destroy(set->limiter_timer);
+        g_source_unref(set->limiter_timer);
+    }
+    event_limiter_free(set->limiter);
+    g_main_loop_unref(set->loop);
+    g_main_context_unref(set->context);
+    json_decref(set->config.version);
+    qemu_mutex_destroy(&set->lock);
+    g_free(set);
+}

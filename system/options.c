@@ -1,0 +1,727 @@
+/*
+ * The command line: one table of options, read into a SystemConfig.
+ *
+ * Each row says where the value goes; almost every option is one of a few
+ * kinds (a flag, a string, a list of strings, key=value,...), so a new one
+ * is one row. The table also gives -help, the man page's option list and
+ * query-command-line-options. What depends on the value of other options is
+ * the business of startup.c.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "options.h"
+
+#include "accel/accel.h"
+#include "chardev/char.h"
+#include "hw/boards.h"
+#include "hw/cpu.h"
+#include "hw/qdev-core.h"
+#include "qapi/json.h"
+#include "qom/object_interfaces.h"
+#include "trace/control.h"
+#include "util/error.h"
+#include "util/keyval.h"
+#include "util/log.h"
+
+#include "config.h"
+#include "version.h"
+
+typedef enum OptionKind {
+    OPT_FLAG,    /* bool at offset becomes true */
+    OPT_STRING,  /* char * at offset; the last one wins */
+    OPT_LIST,    /* GPtrArray * at offset gets the text */
+    OPT_KEYVAL,  /* json_t * object at offset, merged */
+    OPT_SECTION, /* headline of -help; no option */
+    OPT_CUSTOM,  /* handle() */
+} OptionKind;
+
+/* A key of a key=value option, for help and query-command-line-options. */
+typedef struct OptionKey {
+    const char *name;
+    const char *type; /* "string", "boolean", "number" or "size" */
+    const char *help;
+} OptionKey;
+
+typedef struct OptionDef OptionDef;
+struct OptionDef {
+    const char *name;
+    OptionKind kind;
+    size_t offset;
+    const char *params; /* NULL: the option takes no value */
+    const char *help;
+    const char *implied_key; /* OPT_KEYVAL */
+    const OptionKey *keys;   /* or NULL */
+    ParseResult (*handle)(SystemConfig *c, const OptionDef *def,
+                          const char *value, Error **errp);
+    char *(*text)(void); /* `help` as value prints this; or NULL */
+};
+
+#define AT(field) offsetof(SystemConfig, field)
+
+/* -- kinds --------------------------------------------------------------- */
+
+static void *field_of(SystemConfig *c, const OptionDef *def)
+{
+    return (char *)c + def->offset;
+}
+
+static ParseResult store_keyval(SystemConfig *c, const OptionDef *def,
+                                const char *value, Error **errp)
+{
+    json_t **dst = field_of(c, def);
+    g_autoptr(json_t) parsed = NULL;
+    bool help = false;
+
+    parsed = keyval_parse(value, def->implied_key, &help, errp);
+    if (!parsed) {
+        return PARSE_FAILED;
+    }
+    if (help && def->text) {
+        g_autofree char *text = def->text();
+
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    if (help) {
+        options_print_keys(def->name);
+        return PARSE_DONE;
+    }
+    json_object_update_recursive(*dst, parsed);
+    return PARSE_OK;
+}
+
+static ParseResult store_option(SystemConfig *c, const OptionDef *def,
+                                const char *value, Error **errp)
+{
+    switch (def->kind) {
+    case OPT_FLAG:
+        *(bool *)field_of(c, def) = true;
+        return PARSE_OK;
+    case OPT_STRING: {
+        char **dst = field_of(c, def);
+
+        if (def->text &&
+            (g_str_equal(value, "help") || g_str_equal(value, "?"))) {
+            g_autofree char *text = def->text();
+
+            fputs(text, stdout);
+            return PARSE_DONE;
+        }
+        g_free(*dst);
+        *dst = g_strdup(value);
+        return PARSE_OK;
+    }
+    case OPT_LIST:
+        g_ptr_array_add(*(GPtrArray **)field_of(c, def), g_strdup(value));
+        return PARSE_OK;
+    case OPT_KEYVAL:
+        return store_keyval(c, def, value, errp);
+    case OPT_CUSTOM:
+        return def->handle(c, def, value, errp);
+    case OPT_SECTION:
+        break;
+    }
+    g_assert_not_reached();
+}
+
+/* -- options with a mind of their own ------------------------------------ */
+
+static ParseResult opt_help(SystemConfig *c, const OptionDef *def,
+                            const char *value, Error **errp)
+{
+    options_print_help();
+    return PARSE_DONE;
+}
+
+static ParseResult opt_version(SystemConfig *c, const OptionDef *def,
+                               const char *value, Error **errp)
+{
+    version_print();
+    return PARSE_DONE;
+}
+
+static void add_monitor(SystemConfig *c, const char *device, json_t *opts,
+                        bool qmp, bool pretty)
+{
+    MonitorConfig *m = g_new0(MonitorConfig, 1);
+
+    m->device = g_strdup(device);
+    m->opts = opts;
+    m->qmp = qmp;
+    m->pretty = pretty;
+    c->no_monitor_default = true;
+    g_ptr_array_add(c->monitors, m);
+}
+
+static ParseResult opt_monitor(SystemConfig *c, const OptionDef *def,
+                               const char *value, Error **errp)
+{
+    bool qmp = g_str_has_prefix(def->name, "qmp");
+
+    if (g_str_equal(value, "none")) {
+        c->no_monitor_default = true;
+    } else {
+        add_monitor(c, value, NULL, qmp, g_str_equal(def->name, "qmp-pretty"));
+    }
+    return PARSE_OK;
+}
+
+static const OptionKey mon_keys[] = {
+    { "chardev", "string", "id of the character device" },
+    { "mode", "string", "readline (default) or control" },
+    { "pretty", "boolean", "indent QMP output" },
+    { NULL },
+};
+
+static ParseResult opt_mon(SystemConfig *c, const OptionDef *def,
+                           const char *value, Error **errp)
+{
+    bool help = false;
+    json_t *opts = keyval_parse(value, "chardev", &help, errp);
+
+    if (!opts) {
+        return PARSE_FAILED;
+    }
+    if (help) {
+        json_decref(opts);
+        options_print_keys("mon");
+        return PARSE_DONE;
+    }
+    add_monitor(c, NULL, opts, false, false);
+    return PARSE_OK;
+}
+
+static ParseResult opt_accel(SystemConfig *c, const OptionDef *def,
+                             const char *value, Error **errp)
+{
+    bool help = false;
+    json_t *opts = keyval_parse(value, "accel", &help, errp);
+
+    if (!opts) {
+        return PARSE_FAILED;
+    }
+    if (help) {
+        g_autofree char *text = accel_help();
+
+        json_decref(opts);
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    json_array_append_new(c->accels, opts);
+    return PARSE_OK;
+}
+
+static ParseResult opt_enable_kvm(SystemConfig *c, const OptionDef *def,
+                                  const char *value, Error **errp)
+{
+    json_array_append_new(c->accels, json_pack("{s:s}", "accel", "kvm"));
+    return PARSE_OK;
+}
+
+/* `help` and `TYPE,help` of an option whose values are kept as typed. */
+static bool wants_help(const char *value, char **ret_type)
+{
+    g_auto(GStrv) words = NULL;
+
+    if (value[0] == '{') {
+        return false;
+    }
+    words = g_strsplit(value, ",", -1);
+    for (char **w = words; *w; w++) {
+        if (g_str_equal(*w, "help") || g_str_equal(*w, "?")) {
+            *ret_type = w == words ? NULL : g_strdup(words[0]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static ParseResult opt_object(SystemConfig *c, const OptionDef *def,
+                              const char *value, Error **errp)
+{
+    g_autofree char *text = user_creatable_help(value);
+
+    if (text) {
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    g_ptr_array_add(c->objects, g_strdup(value));
+    return PARSE_OK;
+}
+
+static ParseResult opt_chardev(SystemConfig *c, const OptionDef *def,
+                               const char *value, Error **errp)
+{
+    g_autofree char *type = NULL;
+
+    if (wants_help(value, &type)) {
+        g_autofree char *text = qemu_chr_help(type, errp);
+
+        if (!text) {
+            return PARSE_FAILED;
+        }
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    g_ptr_array_add(c->chardevs, g_strdup(value));
+    return PARSE_OK;
+}
+
+static ParseResult opt_device(SystemConfig *c, const OptionDef *def,
+                              const char *value, Error **errp)
+{
+    g_autofree char *type = NULL;
+
+    if (wants_help(value, &type)) {
+        g_autofree char *text = NULL;
+
+        if (type && g_str_has_prefix(type, "driver=")) {
+            memmove(type, type + strlen("driver="),
+                    strlen(type) - strlen("driver=") + 1);
+        }
+        text = qdev_device_help(type, errp);
+        if (!text) {
+            return PARSE_FAILED;
+        }
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    g_ptr_array_add(c->devices, g_strdup(value));
+    return PARSE_OK;
+}
+
+static ParseResult opt_cpu(SystemConfig *c, const OptionDef *def,
+                           const char *value, Error **errp)
+{
+    if (g_str_equal(value, "help") || g_str_equal(value, "?")) {
+        g_autofree char *text = cpu_help();
+
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    g_free(c->cpu);
+    c->cpu = g_strdup(value);
+    return PARSE_OK;
+}
+
+static ParseResult opt_log_items(SystemConfig *c, const OptionDef *def,
+                                 const char *value, Error **errp)
+{
+    if (g_str_equal(value, "help") || g_str_equal(value, "?")) {
+        qemu_print_log_usage(stdout);
+        return PARSE_DONE;
+    }
+    g_free(c->log_items);
+    c->log_items = g_strdup(value);
+    return PARSE_OK;
+}
+
+static ParseResult opt_trace(SystemConfig *c, const OptionDef *def,
+                             const char *value, Error **errp)
+{
+    if (g_str_equal(value, "help") || g_str_equal(value, "?")) {
+        trace_list_events(stdout);
+        return PARSE_DONE;
+    }
+    g_ptr_array_add(c->traces, g_strdup(value));
+    return PARSE_OK;
+}
+
+static ParseResult opt_display(SystemConfig *c, const OptionDef *def,
+                               const char *value, Error **errp)
+{
+    if (g_str_equal(value, "help")) {
+        puts("Available display backend types:\nnone");
+        return PARSE_DONE;
+    }
+    if (!g_str_equal(value, "none")) {
+        error_setg(errp, "display '%s' is not available", value);
+        error_append_hint(errp, "The only display is 'none'.\n");
+        return PARSE_FAILED;
+    }
+    c->no_display = true;
+    return PARSE_OK;
+}
+
+/* Options that switch off what this machine does not have. */
+static ParseResult opt_must_be_none(SystemConfig *c, const OptionDef *def,
+                                    const char *value, Error **errp)
+{
+    if (!g_str_equal(value, "none")) {
+        error_setg(errp, "-%s '%s' is not available", def->name, value);
+        error_append_hint(errp, "The only value is 'none'.\n");
+        return PARSE_FAILED;
+    }
+    return PARSE_OK;
+}
+
+static ParseResult opt_no_op(SystemConfig *c, const OptionDef *def,
+                             const char *value, Error **errp)
+{
+    return PARSE_OK;
+}
+
+static ParseResult opt_action(SystemConfig *c, const OptionDef *def,
+                              const char *value, Error **errp)
+{
+    if (g_str_equal(def->name, "no-reboot")) {
+        json_object_set_new(c->action, "reboot", json_string("shutdown"));
+    } else {
+        json_object_set_new(c->action, "shutdown", json_string("pause"));
+    }
+    return PARSE_OK;
+}
+
+static ParseResult opt_readconfig(SystemConfig *c, const OptionDef *def,
+                                  const char *value, Error **errp)
+{
+    return options_read_config(c, value, errp);
+}
+
+static ParseResult opt_machine_key(SystemConfig *c, const OptionDef *def,
+                                   const char *value, Error **errp)
+{
+    json_object_set_new(c->machine, "acpi", json_string("off"));
+    return PARSE_OK;
+}
+
+static char *machine_list(void)
+{
+    return machine_help();
+}
+
+/* -- the table ----------------------------------------------------------- */
+
+static const OptionKey machine_keys[] = {
+    { "type", "string", "machine type" },
+    { "accel", "string", "accelerators to try, separated by ':'" },
+    { "kernel-irqchip", "string", "on, off or split" },
+    { "memory-backend", "string", "id of the memory backend for main memory" },
+    { "usb", "boolean", "USB controller" },
+    { "dump-guest-core", "boolean", "guest memory in core dumps" },
+    { "mem-merge", "boolean", "let the host merge equal pages" },
+    { NULL },
+};
+static const OptionKey memory_keys[] = {
+    { "size", "size", "amount of memory, in MiB without a suffix" },
+    { "slots", "number", "slots for more memory" },
+    { "maxmem", "size", "most memory there can be" },
+    { NULL },
+};
+static const OptionKey smp_keys[] = {
+    { "cpus", "number", "CPUs at start" },
+    { "sockets", "number", "sockets" },
+    { "dies", "number", "dies in a socket" },
+    { "cores", "number", "cores in a die" },
+    { "threads", "number", "threads of a core" },
+    { "maxcpus", "number", "most CPUs there can be" },
+    { NULL },
+};
+static const OptionKey rtc_keys[] = {
+    { "base", "string", "utc, localtime or YYYY-MM-DD[THH:MM:SS]" },
+    { "clock", "string", "host, rt or vm" },
+    { "driftfix", "string", "none or slew" },
+    { NULL },
+};
+static const OptionKey name_keys[] = {
+    { "guest", "string", "name of the guest" },
+    { "process", "string", "name of the process" },
+    { "debug-threads", "boolean", "name threads after what they do" },
+    { NULL },
+};
+static const OptionKey msg_keys[] = {
+    { "timestamp", "boolean", "time before each message" },
+    { "guest-name", "boolean", "guest's name before each message" },
+    { NULL },
+};
+static const OptionKey overcommit_keys[] = {
+    { "mem-lock", "boolean", "lock memory" },
+    { "cpu-pm", "boolean", "let the guest put host CPUs to sleep" },
+    { NULL },
+};
+static const OptionKey sandbox_keys[] = {
+    { "enable", "boolean", "system call filter" },
+    { "obsolete", "string", "allow or deny obsolete calls" },
+    { "elevateprivileges", "string", "allow, deny or children" },
+    { "spawn", "string", "allow or deny fork and exec" },
+    { "resourcecontrol", "string", "allow or deny affinity and priority" },
+    { NULL },
+};
+static const OptionKey boot_keys[] = {
+    { "order", "string", "drives to try" },
+    { "once", "string", "drives to try the first time" },
+    { "menu", "boolean", "boot menu" },
+    { "strict", "boolean", "only devices with bootindex" },
+    { NULL },
+};
+static const OptionKey action_keys[] = {
+    { "reboot", "string", "reset or shutdown" },
+    { "shutdown", "string", "poweroff or pause" },
+    { "panic", "string", "pause, shutdown, exit-failure or none" },
+    { "watchdog", "string", "reset, shutdown, poweroff, pause, debug, none" },
+    { NULL },
+};
+static const OptionKey compat_keys[] = {
+    { "deprecated-input", "string", "accept, reject or crash" },
+    { "deprecated-output", "string", "accept or hide" },
+    { "unstable-input", "string", "accept, reject or crash" },
+    { "unstable-output", "string", "accept or hide" },
+    { NULL },
+};
+
+static const OptionDef option_table[] = {
+    { "Standard options", OPT_SECTION },
+    { "h", OPT_CUSTOM, .handle = opt_help, .help = "print this and exit" },
+    { "help", OPT_CUSTOM, .handle = opt_help },
+    { "version", OPT_CUSTOM, .handle = opt_version,
+      .help = "print version and built-in features and exit" },
+    { "machine", OPT_KEYVAL, AT(machine), "[type=]NAME[,PROP=VALUE...]",
+      "machine to emulate; 'help' lists them", "type", machine_keys,
+      .text = machine_list },
+    { "M", OPT_KEYVAL, AT(machine), "NAME", "same as -machine", "type",
+      machine_keys, .text = machine_list },
+    { "accel", OPT_CUSTOM, .params = "[accel=]NAME[:NAME...][,PROP=VALUE...]",
+      .help = "what runs the guest's instructions; the first that works",
+      .handle = opt_accel },
+    { "enable-kvm", OPT_CUSTOM, .help = "same as -accel kvm",
+      .handle = opt_enable_kvm },
+    { "cpu", OPT_CUSTOM, .params = "MODEL[,+FEATURE][,-FEATURE][,PROP=VALUE]",
+      .help = "CPU model; 'help' lists them", .handle = opt_cpu },
+    { "smp", OPT_KEYVAL, AT(smp),
+      "[cpus=]N[,sockets=N][,dies=N][,cores=N][,threads=N][,maxcpus=N]",
+      "CPUs and how they are arranged", "cpus", smp_keys },
+    { "m", OPT_KEYVAL, AT(memory), "[size=]MEGS[,slots=N,maxmem=SIZE]",
+      "memory, in MiB unless a suffix k, M, G, T says otherwise", "size",
+      memory_keys },
+    { "mem-path", OPT_STRING, AT(mem_path), "PATH",
+      "file or folder (hugetlbfs) that backs main memory" },
+    { "mem-prealloc", OPT_FLAG, AT(mem_prealloc),
+      .help = "touch all of main memory at start" },
+    { "overcommit", OPT_KEYVAL, AT(overcommit),
+      "[mem-lock=on|off][,cpu-pm=on|off]", "host resources", NULL,
+      overcommit_keys },
+    { "name", OPT_KEYVAL, AT(name),
+      "[guest=]NAME[,process=NAME][,debug-threads=on|off]", "name of the guest",
+      "guest", name_keys },
+    { "uuid", OPT_STRING, AT(uuid), "UUID", "identity of the guest" },
+    { "rtc", OPT_KEYVAL, AT(rtc),
+      "[base=utc|localtime|DATE][,clock=host|rt|vm]", "the guest's clock", NULL,
+      rtc_keys },
+    { "boot", OPT_KEYVAL, AT(boot), "[order=DRIVES][,strict=on|off]...",
+      "boot order, for machines with a BIOS", "order", boot_keys },
+
+    { "Direct boot", OPT_SECTION },
+    { "kernel", OPT_STRING, AT(kernel), "FILE",
+      "start this multiboot or PVH kernel" },
+    { "append", OPT_STRING, AT(append), "TEXT", "its command line" },
+    { "initrd", OPT_STRING, AT(initrd), "FILE[,FILE...]",
+      "its initial RAM disk or modules" },
+
+    { "Objects and devices", OPT_SECTION },
+    { "object", OPT_CUSTOM, .params = "TYPE,id=ID[,PROP=VALUE...] | JSON",
+      .help = "create an object: a secret, TLS credentials, memory, ...; "
+              "'help' lists types, 'TYPE,help' properties",
+      .handle = opt_object },
+    { "chardev", OPT_CUSTOM, .params = "BACKEND,id=ID[,OPTION=VALUE...]",
+      .help = "create a character device; 'help', 'BACKEND,help'",
+      .handle = opt_chardev },
+    { "device", OPT_CUSTOM, .params = "DRIVER[,id=ID][,PROP=VALUE...] | JSON",
+      .help = "add a device; 'help', 'DRIVER,help'", .handle = opt_device },
+    { "global", OPT_LIST, AT(globals), "DRIVER.PROP=VALUE",
+      "default of a property for every device of a driver" },
+    { "serial", OPT_LIST, AT(serials), "DEV",
+      "serial port, may be repeated; DEV as for -monitor" },
+    { "parallel", OPT_LIST, AT(parallels), "DEV", "parallel port" },
+    { "debugcon", OPT_LIST, AT(debugcons), "DEV", "debug console, port 0xe9" },
+    { "nodefaults", OPT_FLAG, AT(nodefaults),
+      .help = "no devices but those that are asked for" },
+    { "no-user-config", OPT_CUSTOM, .handle = opt_no_op,
+      .help = "accepted; there are no configuration files to leave out" },
+    { "readconfig", OPT_CUSTOM, .params = "FILE",
+      .help = "read options from an ini file", .handle = opt_readconfig },
+    { "add-fd", OPT_LIST, AT(fds), "fd=FD,set=SET[,opaque=TEXT]",
+      "put an inherited descriptor into a set, opened as /dev/fdset/SET" },
+
+    { "Monitors", OPT_SECTION },
+    { "monitor", OPT_CUSTOM, .params = "DEV",
+      .help = "human monitor on DEV: stdio, vc, pty, unix:PATH,server=on, "
+              "tcp:HOST:PORT, chardev:ID, none, ...",
+      .handle = opt_monitor },
+    { "qmp", OPT_CUSTOM, .params = "DEV", .help = "QMP monitor on DEV",
+      .handle = opt_monitor },
+    { "qmp-pretty", OPT_CUSTOM, .params = "DEV",
+      .help = "same, with indented output", .handle = opt_monitor },
+    { "mon", OPT_CUSTOM,
+      .params = "[chardev=]ID[,mode=readline|control][,pretty=on|off]",
+      .help = "monitor on a character device", .keys = mon_keys,
+      .handle = opt_mon },
+
+    { "Screen", OPT_SECTION },
+    { "display", OPT_CUSTOM, .params = "none", .help = "no screen",
+      .handle = opt_display },
+    { "nographic", OPT_FLAG, AT(nographic),
+      .help = "no screen; serial port and monitor share the terminal" },
+    { "vga", OPT_CUSTOM, .params = "none", .help = "no graphics card",
+      .handle = opt_must_be_none },
+    { "nic", OPT_CUSTOM, .params = "none", .help = "no network card",
+      .handle = opt_must_be_none },
+    { "net", OPT_CUSTOM, .params = "none", .help = "no network card",
+      .handle = opt_must_be_none },
+
+    { "Running", OPT_SECTION },
+    { "S", OPT_FLAG, AT(start_stopped),
+      .help = "do not start the guest; 'cont' does" },
+    { "preconfig", OPT_FLAG, AT(preconfig),
+      .help = "stop before the machine is made; x-exit-preconfig goes on" },
+    { "no-reboot", OPT_CUSTOM, .help = "end when the guest resets",
+      .handle = opt_action },
+    { "no-shutdown", OPT_CUSTOM, .help = "pause when the guest powers off",
+      .handle = opt_action },
+    { "action", OPT_KEYVAL, AT(action), "EVENT=ACTION[,EVENT=ACTION...]",
+      "what to do at reboot, shutdown, panic, watchdog", NULL, action_keys },
+    { "no-acpi", OPT_CUSTOM, .help = "same as -machine acpi=off",
+      .handle = opt_machine_key },
+    { "pidfile", OPT_STRING, AT(pidfile), "FILE",
+      "write the process id, and hold a lock on it" },
+    { "daemonize", OPT_FLAG, AT(daemonize),
+      .help = "go to the background once everything listens" },
+    { "sandbox", OPT_KEYVAL, AT(sandbox),
+      "on[,obsolete=deny][,elevateprivileges=deny|children][,spawn=deny]"
+      "[,resourcecontrol=deny]",
+      "system call filter", "enable", sandbox_keys },
+    { "runas", OPT_STRING, AT(runas), "USER", "change to USER before running" },
+    { "chroot", OPT_STRING, AT(chroot_dir), "DIR",
+      "change root before running" },
+    { "compat", OPT_KEYVAL, AT(compat),
+      "[deprecated-input=accept|reject|crash][,deprecated-output=accept|hide]",
+      "what QMP does about deprecated parts", NULL, compat_keys },
+    { "L", OPT_LIST, AT(data_dirs), "DIR", "where firmware is looked for" },
+
+    { "Messages", OPT_SECTION },
+    { "msg", OPT_KEYVAL, AT(msg), "[timestamp=on|off][,guest-name=on|off]",
+      "what messages begin with", NULL, msg_keys },
+    { "D", OPT_STRING, AT(log_file), "FILE", "log file instead of stderr" },
+    { "d", OPT_CUSTOM, .params = "ITEM[,ITEM...]",
+      .help = "what to log; 'help' lists it", .handle = opt_log_items },
+    { "trace", OPT_CUSTOM, .params = "[[enable=]PATTERN][,file=FILE]",
+      .help = "trace points to log; 'help' lists them", .handle = opt_trace },
+    { NULL },
+};
+
+/* -- help and introspection ---------------------------------------------- */
+
+static const OptionDef *option_find(const char *name)
+{
+    for (const OptionDef *d = option_table; d->name; d++) {
+        if (d->kind != OPT_SECTION && g_str_equal(d->name, name)) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+void options_print_help(void)
+{
+    printf("Usage: ferry [OPTION]...\n");
+    for (const OptionDef *d = option_table; d->name; d++) {
+        if (d->kind == OPT_SECTION) {
+            printf("\n%s:\n", d->name);
+        } else if (d->help) {
+            printf("  -%s%s%s\n        %s\n", d->name, d->params ? " " : "",
+                   d->params ?: "", d->help);
+        }
+    }
+    printf("\nWhile the guest runs on a shared terminal, Ctrl-a h lists the "
+           "keys of the\nmultiplexer. See ferry(1) and the manual for all "
+           "of it.\n");
+}
+
+void options_print_keys(const char *name)
+{
+    const OptionDef *def = option_find(name);
+
+    printf("%s options:\n", name);
+    for (const OptionKey *k = def->keys; k && k->name; k++) {
+        printf("  %s=<%s>%*s- %s\n", k->name, k->type,
+               (int)MAX(1, 24 - (int)(strlen(k->name) + strlen(k->type))), "",
+               k->help);
+    }
+}
+
+json_t *system_options_json(const char *only)
+{
+    json_t *all = json_array();
+
+    for (const OptionDef *d = option_table; d->name; d++) {
+        json_t *parameters;
+
+        if (d->kind == OPT_SECTION || (only && !g_str_equal(only, d->name))) {
+            continue;
+        }
+        parameters = json_array();
+        for (const OptionKey *k = d->keys; k && k->name; k++) {
+            json_array_append_new(parameters,
+                                  json_pack("{s:s,s:s,s:s}", "name", k->name,
+                                            "type", k->type, "help", k->help));
+        }
+        json_array_append_new(all, json_pack("{s:s,s:o}", "option", d->name,
+                                             "parameters", parameters));
+    }
+    return all;
+}
+
+/* -- parsing ------------------------------------------------------------- */
+
+ParseResult system_config_set(SystemConfig *config, const char *option,
+                              const char *value, Error **errp)
+{
+    ERRP_GUARD();
+    const OptionDef *def = option_find(option);
+    ParseResult result;
+
+    if (!def) {
+        error_setg(errp, "-%s: unknown option", option);
+        error_append_hint(errp, "'ferry -help' lists the options.\n");
+        return PARSE_FAILED;
+    }
+    if (def->params && !value) {
+        error_setg(errp, "-%s: needs a value: %s", option, def->params);
+        return PARSE_FAILED;
+    }
+    result = store_option(config, def, value, errp);
+    if (result == PARSE_FAILED) {
+        error_prepend(errp, "-%s%s%s: ", option, value ? " " : "", value ?: "");
+    }
+    return result;
+}
+
+ParseResult system_config_parse(SystemConfig *config, int argc, char **argv,
+                                Error **errp)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i];
+        const OptionDef *def;
+        const char *value = NULL;
+        ParseResult result;
+
+        if (name[0] != '-' || !name[1]) {
+            error_setg(errp,
+                       "'%s' is not an option, and disk images are not "
+                       "supported by this machine",
+                       name);
+            return PARSE_FAILED;
+        }
+        name += name[1] == '-' ? 2 : 1;
+        def = option_find(name);
+        if (def && def->params && i + 1 < argc) {
+            value = argv[++i];
+        }
+        result = system_config_set(config, name, value, errp);
+        if (result != PARSE_OK) {
+            return result;
+        }
+    }
+    return PARSE_OK;
+}

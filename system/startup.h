@@ -1,0 +1,48 @@
+/*
+ * From a command line to a running machine, and back to nothing.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef SYSTEM_STARTUP_H
+#define SYSTEM_STARTUP_H
+
+#include "config.h"
+
+typedef struct MachineState MachineState;
+typedef struct MonitorSet MonitorSet;
+
+/* What exists while the program runs; one per process, for QMP handlers. */
+typedef struct System {
+    SystemConfig *config;
+    MonitorSet *monitors;
+    MachineState *machine; /* NULL before startup_machine() */
+    int preconfig;         /* atomic: the machine is still to be made */
+    bool machine_ready;    /* realized: devices may be added */
+} System;
+
+/** system_get: (transfer none) the one there is. */
+System *system_get(void);
+
+/** startup_process: messages, logs, background, pid file, descriptors. */
+bool startup_process(System *s, Error **errp);
+/** startup_backends: objects, character devices, monitors. */
+bool startup_backends(System *s, Error **errp);
+/** startup_machine: machine and devices; leaves the preconfig state. */
+bool startup_machine(System *s, Error **errp);
+/** startup_run: wait for peers, lock the door, let the guest run. */
+bool startup_run(System *s, Error **errp);
+
+/** shutdown_all: undo all of it, in reverse. */
+void shutdown_all(System *s);
+
+/* -- default-devices.c --------------------------------------------------- */
+
+/** default_devices_choose: serial port and monitor when none was asked for. */
+void default_devices_choose(SystemConfig *config);
+
+/* -- qmp.c, hmp.c -------------------------------------------------------- */
+
+/** system_monitors_new: the monitor set with all commands of this program. */
+MonitorSet *system_monitors_new(System *s, Error **errp);
+
+#endif
