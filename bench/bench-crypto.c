@@ -1,0 +1,380 @@
+/*
+ * Speed of every algorithm of crypto/ in every library, side by side.
+ *
+ *     bench-crypto [--quick] [FILTER]
+ *
+ * A line is one algorithm at one block size. The libraries take turns within
+ * each round, so that a change of clock speed hits all alike; the number is
+ * the median of the rounds. `chosen` is what crypto/ uses by default and
+ * `ratio` its speed over that of the fastest. The defaults in crypto/ come
+ * from this program's output, kept in docs/performance.md.
+ *
+ * With FILTER, only lines that contain it are measured. Exit status 1 if a
+ * default falls below BENCH_TOLERANCE of the fastest.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "crypto/akcipher.h"
+#include "crypto/cipher.h"
+#include "crypto/hash.h"
+#include "crypto/hmac.h"
+#include "crypto/init.h"
+#include "crypto/pbkdf.h"
+#include "crypto/random.h"
+#include "util/error.h"
+
+#define BENCH_ROUNDS_MAX 15
+#define BENCH_BUF_MAX    65536
+#define BENCH_TOLERANCE  0.90
+
+typedef struct Bench {
+    const char *filter;
+    int rounds;
+    int64_t slice_us; /* length of one measurement */
+    int slow;         /* lines whose default is below the tolerance */
+    uint8_t buf[BENCH_BUF_MAX];
+} Bench;
+
+/* One algorithm in one library; run() is called until the slice is over. */
+typedef struct Probe {
+    void *state;
+    void (*run)(Bench *b, struct Probe *p);
+    void (*done)(void *state);
+    size_t len; /* bytes that one run() handles, or 1 to count runs */
+    int variant;
+    double rates[BENCH_ROUNDS_MAX]; /* per second */
+} Probe;
+
+static int64_t bench_now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+static double probe_measure(Bench *b, Probe *p)
+{
+    int64_t start = bench_now_ns(), now;
+    uint64_t runs = 0, batch = 1;
+
+    do {
+        for (uint64_t i = 0; i < batch; i++) {
+            p->run(b, p);
+        }
+        runs += batch;
+        now = bench_now_ns();
+        if (now - start < b->slice_us * 100) {
+            batch *= 2;
+        }
+    } while (now - start < b->slice_us * 1000);
+    return (double)runs * p->len * 1e9 / (now - start);
+}
+
+static int compare_double(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void bench_header(const char *title, const char *unit)
+{
+    printf("\n%-34s %10s %10s %10s  %-7s %6s\n", title, "nettle", "gcrypt",
+           "gnutls", "chosen", "ratio");
+    printf("%-34s %10s %10s %10s\n", "", unit, unit, unit);
+}
+
+/*
+ * Measure the probes of one line and print it. @probes is indexed by
+ * backend; one without run() is not offered.
+ */
+static void bench_line(Bench *b, const char *name, Probe *probes, double scale,
+                       QCryptoBackend chosen)
+{
+    double best = 0, rate[QCRYPTO_BACKEND__MAX] = { 0 };
+
+    for (int round = 0; round < b->rounds; round++) {
+        for (int i = 0; i < QCRYPTO_BACKEND__MAX; i++) {
+            if (probes[i].run) {
+                probes[i].rates[round] = probe_measure(b, &probes[i]);
+            }
+        }
+    }
+    printf("%-34s", name);
+    for (int i = QCRYPTO_BACKEND_NETTLE; i < QCRYPTO_BACKEND__MAX; i++) {
+        if (!probes[i].run) {
+            printf(" %10s", "-");
+            continue;
+        }
+        qsort(probes[i].rates, b->rounds, sizeof(double), compare_double);
+        rate[i] = probes[i].rates[b->rounds / 2] / scale;
+        best = MAX(best, rate[i]);
+        printf(" %10.*f", rate[i] < 100 ? 1 : 0, rate[i]);
+    }
+    printf("  %-7s %6.2f%s\n", qcrypto_backend_name(chosen),
+           rate[chosen] / best,
+           rate[chosen] / best < BENCH_TOLERANCE ? "  <-- slow" : "");
+    fflush(stdout);
+    if (rate[chosen] / best < BENCH_TOLERANCE) {
+        b->slow++;
+    }
+    for (int i = 0; i < QCRYPTO_BACKEND__MAX; i++) {
+        if (probes[i].run) {
+            probes[i].done(probes[i].state);
+        }
+    }
+}
+
+static bool bench_wanted(const Bench *b, const char *name)
+{
+    return !b->filter || strstr(name, b->filter);
+}
+
+/* -- ciphers -------------------------------------------------------------- */
+
+static void cipher_run(Bench *b, Probe *p)
+{
+    static const uint8_t iv[16] = { 1 };
+    QCryptoCipher *cipher = p->state;
+
+    /* As a disk does it: each sector has its own vector. */
+    if (cipher->mode != QCRYPTO_CIPHER_MODE_ECB) {
+        qcrypto_cipher_setiv(
+            cipher, iv, qcrypto_cipher_get_iv_len(cipher->alg, cipher->mode),
+            &error_abort);
+    }
+    if (p->variant) {
+        qcrypto_cipher_decrypt(cipher, b->buf, b->buf, p->len, &error_abort);
+    } else {
+        qcrypto_cipher_encrypt(cipher, b->buf, b->buf, p->len, &error_abort);
+    }
+}
+
+static void cipher_done(void *state)
+{
+    qcrypto_cipher_free(state);
+}
+
+static void bench_cipher(Bench *b, QCryptoCipherAlgorithm alg,
+                         QCryptoCipherMode mode, size_t len, bool decrypt)
+{
+    Probe probes[QCRYPTO_BACKEND__MAX] = { 0 };
+    g_autofree char *name = g_strdup_printf(
+        "%s-%s %s %zu", QCryptoCipherAlgorithm_str(alg),
+        QCryptoCipherMode_str(mode), decrypt ? "decrypt" : "encrypt", len);
+    uint8_t key[64];
+    size_t nkey = qcrypto_cipher_get_key_len(alg);
+
+    if (!bench_wanted(b, name) || !qcrypto_cipher_supports(alg, mode)) {
+        return;
+    }
+    qcrypto_random_bytes(key, sizeof(key), &error_abort);
+    if (mode == QCRYPTO_CIPHER_MODE_XTS) {
+        nkey *= 2;
+    }
+    for (int i = QCRYPTO_BACKEND_NETTLE; i < QCRYPTO_BACKEND__MAX; i++) {
+        if (qcrypto_cipher_supports_with_backend(i, alg, mode)) {
+            probes[i] = (Probe){
+                .run = cipher_run,
+                .done = cipher_done,
+                .len = len,
+                .variant = decrypt,
+                .state = qcrypto_cipher_new_with_backend(i, alg, mode, key,
+                                                         nkey, &error_abort),
+            };
+        }
+    }
+    bench_line(b, name, probes, 1 << 20, qcrypto_cipher_backend(alg, mode));
+}
+
+static void bench_ciphers(Bench *b)
+{
+    static const size_t lens[] = { 512, 4096, 65536 };
+
+    bench_header("cipher, bytes a call", "MiB/s");
+    for (int alg = 0; alg < QCRYPTO_CIPHER_ALG__MAX; alg++) {
+        for (int mode = 0; mode < QCRYPTO_CIPHER_MODE__MAX; mode++) {
+            for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+                if (alg > QCRYPTO_CIPHER_ALG_AES_256 && lens[i] != 4096) {
+                    continue; /* the others are too slow for it to matter */
+                }
+                bench_cipher(b, alg, mode, lens[i], false);
+                if (mode != QCRYPTO_CIPHER_MODE_CTR) {
+                    bench_cipher(b, alg, mode, lens[i], true);
+                }
+            }
+        }
+    }
+}
+
+/* -- hashes and keyed hashes ---------------------------------------------- */
+
+typedef struct HashProbe {
+    QCryptoBackend backend;
+    QCryptoHashAlgorithm alg;
+} HashProbe;
+
+static void hash_run(Bench *b, Probe *p)
+{
+    HashProbe *h = p->state;
+    g_autoptr(QCryptoHash) hash =
+        qcrypto_hash_new_with_backend(h->backend, h->alg, &error_abort);
+    uint8_t out[QCRYPTO_HASH_DIGEST_LEN_MAX], *result = out;
+    size_t len = qcrypto_hash_digest_len(h->alg);
+
+    qcrypto_hash_update(hash, (char *)b->buf, p->len, &error_abort);
+    qcrypto_hash_finalize_bytes(hash, &result, &len, &error_abort);
+}
+
+static void bench_hash(Bench *b, QCryptoHashAlgorithm alg, size_t len)
+{
+    Probe probes[QCRYPTO_BACKEND__MAX] = { 0 };
+    g_autofree char *name =
+        g_strdup_printf("%s %zu", QCryptoHashAlgorithm_str(alg), len);
+
+    if (!bench_wanted(b, name)) {
+        return;
+    }
+    for (int i = QCRYPTO_BACKEND_NETTLE; i < QCRYPTO_BACKEND__MAX; i++) {
+        if (qcrypto_hash_supports_with_backend(i, alg)) {
+            HashProbe *h = g_new(HashProbe, 1);
+
+            *h = (HashProbe){ .backend = i, .alg = alg };
+            probes[i] = (Probe){
+                .run = hash_run, .done = g_free, .len = len, .state = h
+            };
+        }
+    }
+    bench_line(b, name, probes, 1 << 20, qcrypto_hash_backend(alg));
+}
+
+static void hmac_run(Bench *b, Probe *p)
+{
+    uint8_t out[QCRYPTO_HASH_DIGEST_LEN_MAX], *result = out;
+    size_t len = p->variant;
+
+    qcrypto_hmac_bytes(p->state, (char *)b->buf, p->len, &result, &len,
+                       &error_abort);
+}
+
+static void hmac_done(void *state)
+{
+    qcrypto_hmac_free(state);
+}
+
+static void bench_hmac(Bench *b, QCryptoHashAlgorithm alg, size_t len)
+{
+    Probe probes[QCRYPTO_BACKEND__MAX] = { 0 };
+    g_autofree char *name =
+        g_strdup_printf("hmac-%s %zu", QCryptoHashAlgorithm_str(alg), len);
+    uint8_t key[32] = { 1 };
+
+    if (!bench_wanted(b, name)) {
+        return;
+    }
+    for (int i = QCRYPTO_BACKEND_NETTLE; i < QCRYPTO_BACKEND__MAX; i++) {
+        if (qcrypto_hmac_supports_with_backend(i, alg)) {
+            probes[i] = (Probe){
+                .run = hmac_run,
+                .done = hmac_done,
+                .len = len,
+                .variant = qcrypto_hash_digest_len(alg),
+                .state = qcrypto_hmac_new_with_backend(i, alg, key, sizeof(key),
+                                                       &error_abort),
+            };
+        }
+    }
+    bench_line(b, name, probes, 1 << 20, qcrypto_hmac_backend(alg));
+}
+
+static void bench_hashes(Bench *b)
+{
+    static const size_t lens[] = { 64, 4096, 65536 };
+
+    bench_header("hash, bytes of message", "MiB/s");
+    for (int alg = 0; alg < QCRYPTO_HASH_ALG__MAX; alg++) {
+        for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+            bench_hash(b, alg, lens[i]);
+        }
+    }
+    bench_header("hmac, bytes of message", "MiB/s");
+    for (int alg = 0; alg < QCRYPTO_HASH_ALG__MAX; alg++) {
+        bench_hmac(b, alg, 4096);
+    }
+}
+
+/* -- key derivation ------------------------------------------------------- */
+
+#define BENCH_PBKDF_ITERS 500
+
+static void pbkdf_run(Bench *b, Probe *p)
+{
+    HashProbe *h = p->state;
+    uint8_t out[32];
+
+    qcrypto_pbkdf2_with_backend(h->backend, h->alg, b->buf, 16, b->buf, 32,
+                                BENCH_PBKDF_ITERS, out, p->variant,
+                                &error_abort);
+}
+
+static void bench_pbkdf(Bench *b)
+{
+    bench_header("pbkdf2, one block of output", "iters/ms");
+    for (int alg = 0; alg < QCRYPTO_HASH_ALG__MAX; alg++) {
+        Probe probes[QCRYPTO_BACKEND__MAX] = { 0 };
+        g_autofree char *name =
+            g_strdup_printf("pbkdf2-%s", QCryptoHashAlgorithm_str(alg));
+
+        if (!bench_wanted(b, name)) {
+            continue;
+        }
+        for (int i = QCRYPTO_BACKEND_NETTLE; i < QCRYPTO_BACKEND__MAX; i++) {
+            if (qcrypto_pbkdf2_supports_with_backend(i, alg)) {
+                HashProbe *h = g_new(HashProbe, 1);
+
+                *h = (HashProbe){ .backend = i, .alg = alg };
+                probes[i] = (Probe){
+                    .run = pbkdf_run,
+                    .done = g_free,
+                    .len = BENCH_PBKDF_ITERS,
+                    .variant = MIN(32, qcrypto_hash_digest_len(alg)),
+                    .state = h,
+                };
+            }
+        }
+        bench_line(b, name, probes, 1000, qcrypto_pbkdf2_backend(alg));
+    }
+}
+
+static void bench_parse(Bench *b, int argc, char **argv)
+{
+    b->rounds = 9;
+    b->slice_us = 8000;
+    for (int i = 1; i < argc; i++) {
+        if (g_str_equal(argv[i], "--quick")) {
+            b->rounds = 3;
+            b->slice_us = 2000;
+        } else {
+            b->filter = argv[i];
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_autofree Bench *b = g_new0(Bench, 1);
+
+    bench_parse(b, argc, argv);
+    qcrypto_init(&error_fatal);
+    bench_ciphers(b);
+    bench_hashes(b);
+    bench_pbkdf(b);
+    if (b->slow) {
+        printf("\n%d defaults are below %.2f of the fastest\n", b->slow,
+               BENCH_TOLERANCE);
+    }
+    return b->slow ? 1 : 0;
+}
