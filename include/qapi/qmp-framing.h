@@ -8,10 +8,12 @@
  * with bytes that have really arrived, up to the limits.
  *
  * Also accepted, as QMP clients rely on it: strings in single quotes (turned
- * into double ones). After an error the decoder skips to where a new value
- * may begin: behind the rest of the line, or at a byte 0xff or another byte
- * that can stand in no JSON text, which a client may send on purpose to get
- * back in step.
+ * into double ones), and \' in any string.
+ *
+ * After an error inside a value the rest of that value is skipped, so that
+ * nothing inside it can be taken for a message. A client gets back in step
+ * by sending a control character or a byte 0xff, which is answered by an
+ * error; so does the end of a line inside a string.
  *
  * Source: QMP specification 2.3-2.5, RFC 8259 2.
  *

@@ -70,6 +70,10 @@ struct Visitor {
     /* mandatory */
     bool (*open_members)(Visitor *v, json_t **obj, Error **errp);
 
+    /* optional; default: a message with @name alone */
+    void (*type_mismatch)(Visitor *v, const char *name, const char *expected,
+                          Error **errp);
+
     /* optional; input only */
     void (*optional)(Visitor *v, const char *name, bool *present);
     /* optional; input only */

@@ -116,6 +116,17 @@ bool visit_start_alternate(Visitor *v, const char *name, GenericAlternate **obj,
 void visit_end_alternate(Visitor *v, void **obj);
 
 /**
+ * visit_type_mismatch:
+ * @expected: (in) what the schema says, for the message
+ *
+ * Say that what is at @name is not what was expected.
+ *
+ * Returns: false, with @errp set.
+ */
+bool visit_type_mismatch(Visitor *v, const char *name, const char *expected,
+                         Error **errp);
+
+/**
  * visit_optional:
  * @present: (inout) an input visitor says whether the member was given; the
  *           others take the value as it is
