@@ -1,0 +1,142 @@
+/*
+ * Inside of a TLS session, shared by its files.
+ *
+ * GnuTLS never touches the transport: it takes bytes from the read-ahead
+ * buffer and appends to the output buffer. The transport is read and written
+ * outside of the locks that GnuTLS runs under:
+ *
+ *      transport -> ahead -> gnutls_record_recv -> caller
+ *   in_lock             recv_lock
+ *
+ *      caller -> gnutls_record_send -> fresh -> flight -> transport
+ *                     send_lock                 out_lock
+ *
+ * Sending and receiving run side by side, but GnuTLS keeps the keys of both
+ * directions in one table. Whatever changes that table holds recv_lock and
+ * send_lock: a key update of our own takes both; a post-handshake message of
+ * the peer is seen by a hook before GnuTLS acts on it, in the thread that
+ * holds recv_lock, and the hook takes send_lock for the rest of that call.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef CRYPTO_TLSSESSION_INTERNAL_H
+#define CRYPTO_TLSSESSION_INTERNAL_H
+
+#include "crypto/tlssession.h"
+
+#include "tlscreds-internal.h"
+
+/* Records of one batch, and so of one call of the transport. */
+#define TLS_BATCH 4
+
+/* RFC 8446 5.1, 5.2: header, and the most that a record may carry. */
+#define TLS_HEADER     5
+#define TLS_RECORD_MAX (TLS_HEADER + QCRYPTO_TLS_MAX_RECORD + 256)
+
+/* The read-ahead buffer grows from one record to a batch. */
+#define TLS_AHEAD_FIRST 4096
+#define TLS_AHEAD_MAX   (TLS_BATCH * TLS_RECORD_MAX)
+
+/* Records under one key of TLS 1.3 (RFC 8446 5.5: 2^24.5 for AES-GCM). */
+#define TLS_REKEY_RECORDS (1u << 24)
+
+/* Replies that a peer can make us queue while we write nothing. */
+#define TLS_CONTROL_MAX 4096
+
+typedef enum TLSState {
+    TLS_STATE_HANDSHAKE,
+    TLS_STATE_UNCHECKED, /* handshake done, peer not accepted yet */
+    TLS_STATE_OPEN,
+    TLS_STATE_BROKEN,
+} TLSState;
+
+typedef struct TLSBytes {
+    uint8_t *data;
+    size_t start, end, size;
+} TLSBytes;
+
+/* A record that was encrypted and is on its way. */
+typedef struct TLSMark {
+    uint64_t end; /* position in the stream of output bytes */
+    size_t plain; /* bytes of plain text it carries */
+} TLSMark;
+
+struct QCryptoTLSSession {
+    QCryptoTLSCredsBox *box;
+    gnutls_session_t handle;
+    char *hostname; /* without trailing dot, brackets, zone; or NULL */
+    char *authzid;
+    char *peer_name;
+    char *psk_user; /* that the peer gave in the handshake */
+    bool psk_unknown;
+    gint state; /* TLSState, atomic */
+    QCryptoTLSSessionHandshakeStatus hs_status;
+    bool hs_finished; /* GnuTLS is done, output may be pending */
+    bool tls13;
+
+    QCryptoTLSSessionPushFunc push;
+    QCryptoTLSSessionPullFunc pull;
+    void *opaque;
+    QCryptoTLSSessionWriteFunc write_func; /* if push is the errno adapter */
+    QCryptoTLSSessionReadFunc read_func;
+    void *func_opaque;
+
+    /* Lock order: out_lock, in_lock, recv_lock, send_lock. */
+    QemuMutex out_lock;  /* one writer; guards flight, marks, flushed, bye */
+    QemuMutex in_lock;   /* one reader; guards in_end, and ahead's growth */
+    QemuMutex recv_lock; /* GnuTLS receiving; guards ahead */
+    QemuMutex send_lock; /* GnuTLS sending; guards fresh, queued, records */
+
+    TLSBytes ahead;
+    bool ahead_eof;
+    ssize_t in_end; /* 1 = open; else what recv goes on to return */
+    int in_errno;
+    bool hook_locked;  /* the hook holds send_lock; under recv_lock */
+    bool hook_request; /* the peer asked for new keys; under recv_lock */
+
+    TLSBytes fresh;
+    uint64_t queued;  /* bytes ever put into fresh */
+    uint64_t records; /* sent under the present key */
+    uint64_t rekey_after;
+    gint rekey_wanted; /* atomic */
+
+    TLSBytes flight;
+    uint64_t flushed; /* bytes ever taken by the transport */
+    TLSMark marks[TLS_BATCH];
+    unsigned n_marks;
+    bool bye_sent;
+    int out_errno;
+};
+
+/** tls_fill: transport to ahead; under in_lock.
+ *  Returns: bytes; 0 = end; QCRYPTO_TLS_SESSION_ERR_BLOCK; -1. */
+ssize_t tls_fill(QCryptoTLSSession *sess, Error **errp);
+
+/** tls_flush: all queued bytes to the transport; under out_lock.
+ *  Returns: 0; QCRYPTO_TLS_SESSION_ERR_BLOCK; -1. */
+int tls_flush(QCryptoTLSSession *sess, Error **errp);
+
+/** tls_bytes_clear: free, wiped. */
+void tls_bytes_clear(TLSBytes *b);
+
+/** tls_io_setup: give @sess's GnuTLS session its two ends. */
+void tls_io_setup(QCryptoTLSSession *sess);
+
+/** tls_hook_setup: see above; at the end of the handshake. */
+void tls_hook_setup(QCryptoTLSSession *sess);
+
+/** tls_break: the session is of no use any more. */
+void tls_break(QCryptoTLSSession *sess);
+
+/** tls_send_fatal: tell the peer why, if the transport takes it at once. */
+void tls_send_fatal(QCryptoTLSSession *sess, gnutls_alert_description_t alert);
+
+/** tls_session_psk_key: gnutls_psk_server_credentials_function2. */
+int tls_session_psk_key(gnutls_session_t handle, const gnutls_datum_t *user,
+                        gnutls_datum_t *key);
+
+/** qcrypto_tls_session_set_rekey_records: for tests of the automatic rekey. */
+void qcrypto_tls_session_set_rekey_records(QCryptoTLSSession *sess,
+                                           uint64_t records);
+
+#endif

@@ -1,0 +1,422 @@
+/*
+ * An open TLS session: sending, receiving, new keys, the end.
+ *
+ * A send encrypts up to TLS_BATCH records and hands them to the transport
+ * together. Bytes count as sent when the record that carries them has left
+ * completely; `marks` remembers which plain text belongs to which place in
+ * the output, so that a call after "would block" goes on where it stopped.
+ *
+ * Key updates (RFC 8446 4.6.3): ours happen before a send when the present
+ * key has protected enough records. When the peer asks for one, the reply is
+ * queued at once and leaves with the next bytes sent, as the RFC wants, so a
+ * session that only reads can be asked many times.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "util/error.h"
+#include "util/lockable.h"
+
+#include "tlssession-internal.h"
+
+void tls_break(QCryptoTLSSession *sess)
+{
+    g_atomic_int_set(&sess->state, TLS_STATE_BROKEN);
+}
+
+static bool session_is_open(QCryptoTLSSession *sess, Error **errp)
+{
+    switch (g_atomic_int_get(&sess->state)) {
+    case TLS_STATE_OPEN:
+        return true;
+    case TLS_STATE_BROKEN:
+        error_setg(errp, "TLS session has failed before");
+        return false;
+    default:
+        error_setg(errp, "TLS session is not established and checked yet");
+        return false;
+    }
+}
+
+/* -- keys ----------------------------------------------------------------- */
+
+/* A post-handshake message came in; GnuTLS is about to act on it. */
+static int session_hook(gnutls_session_t handle, unsigned htype, unsigned when,
+                        unsigned incoming, const gnutls_datum_t *msg)
+{
+    QCryptoTLSSession *sess = gnutls_session_get_ptr(handle);
+
+    if (!incoming) {
+        return 0;
+    }
+    if (!sess->hook_locked) {
+        qemu_mutex_lock(&sess->send_lock);
+        sess->hook_locked = true;
+    }
+    if (htype == GNUTLS_HANDSHAKE_KEY_UPDATE && msg->size == 1 &&
+        msg->data[0] == 1) {
+        sess->hook_request = true;
+    }
+    return 0;
+}
+
+void tls_hook_setup(QCryptoTLSSession *sess)
+{
+    gnutls_handshake_set_hook_function(sess->handle, GNUTLS_HANDSHAKE_ANY,
+                                       GNUTLS_HOOK_PRE, session_hook);
+}
+
+/*
+ * Under recv_lock, after GnuTLS returned: give back what the hook took.
+ * Returns: false if the peer makes us queue more than it should.
+ */
+static bool session_hook_done(QCryptoTLSSession *sess)
+{
+    bool ok = true;
+
+    if (!sess->hook_locked) {
+        return true;
+    }
+    if (sess->hook_request) {
+        /*
+         * GnuTLS replies before the next application data, and takes a second
+         * request until then for an attack. An empty send makes it reply now;
+         * that there was nothing else to send is its error to report.
+         */
+        gnutls_record_send2(sess->handle, "", 0, 1, 0);
+        sess->records = 0;
+        sess->hook_request = false;
+        ok = sess->fresh.end - sess->fresh.start <= TLS_AHEAD_MAX;
+    }
+    sess->hook_locked = false;
+    qemu_mutex_unlock(&sess->send_lock);
+    return ok;
+}
+
+/* Under out_lock: change keys if it is time. */
+static bool session_rekey(QCryptoTLSSession *sess, Error **errp)
+{
+    bool asked = g_atomic_int_get(&sess->rekey_wanted);
+    int ret;
+
+    if (!sess->tls13 || (!asked && sess->records < sess->rekey_after)) {
+        return true;
+    }
+    QEMU_LOCK_GUARD(&sess->recv_lock);
+    QEMU_LOCK_GUARD(&sess->send_lock);
+    g_atomic_int_set(&sess->rekey_wanted, 0);
+    ret = gnutls_session_key_update(sess->handle, asked ? GNUTLS_KU_PEER : 0);
+    if (ret < 0) {
+        error_setg(errp, "cannot change the keys of TLS: %s",
+                   gnutls_strerror(ret));
+        return false;
+    }
+    sess->records = 0;
+    return true;
+}
+
+bool qcrypto_tls_session_rekey(QCryptoTLSSession *sess, Error **errp)
+{
+    if (!session_is_open(sess, errp)) {
+        return false;
+    }
+    g_atomic_int_set(&sess->rekey_wanted, 1);
+    return true;
+}
+
+void qcrypto_tls_session_set_rekey_records(QCryptoTLSSession *sess,
+                                           uint64_t records)
+{
+    sess->rekey_after = records;
+}
+
+void qcrypto_tls_session_require_thread_safety(QCryptoTLSSession *sess)
+{
+    g_assert(sess);
+}
+
+/* -- sending -------------------------------------------------------------- */
+
+/* Under out_lock: bytes of plain text that have left, at most @max. */
+static size_t marks_reap(QCryptoTLSSession *sess, size_t max)
+{
+    size_t done = 0;
+    unsigned gone = 0;
+
+    while (gone < sess->n_marks && done < max &&
+           sess->marks[gone].end <= sess->flushed) {
+        size_t n = MIN(sess->marks[gone].plain, max - done);
+
+        done += n;
+        sess->marks[gone].plain -= n;
+        if (sess->marks[gone].plain == 0) {
+            gone++;
+        }
+    }
+    sess->n_marks -= gone;
+    memmove(sess->marks, sess->marks + gone,
+            sess->n_marks * sizeof(sess->marks[0]));
+    return done;
+}
+
+/* Under out_lock: encrypt the beginning of @buf into marks. */
+static bool session_encrypt(QCryptoTLSSession *sess, const char *buf,
+                            size_t len, Error **errp)
+{
+    size_t done = 0;
+
+    if (!session_rekey(sess, errp)) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&sess->send_lock);
+    while (done < len && sess->n_marks < TLS_BATCH) {
+        ssize_t n = gnutls_record_send(sess->handle, buf + done,
+                                       MIN(len - done, QCRYPTO_TLS_MAX_RECORD));
+
+        if (n <= 0) {
+            error_setg(errp, "cannot encrypt for TLS: %s", gnutls_strerror(n));
+            return false;
+        }
+        done += n;
+        sess->records++;
+        sess->marks[sess->n_marks++] =
+            (TLSMark){ .end = sess->queued, .plain = n };
+    }
+    return true;
+}
+
+ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
+                                 size_t len, Error **errp)
+{
+    Error *err = NULL;
+    size_t done;
+    int ret;
+
+    QEMU_LOCK_GUARD(&sess->out_lock);
+    sess->out_errno = EIO;
+    if (!session_is_open(sess, errp)) {
+        return -1;
+    }
+    if (sess->bye_sent) {
+        error_setg(errp, "TLS session was shut down for writing");
+        return -1;
+    }
+    if (len == 0) {
+        return 0;
+    }
+    if (sess->n_marks == 0 && !session_encrypt(sess, buf, len, errp)) {
+        tls_break(sess);
+        return -1;
+    }
+    ret = tls_flush(sess, &err);
+    if (ret == -1) {
+        tls_break(sess);
+    }
+    done = marks_reap(sess, len);
+    if (done > 0) {
+        error_free(err); /* the next call meets a broken session */
+        return done;
+    }
+    error_propagate(errp, err);
+    return ret;
+}
+
+ssize_t qcrypto_tls_session_write(QCryptoTLSSession *sess, const char *buf,
+                                  size_t len)
+{
+    ssize_t n = qcrypto_tls_session_send(sess, buf, len, NULL);
+
+    if (n == QCRYPTO_TLS_SESSION_ERR_BLOCK) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (n < 0) {
+        errno = sess->out_errno;
+    }
+    return n;
+}
+
+/* -- receiving ------------------------------------------------------------ */
+
+/* TLS 1.2: the peer wants to renegotiate, which it is told we do not. */
+static bool session_refuse_renegotiation(QCryptoTLSSession *sess)
+{
+    QEMU_LOCK_GUARD(&sess->send_lock);
+    gnutls_alert_send(sess->handle, GNUTLS_AL_WARNING,
+                      GNUTLS_A_NO_RENEGOTIATION);
+    return sess->fresh.end - sess->fresh.start <= TLS_AHEAD_MAX;
+}
+
+/* Under in_lock. Returns: what gnutls_record_recv() does. */
+static ssize_t session_decrypt(QCryptoTLSSession *sess, char *buf, size_t len)
+{
+    ssize_t n;
+
+    QEMU_LOCK_GUARD(&sess->recv_lock);
+    n = gnutls_record_recv(sess->handle, buf, len);
+    if (!session_hook_done(sess) ||
+        (n == GNUTLS_E_REHANDSHAKE && !session_refuse_renegotiation(sess))) {
+        return GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
+    }
+    return n;
+}
+
+static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
+{
+    tls_break(sess);
+    sess->in_end = -1;
+    sess->in_errno = EIO;
+    if (n == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+        const char *alert =
+            gnutls_alert_get_name(gnutls_alert_get(sess->handle));
+
+        error_setg(errp, "the peer ended TLS with an alert: %s",
+                   alert ? alert : "unknown");
+    } else {
+        error_setg(errp, "cannot read from TLS: %s", gnutls_strerror(n));
+    }
+    return -1;
+}
+
+/* Under in_lock: GnuTLS wants more. Returns: 1 = go on; else for the caller. */
+static ssize_t recv_more(QCryptoTLSSession *sess, Error **errp)
+{
+    ssize_t n;
+
+    if (sess->ahead.start < sess->ahead.end) {
+        return 1;
+    }
+    n = tls_fill(sess, errp);
+    if (n >= 0) {
+        return 1; /* also the end: GnuTLS knows whether it is orderly */
+    }
+    if (n == -1) {
+        tls_break(sess);
+        sess->in_end = -1;
+    }
+    return n;
+}
+
+/* Under in_lock. */
+static ssize_t session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
+                            Error **errp)
+{
+    for (;;) {
+        ssize_t n = session_decrypt(sess, buf, len);
+
+        if (n > 0) {
+            return n;
+        }
+        if (n == 0) {
+            return sess->in_end = 0;
+        }
+        if (n == GNUTLS_E_PREMATURE_TERMINATION) {
+            sess->in_errno = ECONNABORTED;
+            return sess->in_end = QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION;
+        }
+        if (n == GNUTLS_E_AGAIN) {
+            ssize_t more = recv_more(sess, errp);
+
+            if (more != 1) {
+                return more;
+            }
+        } else if (gnutls_error_is_fatal(n)) {
+            return recv_failed(sess, n, errp);
+        }
+        /* Else a warning, or a message that GnuTLS has dealt with. */
+    }
+}
+
+ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
+                                 Error **errp)
+{
+    QEMU_LOCK_GUARD(&sess->in_lock);
+
+    if (sess->in_end == -1 || sess->in_end == 1) {
+        if (!session_is_open(sess, errp)) {
+            sess->in_errno = EIO;
+            return -1;
+        }
+        return len ? session_recv(sess, buf, len, errp) : 0;
+    }
+    return sess->in_end;
+}
+
+ssize_t qcrypto_tls_session_read(QCryptoTLSSession *sess, char *buf, size_t len)
+{
+    ssize_t n = qcrypto_tls_session_recv(sess, buf, len, NULL);
+
+    if (n == QCRYPTO_TLS_SESSION_ERR_BLOCK) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (n < 0) {
+        errno = sess->in_errno;
+        return -1;
+    }
+    return n;
+}
+
+/* Is a whole record in the buffer? It begins at a record's start. */
+static bool ahead_has_record(const TLSBytes *b)
+{
+    const uint8_t *p = b->data + b->start;
+    size_t have = b->end - b->start;
+
+    return have >= TLS_HEADER &&
+           have - TLS_HEADER >= ((size_t)p[3] << 8 | p[4]);
+}
+
+size_t qcrypto_tls_session_check_pending(QCryptoTLSSession *sess)
+{
+    size_t pending;
+
+    QEMU_LOCK_GUARD(&sess->recv_lock);
+    pending = gnutls_record_check_pending(sess->handle);
+    if (pending == 0 && ahead_has_record(&sess->ahead)) {
+        pending = 1;
+    }
+    return pending;
+}
+
+/* -- the end -------------------------------------------------------------- */
+
+int qcrypto_tls_session_shutdown(QCryptoTLSSession *sess, Error **errp)
+{
+    int ret;
+
+    QEMU_LOCK_GUARD(&sess->out_lock);
+    if (g_atomic_int_get(&sess->state) != TLS_STATE_OPEN) {
+        return QCRYPTO_TLS_BYE_COMPLETE; /* nobody to say good-bye to */
+    }
+    if (!sess->bye_sent) {
+        QEMU_LOCK_GUARD(&sess->send_lock);
+        gnutls_bye(sess->handle, GNUTLS_SHUT_WR);
+        sess->bye_sent = true;
+    }
+    ret = tls_flush(sess, errp);
+    if (ret == QCRYPTO_TLS_SESSION_ERR_BLOCK) {
+        return QCRYPTO_TLS_BYE_SENDING;
+    }
+    return ret < 0 ? -1 : QCRYPTO_TLS_BYE_COMPLETE;
+}
+
+int qcrypto_tls_session_bye(QCryptoTLSSession *sess, Error **errp)
+{
+    int ret = qcrypto_tls_session_shutdown(sess, errp);
+    g_autofree char *waste = NULL;
+    ssize_t n;
+
+    if (ret != QCRYPTO_TLS_BYE_COMPLETE ||
+        g_atomic_int_get(&sess->state) != TLS_STATE_OPEN) {
+        return ret;
+    }
+    waste = g_malloc(QCRYPTO_TLS_MAX_RECORD);
+    do {
+        n = qcrypto_tls_session_recv(sess, waste, QCRYPTO_TLS_MAX_RECORD, NULL);
+    } while (n > 0);
+    explicit_bzero(waste, QCRYPTO_TLS_MAX_RECORD);
+    return n == QCRYPTO_TLS_SESSION_ERR_BLOCK ? QCRYPTO_TLS_BYE_RECVING
+                                              : QCRYPTO_TLS_BYE_COMPLETE;
+}
