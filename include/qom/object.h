@@ -116,10 +116,11 @@ struct Object {
     ObjectPropertySet *properties; /* guarded by the tree lock */
     Object *parent;                /* guarded by the tree lock; no reference */
     ObjectProperty *parent_prop;   /* guarded by the tree lock */
-    uint64_t required_set;         /* REQUIRED properties that were given */
-    uint32_t ref;                  /* atomic */
-    uint32_t link_users;           /* atomic: strong links that point here */
-    bool completed;                /* see object_set_completed() */
+    const char *name_hint; /* for messages, until it has a parent; borrowed */
+    uint64_t required_set; /* REQUIRED properties that were given */
+    uint32_t ref;          /* atomic */
+    uint32_t link_users;   /* atomic: strong links that point here */
+    bool completed;        /* see object_set_completed() */
 };
 
 /* How to make a type. Kept by reference when registered as static. */

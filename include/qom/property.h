@@ -17,7 +17,8 @@
  * class that owns the table, so instance_init may change it; strings, links
  * and JSON are freed just after instance_finalize of that class. A subclass
  * may list an inherited name again, same kind and offset, to change default,
- * range, flags or help.
+ * range, flags or help. PROP_CUSTOM accessors get the table line as @opaque;
+ * their default is only text for help, instance_init stores it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
