@@ -14,10 +14,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(QIOChannelCommand, QIO_CHANNEL_COMMAND)
 
 struct QIOChannelCommand {
     QIOChannel parent;
-    int writefd;   /* owned; -1 = the child's input is /dev/null, or closed */
-    int readfd;    /* owned; -1 = the child's output is /dev/null, or closed */
-    GPid pid;      /* -1 = reaped */
-    bool blocking; /* as set by qio_channel_set_blocking() */
+    int writefd; /* owned; -1 = the child's input is /dev/null, or closed */
+    int readfd;  /* owned; -1 = the child's output is /dev/null, or closed */
+    GPid pid;    /* -1 = reaped */
 };
 
 /**

@@ -13,7 +13,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(QIOChannelFile, QIO_CHANNEL_FILE)
 
 struct QIOChannelFile {
     QIOChannel parent;
-    int fd; /* owned; -1 = closed */
+    int fd;         /* owned; -1 = closed */
+    bool from_path; /* opened here: closing counts for fdsets */
 };
 
 /**

@@ -11,6 +11,7 @@
 
 #include "io/channel.h"
 #include "io/task.h"
+#include "util/thread.h"
 
 typedef struct SocketAddress SocketAddress;
 
@@ -26,12 +27,15 @@ struct QIOChannelSocket {
     socklen_t localAddrLen;
     struct sockaddr_storage remoteAddr;
     socklen_t remoteAddrLen;
-    uint64_t zero_copy_queued;   /* sendmsg() calls the kernel may still hold */
+    uint64_t zero_copy_queued;   /* sends the kernel may still hold pages of */
     uint64_t zero_copy_sent;     /* of those, reported done */
+    uint64_t zero_copy_flushed;  /* of those, flushed */
     bool zero_copy_avoided_copy; /* since the last flush, one was not copied */
+    bool datagram;               /* not a stream */
+    bool read_shutdown;          /* atomic */
     bool is_listener_path;       /* the unix path is ours to unlink */
     SocketConnect *connect;      /* async connect under way, or NULL */
-    GMutex connect_lock;         /* guards @connect */
+    QemuMutex connect_lock;      /* guards @connect */
 };
 
 /** qio_channel_socket_new: unconnected. Returns: (out) new reference. */

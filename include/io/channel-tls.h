@@ -16,10 +16,11 @@
 
 #include "io/channel.h"
 #include "io/task.h"
+#include "util/thread.h"
 
 typedef struct QCryptoTLSCreds QCryptoTLSCreds;
 typedef struct QCryptoTLSSession QCryptoTLSSession;
-typedef struct TLSHandshake TLSHandshake;
+typedef struct QIOHandshake QIOHandshake;
 
 #define TYPE_QIO_CHANNEL_TLS "qio-channel-tls"
 OBJECT_DECLARE_SIMPLE_TYPE(QIOChannelTLS, QIO_CHANNEL_TLS)
@@ -29,8 +30,10 @@ struct QIOChannelTLS {
     QIOChannel *master;         /* owned reference */
     QCryptoTLSSession *session; /* owned */
     int shutdown;               /* QIOChannelShutdown bits; atomic */
-    TLSHandshake *handshake;    /* under way, or NULL */
-    GMutex lock;                /* guards @handshake */
+    QIOHandshake *handshake;    /* under way, or NULL */
+    QemuMutex lock;             /* guards @handshake */
+    bool blocking;              /* as set by qio_channel_set_blocking() */
+    void *gather; /* where small buffers are joined; owned, or NULL */
 };
 
 /**

@@ -30,27 +30,15 @@ GSource *qio_channel_create_ready_watch(QIOChannel *ioc, GIOCondition condition,
                                         QIOChannelReadyFunc ready);
 
 /**
- * QIOChannelLayerPollFunc:
- * @condition: (in) what the user of @ioc waits for
- * @wait_master: (out) what the master has to become for that
- *
- * Returns: the subset of @condition that @ioc can do right now.
- */
-typedef GIOCondition (*QIOChannelLayerPollFunc)(QIOChannel *ioc,
-                                                GIOCondition condition,
-                                                GIOCondition *wait_master);
-
-/**
  * qio_channel_create_layer_watch:
  * @ioc: (in) layer
- * @master: (in) channel below
- * @poll: (in) asked before each wait and after the master fired
+ * @master: (in) channel below, watched for the same @condition
+ * @held: (in) what @ioc can do from what it holds, without its master
  *
- * Returns: (out) source that fires when the layer itself holds data, or when
- * the master has become ready for what the layer needs.
+ * Returns: (out) source that fires when @held says so or @master is ready.
  */
 GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
                                         GIOCondition condition,
-                                        QIOChannelLayerPollFunc poll);
+                                        QIOChannelReadyFunc held);
 
 #endif

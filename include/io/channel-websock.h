@@ -50,8 +50,8 @@ QIOChannelWebsock *qio_channel_websock_new_client(QIOChannel *master,
  * @destroy: (in) frees @opaque; or NULL
  * @context: (in) NULL = the default one
  *
- * The HTTP upgrade. A bad request is answered (400, 403, 404, 405, 426, 431,
- * 505) before the error is returned. @ioc is made non-blocking for it.
+ * The HTTP upgrade. A bad request is answered (400; 403 = too large; 404 = path)
+ * before the error is returned. @ioc is made non-blocking for it.
  * qio_channel_close() ends it with an error.
  */
 void qio_channel_websock_handshake(QIOChannelWebsock *ioc, QIOTaskFunc func,

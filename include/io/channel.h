@@ -76,6 +76,8 @@ struct QIOChannel {
     AioContext *ctx;            /* set by attach_aio_context, else NULL */
     Coroutine *read_coroutine;  /* yielded in qio_channel_yield(G_IO_IN) */
     Coroutine *write_coroutine; /* yielded in qio_channel_yield(G_IO_OUT) */
+    AioContext *read_ctx;       /* that resumes @read_coroutine */
+    AioContext *write_ctx;      /* that resumes @write_coroutine */
 };
 
 /*
