@@ -56,7 +56,7 @@ def c_string(text: str) -> str:
 
 def guard_name(file: str) -> str:
     """The include guard of a generated header."""
-    return c_name(file, False).upper()
+    return 'GENERATED_' + c_name(file, False).upper()
 
 
 class Cond:
