@@ -6,8 +6,9 @@
  * service takes the id of such an object (`tls-authz`, `sasl-authz`).
  * Whatever cannot be decided is a refusal.
  *
- * Identities are text: the distinguished name of a certificate in the form of
- * RFC 4514 (`CN=laptop.example.org,O=Example`), a PSK or SASL user name.
+ * Identities are text: the distinguished name of a certificate, its parts in
+ * the order of the certificate (`O=Example,CN=laptop.example.org`; escapes as
+ * in RFC 4514), a PSK or SASL user name.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -2,7 +2,7 @@
  * authz-list-file: an authz-list kept in a JSON file.
  *
  *   { "policy": "deny",
- *     "rules": [ { "match": "CN=*,O=Example", "policy": "allow",
+ *     "rules": [ { "match": "O=Example,CN=*", "policy": "allow",
  *                  "format": "glob" } ] }
  *
  * With refresh=on (the default) the file is read again when it changes, also

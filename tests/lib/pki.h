@@ -57,8 +57,8 @@ typedef enum TestPkiKind {
 #define TEST_PKI_PASSWORD "correct horse"
 
 /* Distinguished names of good certificates, as authorization sees them. */
-#define TEST_PKI_SERVER_DN "CN=server.example.org,O=Ferry"
-#define TEST_PKI_CLIENT_DN "CN=client.example.org,O=Ferry"
+#define TEST_PKI_SERVER_DN "O=Ferry,CN=server.example.org"
+#define TEST_PKI_CLIENT_DN "O=Ferry,CN=client.example.org"
 
 #define TEST_PKI_PSK_USER  "alice"
 #define TEST_PKI_PSK_KEY   "9f2b8c5e6d1a47703e88f51c2b64d90a"
