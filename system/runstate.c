@@ -375,6 +375,13 @@ static bool serve_requests(void)
     return false;
 }
 
+bool run_serve_pending(void)
+{
+    main_loop_wait(true);
+    QEMU_LOCK_GUARD(&run.lock);
+    return run.shutdown_requested || run.exit_requested;
+}
+
 int run_main_loop(void)
 {
     while (!serve_requests()) {

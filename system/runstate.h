@@ -49,6 +49,14 @@ void run_request_quit(ShutdownCause cause);
 extern const MachineHost run_machine_host;
 
 /**
+ * run_serve_pending:
+ * One round of the main loop that does not wait.
+ *
+ * Returns: was the end of the program asked for?
+ */
+bool run_serve_pending(void);
+
+/**
  * run_main_loop:
  * Serve until the program is to end.
  *

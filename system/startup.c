@@ -417,7 +417,7 @@ static bool create_monitors(System *s, Error **errp)
     return true;
 }
 
-static int lookup_monitor_fd(const char *name, Error **errp)
+static int lookup_monitor_fd(const char *name, void *opaque, Error **errp)
 {
     Monitor *mon = monitor_cur();
 
@@ -433,7 +433,7 @@ bool startup_backends(System *s, Error **errp)
     ERRP_GUARD();
 
     default_devices_choose(s->config);
-    socket_set_fd_lookup(lookup_monitor_fd);
+    socket_set_fd_lookup(lookup_monitor_fd, NULL);
     s->monitors = system_monitors_new(s, errp);
     return s->monitors && create_objects(s, false, errp) &&
            create_chardevs(s, errp) && create_monitors(s, errp);
@@ -586,6 +586,12 @@ bool startup_machine(System *s, Error **errp)
 
 /* -- running ------------------------------------------------------------- */
 
+/* While we wait for peers, monitors and signals are served all the same. */
+static bool interrupted(void *opaque)
+{
+    return run_serve_pending();
+}
+
 bool startup_run(System *s, Error **errp)
 {
     SystemConfig *c = s->config;
@@ -594,7 +600,7 @@ bool startup_run(System *s, Error **errp)
      * Back ends that wait for a peer do so here, when all of them listen and
      * before a script is told that we are ready.
      */
-    if (!qemu_chr_wait_connected_all(errp) ||
+    if (!qemu_chr_wait_connected_all(interrupted, NULL, errp) ||
         !process_drop(c->chroot_dir, c->runas, errp) ||
         !daemonize_end(c->log_file != NULL, errp) ||
         !sandbox_enable(c->sandbox, errp)) {
@@ -613,6 +619,7 @@ void shutdown_all(System *s)
     }
     monitor_set_free(s->monitors);
     s->monitors = NULL;
+    system_commands_free(s);
     machine_destroy(s->machine);
     s->machine = NULL;
     qemu_chr_cleanup();

@@ -10,11 +10,15 @@
 
 typedef struct MachineState MachineState;
 typedef struct MonitorSet MonitorSet;
+typedef struct QmpCommandList QmpCommandList;
+typedef struct CompatPolicy CompatPolicy;
 
 /* What exists while the program runs; one per process, for QMP handlers. */
 typedef struct System {
     SystemConfig *config;
     MonitorSet *monitors;
+    QmpCommandList *commands;
+    CompatPolicy *compat;
     MachineState *machine; /* NULL before startup_machine() */
     int preconfig;         /* atomic: the machine is still to be made */
     bool machine_ready;    /* realized: devices may be added */
@@ -40,9 +44,11 @@ void shutdown_all(System *s);
 /** default_devices_choose: serial port and monitor when none was asked for. */
 void default_devices_choose(SystemConfig *config);
 
-/* -- qmp.c, hmp.c -------------------------------------------------------- */
+/* -- commands.c -------------------------------------------------------- */
 
 /** system_monitors_new: the monitor set with all commands of this program. */
 MonitorSet *system_monitors_new(System *s, Error **errp);
+/** system_commands_free: after the monitor set is gone. */
+void system_commands_free(System *s);
 
 #endif

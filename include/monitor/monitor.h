@@ -20,11 +20,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "qapi/hmp.h"
 #include "util/typedefs.h"
 
 typedef struct Chardev Chardev;
 typedef struct CompatPolicy CompatPolicy;
-typedef struct HMPCommand HMPCommand;
 typedef struct Monitor Monitor;
 typedef struct MonitorSet MonitorSet;
 typedef struct QmpCommandList QmpCommandList;

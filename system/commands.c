@@ -1,0 +1,148 @@
+/*
+ * Where the tables meet: QMP commands of all modules, human commands of all
+ * folders, and the schema's open unions, filled from property tables.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "chardev/char.h"
+#include "chardev/chardev-hmp.h"
+#include "hw/hw-hmp.h"
+#include "monitor/monitor.h"
+#include "qapi/introspect.h"
+#include "qapi/qapi-commands-introspect.h"
+#include "qapi/qapi-init-commands.h"
+#include "qapi/qapi-introspect.h"
+#include "qapi/qapi-visit-compat.h"
+#include "qapi/qobject-input-visitor.h"
+#include "qom/object_interfaces.h"
+#include "qom/property.h"
+#include "qom/qom-hmp.h"
+#include "util/atomic.h"
+#include "util/error.h"
+
+#include "hmp.h"
+#include "startup.h"
+#include "version.h"
+
+#define BANNER                                                                 \
+    "Ferry " FERRY_VERSION " monitor - type 'help' for more information\n"
+
+static const HMPCommand *const hmp_tables[] = {
+    monitor_hmp_commands, system_hmp_commands, qom_hmp_commands,
+    chardev_hmp_commands, hw_hmp_commands,     NULL,
+};
+
+static const HMPCommand *const hmp_info_tables[] = {
+    monitor_hmp_info, system_hmp_info, qom_hmp_info,
+    chardev_hmp_info, hw_hmp_info,     NULL,
+};
+
+/* -- query-qmp-schema ---------------------------------------------------- */
+
+static void add_members(QapiOpenVariant *variant, ObjectClass *klass)
+{
+    g_autoptr(GPtrArray) table = qom_property_table(klass);
+
+    for (guint i = 0; i < table->len; i++) {
+        const Property *p = g_ptr_array_index(table, i);
+
+        if (p->flags & (PROP_F_READ_ONLY | PROP_F_HIDDEN)) {
+            continue;
+        }
+        qapi_open_variant_member(
+            variant, p->name, property_qapi_type(p), p->lookup,
+            !(p->flags & PROP_F_REQUIRED),
+            p->flags & PROP_F_DEPRECATED ? 1u << QAPI_DEPRECATED : 0);
+    }
+}
+
+static void add_object_type(ObjectClass *klass, void *opaque)
+{
+    const char *name = object_class_get_name(klass);
+
+    add_members(qapi_open_union_add(opaque, name, NULL), klass);
+}
+
+static void fill_union(QapiOpenUnion *u, void *opaque)
+{
+    const char *tag = qapi_open_union_tag(u);
+
+    if (g_str_equal(tag, "user-creatable")) {
+        object_class_foreach(add_object_type, TYPE_USER_CREATABLE, false, u);
+    } else if (g_str_equal(tag, "chardev")) {
+        chardev_fill_open_union(u);
+    } else {
+        g_assert_not_reached();
+    }
+}
+
+void qmp_query_qmp_schema(QmpContext *ctx, json_t *args, json_t **ret,
+                          Error **errp)
+{
+    static gsize once;
+    static json_t *schema; /* constant once it is made */
+
+    if (g_once_init_enter(&once)) {
+        schema = qapi_introspect(qapi_introspect_data, ctx->commands,
+                                 fill_union, NULL);
+        g_once_init_leave(&once, 1);
+    }
+    *ret = json_incref(schema);
+}
+
+/* -- the monitor set ----------------------------------------------------- */
+
+static bool is_preconfig(void)
+{
+    return qatomic_read(&system_get()->preconfig);
+}
+
+/* While the machine is being made, only -preconfig restricts the commands. */
+static bool commands_restricted(void)
+{
+    return system_get()->config->preconfig && is_preconfig();
+}
+
+static bool parse_compat(json_t *opts, CompatPolicy **ret, Error **errp)
+{
+    Visitor *v = qobject_input_visitor_new_keyval(opts);
+    bool ok = visit_type_CompatPolicy(v, NULL, ret, errp);
+
+    visit_free(v);
+    if (!ok) {
+        error_prepend(errp, "-compat: ");
+    }
+    return ok;
+}
+
+MonitorSet *system_monitors_new(System *s, Error **errp)
+{
+    ERRP_GUARD();
+    g_autoptr(json_t) version = version_json();
+    MonitorSetConfig config = {
+        .hmp_tables = hmp_tables,
+        .hmp_info_tables = hmp_info_tables,
+        .version = version,
+        .banner = BANNER,
+        .preconfig = commands_restricted,
+    };
+
+    if (!parse_compat(s->config->compat, &s->compat, errp)) {
+        return NULL;
+    }
+    s->commands = qmp_command_list_new();
+    qmp_init_commands(s->commands);
+    config.commands = s->commands;
+    config.compat = s->compat;
+    return monitor_set_new(&config);
+}
+
+void system_commands_free(System *s)
+{
+    qmp_command_list_free(s->commands);
+    s->commands = NULL;
+    qapi_free_CompatPolicy(s->compat);
+    s->compat = NULL;
+}

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Fixtures of the functional tests, on the standard library alone.
+
+A test file defines functions test_*(t) and ends with `ferrytest.main()`.
+Each gets a Test: a temporary folder, ferry processes and a QMP client, all
+of which are gone when it ends. The output is TAP; t.requires() skips.
+"""
+from __future__ import annotations
+
+import array
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+BUILD = Path(os.environ.get('FERRY_BUILD', 'build')).resolve()
+FERRY = BUILD / 'ferry'
+STRESS = BUILD / 'guest/stress.elf'
+# Generous, because a test machine may be busy; nothing waits for it to pass.
+TIMEOUT = float(os.environ.get('FERRY_TEST_TIMEOUT', '30'))
+
+
+class Skip(Exception):
+    pass
+
+
+class QmpError(Exception):
+    def __init__(self, error: dict):
+        super().__init__(f"{error['class']}: {error['desc']}")
+        self.cls = error['class']
+        self.desc = error['desc']
+
+
+class Qmp:
+    """A QMP client on a connected stream."""
+
+    def __init__(self, sock, negotiate: bool = True, oob: bool = False):
+        self.sock = sock
+        self.sock.settimeout(TIMEOUT)
+        self.buf = b''
+        self.events: list[dict] = []
+        self.greeting = self.read()
+        if negotiate:
+            self.cmd('qmp_capabilities', **({'enable': ['oob']} if oob else {}))
+
+    def read(self) -> dict:
+        while b'\n' not in self.buf:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError('QMP connection closed')
+            self.buf += data
+        line, self.buf = self.buf.split(b'\n', 1)
+        return json.loads(line)
+
+    def send(self, execute: str, id=None, exec_oob: bool = False,
+             fds: list[int] = (), arguments: dict | None = None) -> None:
+        msg = {'exec-oob' if exec_oob else 'execute': execute}
+        if arguments:
+            msg['arguments'] = arguments
+        if id is not None:
+            msg['id'] = id
+        data = json.dumps(msg).encode()
+        if fds:
+            self.sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                                        array.array('i', fds))])
+        else:
+            self.sock.sendall(data)
+
+    def reply(self) -> dict:
+        while True:
+            msg = self.read()
+            if 'event' in msg:
+                self.events.append(msg)
+            else:
+                return msg
+
+    def cmd(self, execute: str, _fds: list[int] = (), **arguments):
+        arguments = {k.rstrip('_').replace('_', '-') if k not in ('qom_type',)
+                     else 'qom-type': v for k, v in arguments.items()}
+        return self.raw(execute, arguments, _fds)
+
+    def raw(self, execute: str, arguments: dict | None = None,
+            fds: list[int] = ()):
+        self.send(execute, fds=fds, arguments=arguments)
+        msg = self.reply()
+        if 'error' in msg:
+            raise QmpError(msg['error'])
+        return msg['return']
+
+    def hmp(self, line: str) -> str:
+        return self.raw('human-monitor-command', {'command-line': line})
+
+    def event(self, name: str, timeout: float = TIMEOUT) -> dict:
+        end = time.monotonic() + timeout
+        while True:
+            for i, ev in enumerate(self.events):
+                if ev['event'] == name:
+                    return self.events.pop(i)
+            self.sock.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                msg = self.read()
+            finally:
+                self.sock.settimeout(TIMEOUT)
+            assert 'event' in msg, msg
+            self.events.append(msg)
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+class Ferry:
+    """A running emulator with a QMP monitor on a UNIX socket."""
+
+    def __init__(self, test: Test, *args: str, qmp: bool = True,
+                 defaults: bool = False, program: str | Path = FERRY, **popen):
+        self.test = test
+        self.qmp_path = test.path(f'qmp{len(test.ferries)}')
+        argv = [str(program), *([] if defaults else ['-nodefaults']),
+                '-display', 'none', *map(str, args)]
+        if qmp:
+            argv += ['-qmp', f'unix:{self.qmp_path},server=on,wait=off']
+        self.log = open(test.path(f'ferry{len(test.ferries)}.log'), 'w+b')
+        popen.setdefault('stdin', subprocess.DEVNULL)
+        popen.setdefault('stdout', self.log)
+        popen.setdefault('stderr', self.log)
+        self.proc = subprocess.Popen(argv, **popen)
+        test.ferries.append(self)
+        self._qmp: Qmp | None = None
+
+    @property
+    def qmp(self) -> Qmp:
+        if not self._qmp:
+            self._qmp = self.connect_qmp()
+        return self._qmp
+
+    def connect_qmp(self, **kw) -> Qmp:
+        end = time.monotonic() + TIMEOUT
+        while True:
+            s = socket.socket(socket.AF_UNIX)
+            try:
+                s.connect(str(self.qmp_path))
+                return Qmp(s, **kw)
+            except OSError:
+                s.close()
+                if self.proc.poll() is not None or time.monotonic() > end:
+                    raise AssertionError('no QMP: ' + self.output())
+                time.sleep(0.01)
+
+    def chardev_port(self, label: str) -> int:
+        """The TCP port that a chardev with port=0 got."""
+        for c in self.qmp.cmd('query-chardev'):
+            if c['label'] == label:
+                m = re.search(r':(\d+)(,|$)', c['filename'])
+                assert m, c
+                return int(m.group(1))
+        raise AssertionError(f'no chardev {label}')
+
+    def output(self) -> str:
+        return Path(self.log.name).read_text(errors='replace')
+
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        return self.proc.wait(timeout)
+
+    def quit(self) -> int:
+        try:
+            self.qmp.cmd('quit')
+        except (EOFError, ConnectionError):
+            pass
+        return self.wait()
+
+    def fds(self) -> int:
+        return len(os.listdir(f'/proc/{self.proc.pid}/fd'))
+
+    def stop(self) -> None:
+        if self._qmp:
+            self._qmp.close()
+        if self.proc.poll() is None:
+            self.proc.terminate()
+            try:
+                self.proc.wait(10)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+                self.test.problems.append('ferry did not end on SIGTERM')
+        if self.proc.returncode not in (0, 1, -signal.SIGTERM) \
+                and not self.test.any_status:
+            self.test.problems.append(
+                f'ferry ended with status {self.proc.returncode}: '
+                + self.output())
+        self.log.close()
+
+
+class Test:
+    def __init__(self) -> None:
+        self.dir = Path(tempfile.mkdtemp(prefix='ferry-test-'))
+        self.ferries: list[Ferry] = []
+        self.procs: list[subprocess.Popen] = []
+        self.problems: list[str] = []
+        self.any_status = False
+
+    def path(self, name: str) -> Path:
+        return self.dir / name
+
+    def requires(self, *programs: str) -> None:
+        for p in programs:
+            if not shutil.which(p):
+                raise Skip(f'{p} is not installed')
+
+    def requires_kvm(self) -> None:
+        if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+            raise Skip('/dev/kvm cannot be used')
+
+    def ferry(self, *args: str, **kw) -> Ferry:
+        return Ferry(self, *args, **kw)
+
+    def fails(self, *args: str, timeout: float = TIMEOUT) -> str:
+        """Run ferry, which must refuse to start; returns its message."""
+        r = subprocess.run([str(FERRY), '-nodefaults', '-display', 'none',
+                            '-machine', 'none', *map(str, args)],
+                           stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=timeout)
+        assert r.returncode == 1, (r.returncode, r.stderr)
+        return r.stderr
+
+    def run(self, *argv: str, check: bool = True, **kw):
+        kw.setdefault('timeout', TIMEOUT)
+        kw.setdefault('text', True)
+        if 'input' not in kw:
+            kw.setdefault('stdin', subprocess.DEVNULL)
+        r = subprocess.run(list(map(str, argv)), capture_output=True, **kw)
+        if check and r.returncode:
+            raise AssertionError(f'{argv}: {r.returncode}\n{r.stdout}{r.stderr}')
+        return r
+
+    def spawn(self, *argv: str, **kw) -> subprocess.Popen:
+        kw.setdefault('stdin', subprocess.PIPE)
+        kw.setdefault('stdout', subprocess.PIPE)
+        kw.setdefault('stderr', subprocess.STDOUT)
+        p = subprocess.Popen(list(map(str, argv)), **kw)
+        self.procs.append(p)
+        return p
+
+    def cleanup(self) -> None:
+        for f in self.ferries:
+            f.stop()
+        for p in self.procs:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+            for f in (p.stdin, p.stdout):
+                if f:
+                    try:
+                        f.close()
+                    except OSError:
+                        pass
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def wait_for(condition, what: str, timeout: float = TIMEOUT):
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f'waited in vain for {what}')
+        time.sleep(0.02)
+
+
+def read_until(stream, pattern: bytes | str, timeout: float = TIMEOUT) -> bytes:
+    """Read a pipe or socket until a regular expression matches."""
+    if isinstance(pattern, str):
+        pattern = pattern.encode()
+    data = b''
+    end = time.monotonic() + timeout
+    while not re.search(pattern, data):
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            raise AssertionError(f'no {pattern!r} in {data!r}')
+        more = (stream.recv(65536) if isinstance(stream, socket.socket)
+                else os.read(stream.fileno(), 65536))
+        if not more:
+            raise AssertionError(f'end before {pattern!r}: {data!r}')
+        data += more
+    return data
+
+
+def main() -> None:
+    tests = [(n, f) for n, f in sys.modules['__main__'].__dict__.items()
+             if n.startswith('test_') and callable(f)]
+    only = sys.argv[1:]
+    tests = [t for t in tests if not only or t[0] in only]
+    failed = 0
+    print(f'1..{len(tests)}', flush=True)
+    for number, (name, func) in enumerate(tests, 1):
+        t = Test()
+        result, why = 'ok', ''
+        try:
+            func(t)
+        except Skip as e:
+            why = f' # SKIP {e}'
+        except Exception:
+            result = 'not ok'
+            traceback.print_exc()
+            for f in t.ferries:
+                print(f'--- ferry {f.proc.args}\n{f.output()}', file=sys.stderr)
+        t.cleanup()
+        if t.problems and result == 'ok':
+            result = 'not ok'
+            print('\n'.join(t.problems), file=sys.stderr)
+        failed += result != 'ok'
+        print(f'{result} {number} {name}{why}', flush=True)
+    sys.exit(1 if failed else 0)
