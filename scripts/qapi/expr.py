@@ -83,7 +83,8 @@ class Checker:
         elif self.kind == 'command':
             if not NAME.match(name) or name != name.lower():
                 raise self.fail('name must be in small letters')
-            if '_' in name and name not in lists['command-name-exceptions']:
+            own = NAME.match(name).group(3)  # type: ignore[union-attr]
+            if '_' in own and name not in lists['command-name-exceptions']:
                 raise self.fail("name must use '-', not '_' (see pragma "
                                 'command-name-exceptions)')
         elif not TYPE_NAME.match(name):
@@ -162,11 +163,12 @@ class Checker:
         bare = name[1:] if name.startswith('*') else name
         exempt = bare in self.expr.pragma.lists['member-name-exceptions'] \
             or self.name in self.expr.pragma.lists['member-name-exceptions']
-        if not NAME.match(bare):
+        match = NAME.match(bare)
+        if not match:
             raise self.fail(f"{what} has a bad name: '{name}'")
         if bare != bare.lower() and not exempt:
             raise self.fail(f"{what} '{bare}' must be in small letters")
-        if '_' in bare and not bare.startswith('__') and not exempt:
+        if '_' in match.group(3) and not exempt:
             raise self.fail(f"{what} '{bare}' must use '-', not '_' (see "
                             'pragma member-name-exceptions)')
         folded = bare.replace('-', '_')
