@@ -135,6 +135,9 @@ void property_table_init(Object *obj, ObjectClass *klass);
 /** property_table_release: free the values that @klass declares. */
 void property_table_release(Object *obj, ObjectClass *klass);
 
+/** user_creatable_class: of a type or alias that users may create. */
+ObjectClass *user_creatable_class(const char *type, Error **errp);
+
 /** object_describe: "object 'ID'" or "'TYPE' object", for messages. */
 char *object_describe(const Object *obj);
 

@@ -29,6 +29,16 @@ static struct {
 
 static TypeImpl *type_add(const TypeInfo *info);
 
+static char *object_type_get(Object *obj, Error **errp)
+{
+    return g_strdup(object_get_typename(obj));
+}
+
+static void object_class_init(ObjectClass *klass, void *data)
+{
+    object_class_property_add_str(klass, "type", object_type_get, NULL);
+}
+
 static void registry_init(void)
 {
     static gsize once;
@@ -37,6 +47,7 @@ static void registry_init(void)
         .instance_size = sizeof(Object),
         .instance_align = __alignof__(Object),
         .class_size = sizeof(ObjectClass),
+        .class_init = object_class_init,
         .abstract = true,
     };
     static const TypeInfo interface_info = {

@@ -60,7 +60,7 @@ bool user_creatable_can_be_deleted(UserCreatable *uc)
     return !ucc->can_be_deleted || ucc->can_be_deleted(uc);
 }
 
-static ObjectClass *find_class(const char *type, Error **errp)
+ObjectClass *user_creatable_class(const char *type, Error **errp)
 {
     ObjectClass *klass = module_object_class_by_name(type);
 
@@ -78,7 +78,7 @@ static ObjectClass *find_class(const char *type, Error **errp)
 
 bool user_creatable_type_is(const char *type)
 {
-    return find_class(type, NULL) != NULL;
+    return user_creatable_class(type, NULL) != NULL;
 }
 
 static bool check_id(const char *id, Error **errp)
@@ -114,7 +114,7 @@ Object *user_creatable_add_type(const char *type, const char *id,
     ERRP_GUARD();
 
     qom_register_types();
-    ObjectClass *klass = find_class(type, errp);
+    ObjectClass *klass = user_creatable_class(type, errp);
     if (!klass || !check_id(id, errp)) {
         return NULL;
     }
@@ -190,7 +190,7 @@ json_t *user_creatable_parse_str(const char *str, bool *keyval, Error **errp)
 bool user_creatable_add_from_str(const char *str, Error **errp)
 {
     ERRP_GUARD();
-    bool keyval;
+    bool keyval = false;
     g_autoptr(json_t) options = user_creatable_parse_str(str, &keyval, errp);
 
     if (!options) {

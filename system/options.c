@@ -241,8 +241,13 @@ static bool wants_help(const char *value, char **ret_type)
 static ParseResult opt_object(SystemConfig *c, const OptionDef *def,
                               const char *value, Error **errp)
 {
-    g_autofree char *text = user_creatable_help(value);
+    Error *err = NULL;
+    g_autofree char *text = user_creatable_help(value, &err);
 
+    if (err) {
+        error_propagate(errp, err);
+        return PARSE_FAILED;
+    }
     if (text) {
         fputs(text, stdout);
         return PARSE_DONE;

@@ -90,11 +90,12 @@ bool user_creatable_add_from_str(const char *str, Error **errp);
 /**
  * user_creatable_help:
  * @str: what stood after -object
+ * @errp: (out) set when @str asks for help on what is no object type
  *
  * Returns: the text that "help" or "TYPE,help" asks for, free with g_free();
- * NULL if @str asks for none.
+ * NULL without @errp set if @str asks for none.
  */
-char *user_creatable_help(const char *str);
+char *user_creatable_help(const char *str, Error **errp);
 
 /** user_creatable_type_is: a concrete user-creatable type or alias. */
 bool user_creatable_type_is(const char *type);

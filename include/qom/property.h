@@ -121,6 +121,15 @@ bool object_check_required(Object *obj, Error **errp);
  */
 GPtrArray *qom_property_table(ObjectClass *klass);
 
+/**
+ * object_class_help:
+ *
+ * Returns: a line for each property of @klass that can be set, sorted by
+ * name: type, what it is for, unit, default; free with g_free().
+ * Thread: any.
+ */
+char *object_class_help(ObjectClass *klass);
+
 /** property_type_name: as qom-list shows it; free with g_free(). */
 char *property_type_name(const Property *prop);
 /** property_qapi_type: type name for the QMP schema; borrowed. */
