@@ -29,6 +29,7 @@ struct QCryptoSecretCommon {
     int format;       /* QCryptoSecretFormat */
     char *keyid;      /* id of the secret that decrypts this one, or NULL */
     char *iv;         /* base64 of 16 bytes, or NULL */
+    bool loaded;      /* property without effect */
 };
 
 struct QCryptoSecretCommonClass {
