@@ -375,9 +375,8 @@ static bool serve_requests(void)
     return false;
 }
 
-bool run_serve_pending(void)
+bool run_end_requested(void)
 {
-    main_loop_wait(true);
     QEMU_LOCK_GUARD(&run.lock);
     return run.shutdown_requested || run.exit_requested;
 }

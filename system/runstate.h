@@ -48,13 +48,8 @@ void run_request_quit(ShutdownCause cause);
 /** run_machine_host: requests as the machine makes them. */
 extern const MachineHost run_machine_host;
 
-/**
- * run_serve_pending:
- * One round of the main loop that does not wait.
- *
- * Returns: was the end of the program asked for?
- */
-bool run_serve_pending(void);
+/** run_end_requested: was the end of the program asked for? */
+bool run_end_requested(void);
 
 /**
  * run_main_loop:

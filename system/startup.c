@@ -586,10 +586,10 @@ bool startup_machine(System *s, Error **errp)
 
 /* -- running ------------------------------------------------------------- */
 
-/* While we wait for peers, monitors and signals are served all the same. */
+/* A signal or `quit` ends the wait for peers. */
 static bool interrupted(void *opaque)
 {
-    return run_serve_pending();
+    return run_end_requested();
 }
 
 bool startup_run(System *s, Error **errp)

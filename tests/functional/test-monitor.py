@@ -1,0 +1,268 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""QMP and the human monitor, as their clients see them."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import ferrytest
+from ferrytest import Qmp, QmpError, STRESS, Test, read_until, wait_for
+
+
+def expect_error(func, cls: str = 'GenericError') -> str:
+    try:
+        func()
+    except QmpError as e:
+        assert e.cls == cls, e
+        return e.desc
+    raise AssertionError('no error')
+
+
+def test_greeting_and_negotiation(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    q = f.connect_qmp(negotiate=False)
+    version = q.greeting['QMP']['version']
+    assert set(version['qemu']) == {'major', 'minor', 'micro'}, version
+    assert q.greeting['QMP']['capabilities'] == ['oob']
+    expect_error(lambda: q.cmd('query-status'), 'CommandNotFound')
+    q.cmd('qmp_capabilities')
+    expect_error(lambda: q.cmd('qmp_capabilities'), 'CommandNotFound')
+    assert q.cmd('query-status') == {
+        'running': True, 'singlestep': False, 'status': 'running'}
+
+
+def test_ids_errors_and_recovery(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    q = f.qmp
+    for id_ in (1, 'x', None, [1, {'a': 2}], 1.5):
+        q.sock.sendall(json.dumps({'execute': 'query-name', 'id': id_}).encode())
+        r = q.reply()
+        assert r['id'] == id_ and type(r['id']) == type(id_), r
+    q.sock.sendall(b"{'execute': 'query-name', 'id': 'single'}")
+    assert q.reply()['id'] == 'single'
+    for bad in (b'{"execute": }\n', b'}{\n', b'[1,2\n\xff', b'"\x01"\n'):
+        q.sock.sendall(bad)
+        assert 'error' in q.reply(), bad
+        # What is left of the bad text may cause more errors; get in step.
+        q.sock.sendall(b'\n{"execute": "query-name", "id": "sync"}')
+        while q.reply().get('id') != 'sync':
+            pass
+    expect_error(lambda: q.cmd('no-such'), 'CommandNotFound')
+    assert 'nothing' in expect_error(
+        lambda: q.raw('query-status', {'nothing': 1}))
+    assert 'fdname' in expect_error(lambda: q.cmd('getfd'))
+
+
+def test_any_cutting_of_the_stream(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    q = f.qmp
+    text = b'{"execute": "query-name", "id": 7}'
+    for cut in range(1, len(text)):
+        q.sock.sendall(text[:cut])
+        q.sock.sendall(text[cut:])
+        assert q.reply()['id'] == 7
+    q.sock.sendall(text * 200)
+    for _ in range(200):
+        assert q.reply()['id'] == 7
+
+
+def test_stop_cont_events(t: Test) -> None:
+    t.requires_kvm()
+    f = t.ferry('-m', '64', '-kernel', STRESS, '-append', 'mem=1M')
+    q = f.qmp
+    wait_for(lambda: q.cmd('query-status')['running'], 'running')
+    q.cmd('stop')
+    q.event('STOP')
+    assert q.cmd('query-status')['status'] == 'paused'
+    q.cmd('cont')
+    q.event('RESUME')
+    q.cmd('system_reset')
+    assert q.event('RESET')['data'] == {
+        'guest': False, 'reason': 'host-qmp-system-reset'}
+    cpus = q.cmd('query-cpus-fast')
+    assert len(cpus) == 1 and os.path.exists(
+        f'/proc/{f.proc.pid}/task/{cpus[0]["thread-id"]}'), cpus
+    q.cmd('quit')
+    assert q.event('SHUTDOWN')['data']['reason'] == 'host-qmp-quit'
+    assert f.wait() == 0
+
+
+def test_sigterm(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    q = f.qmp
+    f.proc.send_signal(signal.SIGTERM)
+    assert q.event('SHUTDOWN')['data'] == {'guest': False,
+                                           'reason': 'host-signal'}
+    assert f.wait() == 0
+
+
+def test_schema_names_every_command(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    schema = f.qmp.cmd('query-qmp-schema')
+    names = {e['name'] for e in schema if e['meta-type'] == 'command'}
+    commands = {c['name'] for c in f.qmp.cmd('query-commands')}
+    assert names == commands, names ^ commands
+    types = {e['name'] for e in schema}
+    for e in schema:
+        for key in ('arg-type', 'ret-type', 'element-type'):
+            assert e.get(key, e['name']) in types, e
+        for m in e.get('members', []):
+            assert isinstance(m, str) or m['type'] in types, m
+    add = next(e for e in schema if e['name'] == 'object-add')
+    arg = next(e for e in schema if e['name'] == add['arg-type'])
+    assert {'secret', 'tls-creds-x509', 'authz-list'} <= {
+        v['case'] for v in arg['variants']}, arg
+
+
+def test_command_line_options(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    options = {o['option'] for o in f.qmp.cmd('query-command-line-options')}
+    assert {'machine', 'sandbox', 'chardev', 'name'} <= options
+    one = f.qmp.cmd('query-command-line-options', option='sandbox')
+    assert any(p['name'] == 'spawn' for p in one[0]['parameters']), one
+    expect_error(lambda: f.qmp.cmd('query-command-line-options', option='zz'))
+
+
+def test_answers_while_the_main_loop_hangs(t: Test) -> None:
+    """query-status within 10 ms although another command hangs for seconds."""
+    f = t.ferry('-machine', 'none')
+    slow, fast = f.qmp, f.connect_qmp()
+    fifo = t.path('fifo')
+    os.mkfifo(fifo)
+    # Reading a secret from a pipe that nobody writes to blocks the main loop.
+    slow.send('object-add', arguments={'qom-type': 'secret', 'id': 's',
+                                       'file': str(fifo)})
+    time.sleep(0.3)
+    samples = []
+    for _ in range(50):
+        start = time.monotonic()
+        fast.cmd('query-status')
+        samples.append(time.monotonic() - start)
+    samples.sort()
+    fd = os.open(fifo, os.O_WRONLY)
+    os.write(fd, b'late')
+    os.close(fd)
+    assert 'return' in slow.reply()
+    assert samples[len(samples) // 2] < 0.010, samples
+
+
+def test_answers_beside_a_peer_that_does_not_read(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    stuck, good = f.connect_qmp(), f.qmp
+    stuck.sock.settimeout(1)
+    try:
+        for _ in range(200):
+            stuck.send('query-qmp-schema')
+    except (socket.timeout, BlockingIOError):
+        pass
+    start = time.monotonic()
+    good.cmd('query-status')
+    assert time.monotonic() - start < 1
+
+
+def test_out_of_band(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    q = f.connect_qmp(oob=True)
+    fifo = t.path('fifo')
+    os.mkfifo(fifo)
+    q.send('object-add', id=1, arguments={'qom-type': 'secret', 'id': 's',
+                                          'file': str(fifo)})
+    q.send('query-yank', id=2, exec_oob=True)
+    assert q.reply()['id'] == 2
+    fd = os.open(fifo, os.O_WRONLY)
+    os.write(fd, b'late')
+    os.close(fd)
+    assert q.reply()['id'] == 1
+    q.send('query-status', id=3, exec_oob=True)
+    assert 'error' in q.reply()
+
+
+def test_getfd_and_chardev_on_it(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    ours, theirs = socket.socketpair()
+    f.qmp.cmd('getfd', _fds=[theirs.fileno()], fdname='line')
+    theirs.close()
+    f.qmp.raw('chardev-add', {'id': 'c', 'backend': {
+        'type': 'socket', 'data': {'server': False, 'addr': {
+            'type': 'fd', 'data': {'str': 'line'}}}}})
+    assert any(c['label'] == 'c' for c in f.qmp.cmd('query-chardev'))
+    expect_error(lambda: f.qmp.cmd('closefd', fdname='line'))
+    expect_error(lambda: f.qmp.cmd('getfd', fdname='none-sent'))
+    ours.close()
+
+
+def test_human_monitor(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    hmp = f.qmp.hmp
+    assert 'running' in hmp('info status')
+    assert 'quit' in hmp('help') and 'status' in hmp('info')
+    assert 'unknown command' in hmp('frobnicate')
+    assert 'chardev' in hmp('help chardev-add')
+    hmp('object_add secret,id=s,data=x')
+    hmp('chardev-add null,id=nn')
+    assert 'nn' in hmp('info chardev')
+    assert 'Error' in hmp('object_del nobody')
+
+
+def test_human_monitor_on_a_terminal(t: Test) -> None:
+    pid, fd = os.forkpty()
+    if pid == 0:
+        os.execv(ferrytest.FERRY, ['ferry', '-nodefaults', '-display', 'none',
+                                   '-machine', 'none', '-monitor', 'stdio'])
+    term = os.fdopen(fd, 'r+b', 0)
+    try:
+        read_until(term, r'\(ferry\) ')
+        term.write(b'info st\t\r')
+        read_until(term, r'VM status: [\s\S]*\(ferry\) ')
+        term.write(b'\x1b[A\r')             # up: the same again
+        read_until(term, r'VM status: [\s\S]*\(ferry\) ')
+        term.write(b'quit\r')
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+    finally:
+        term.close()
+
+
+def test_monitor_and_console_share_a_terminal(t: Test) -> None:
+    t.requires_kvm()
+    f = t.ferry('-m', '64', '-kernel', STRESS, '-append', 'mem=1M', '-serial',
+                'mon:stdio', qmp=False, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE)
+    read_until(f.proc.stdout, r'pass \d+')
+    f.proc.stdin.write(b'\x01c')
+    f.proc.stdin.flush()
+    read_until(f.proc.stdout, r'\(ferry\) ')
+    f.proc.stdin.write(b'quit\r')
+    f.proc.stdin.flush()
+    assert f.wait() == 0
+
+
+def test_qmp_over_tls_in_one_record_or_many(t: Test) -> None:
+    t.requires('certtool', 'openssl')
+    from pki import Pki
+    import ssl
+    pki = Pki(t.path('pki'))
+    srv, _ = pki.standard()
+    f = t.ferry('-machine', 'none', '-object',
+                f'tls-creds-x509,id=tls0,endpoint=server,dir={srv}',
+                '-chardev', 'socket,id=m,host=127.0.0.1,port=0,server,wait=off,'
+                'tls-creds=tls0', '-mon', 'chardev=m,mode=control')
+    ctx = ssl.create_default_context(cafile=str(pki.dir / 'ca-cert.pem'))
+    ctx.load_cert_chain(pki.dir / 'client-cert.pem', pki.dir / 'client-key.pem')
+    raw = socket.create_connection(('127.0.0.1', f.chardev_port('m')))
+    q = Qmp(ctx.wrap_socket(raw, server_hostname='localhost'))
+    assert q.cmd('query-status')
+    q.sock.sendall(b'{"execute":"query-status","id":1}' * 100)  # one record
+    for _ in range(100):
+        assert q.reply()['id'] == 1
+    for byte in b'{"execute":"query-status","id":2}':           # one record each
+        q.sock.sendall(bytes([byte]))
+    assert q.reply()['id'] == 2
+    q.close()
+
+
+if __name__ == '__main__':
+    ferrytest.main()
