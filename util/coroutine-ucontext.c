@@ -7,14 +7,13 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+/* The checked longjmp refuses to go to another stack. */
+#undef _FORTIFY_SOURCE
 #include "util/osdep.h"
 
 #include "coroutine-internal.h"
 
 #if !defined(__x86_64__) || defined(FERRY_COROUTINE_UCONTEXT)
-
-/* The checked longjmp refuses to go to another stack. */
-#undef _FORTIFY_SOURCE
 
 #include <setjmp.h>
 #include <ucontext.h>
