@@ -559,6 +559,18 @@ static bool add_devices(System *s, Error **errp)
     return true;
 }
 
+static void report_about_machine(MachineState *machine)
+{
+    const GPtrArray *warnings = machine_warnings(machine);
+
+    if (machine_accel_note(machine)) {
+        info_report("%s", machine_accel_note(machine));
+    }
+    for (guint i = 0; warnings && i < warnings->len; i++) {
+        warn_report("%s", (const char *)g_ptr_array_index(warnings, i));
+    }
+}
+
 bool startup_machine(System *s, Error **errp)
 {
     SystemConfig *c = s->config;
@@ -579,6 +591,7 @@ bool startup_machine(System *s, Error **errp)
         return false;
     }
     qdev_globals_check();
+    report_about_machine(s->machine);
     s->machine_ready = true;
     qatomic_set(&s->preconfig, false);
     return true;
