@@ -128,28 +128,21 @@ static bool gcrypt_export(gcry_sexp_t sexp, const char *name, uint8_t *out,
            0;
 }
 
-static bool gcrypt_rsa_encrypt(QCryptoAkCipher *ak, const uint8_t *in,
-                               size_t in_len, uint8_t *out, Error **errp)
+static bool gcrypt_rsa_encrypt_raw(QCryptoAkCipher *ak, const uint8_t *in,
+                                   size_t in_len, uint8_t *out, Error **errp)
 {
     GcryptRsa *rsa = container_of(ak, GcryptRsa, base);
+    g_auto(RsaSexp) n_part = gcry_sexp_find_token(rsa->key, "n", 0);
+    g_auto(RsaMpi) n = gcry_sexp_nth_mpi(n_part, 1, GCRYMPI_FMT_USG);
+    g_auto(RsaMpi) m = gcrypt_import(&(DerSpan){ .data = in, .len = in_len });
     g_auto(RsaSexp) data = NULL, result = NULL;
     gcry_error_t err;
 
-    if (ak->padding == QCRYPTO_RSA_PADDING_ALG_RAW) {
-        g_auto(RsaSexp) n_part = gcry_sexp_find_token(rsa->key, "n", 0);
-        g_auto(RsaMpi) n = gcry_sexp_nth_mpi(n_part, 1, GCRYMPI_FMT_USG);
-        g_auto(RsaMpi) m =
-            gcrypt_import(&(DerSpan){ .data = in, .len = in_len });
-
-        if (gcry_mpi_cmp(m, n) >= 0) {
-            error_setg(errp, "RSA key cannot encrypt this");
-            return false;
-        }
-        err = gcry_sexp_build(&data, NULL, "(data (flags raw) (value %m))", m);
-    } else {
-        err = gcry_sexp_build(&data, NULL, "(data (flags pkcs1) (value %b))",
-                              (int)in_len, in);
+    if (gcry_mpi_cmp(m, n) >= 0) {
+        error_setg(errp, "RSA key cannot encrypt this");
+        return false;
     }
+    err = gcry_sexp_build(&data, NULL, "(data (flags raw) (value %m))", m);
     if (!err) {
         err = gcry_pk_encrypt(&result, data, rsa->key);
     }
@@ -159,15 +152,26 @@ static bool gcrypt_rsa_encrypt(QCryptoAkCipher *ak, const uint8_t *in,
     return gcrypt_rsa_ok(err, "encrypt", errp);
 }
 
-static int gcrypt_rsa_decrypt(QCryptoAkCipher *ak, const uint8_t *in,
-                              uint8_t *out, Error **errp)
+/* The padding is done here: the library's refuses an empty message, and the
+ * time that it takes to remove one depends on the message. */
+static bool gcrypt_rsa_encrypt(QCryptoAkCipher *ak, const uint8_t *in,
+                               size_t in_len, uint8_t *out, Error **errp)
+{
+    if (ak->padding == QCRYPTO_RSA_PADDING_ALG_RAW) {
+        return gcrypt_rsa_encrypt_raw(ak, in, in_len, out, errp);
+    }
+    return qcrypto_rsa_pad(in, in_len, out, ak->modulus_len, errp) &&
+           gcrypt_rsa_encrypt_raw(ak, out, ak->modulus_len, out, errp);
+}
+
+static int gcrypt_rsa_decrypt_raw(QCryptoAkCipher *ak, const uint8_t *in,
+                                  uint8_t *out, Error **errp)
 {
     GcryptRsa *rsa = container_of(ak, GcryptRsa, base);
-    bool raw = ak->padding == QCRYPTO_RSA_PADDING_ALG_RAW;
-    size_t len = ak->modulus_len;
     g_auto(RsaSexp) n_part = gcry_sexp_find_token(rsa->key, "n", 0);
     g_auto(RsaMpi) n = gcry_sexp_nth_mpi(n_part, 1, GCRYMPI_FMT_USG);
-    g_auto(RsaMpi) c = gcrypt_import(&(DerSpan){ .data = in, .len = len });
+    g_auto(RsaMpi) c =
+        gcrypt_import(&(DerSpan){ .data = in, .len = ak->modulus_len });
     g_auto(RsaSexp) data = NULL, result = NULL;
     gcry_error_t err;
 
@@ -175,36 +179,32 @@ static int gcrypt_rsa_decrypt(QCryptoAkCipher *ak, const uint8_t *in,
         error_setg(errp, "RSA key cannot decrypt this");
         return -1;
     }
-    err = gcry_sexp_build(&data, NULL,
-                          raw ? "(enc-val (flags raw) (rsa (a %m)))"
-                              : "(enc-val (flags pkcs1) (rsa (a %m)))",
-                          c);
+    err = gcry_sexp_build(&data, NULL, "(enc-val (flags raw) (rsa (a %m)))", c);
     if (!err) {
         err = gcry_pk_decrypt(&result, data, rsa->key);
     }
     if (!gcrypt_rsa_ok(err, "decrypt", errp)) {
         return -1;
     }
-    if (raw) {
-        if (!gcrypt_export(result, "value", out, len)) {
-            error_setg(errp, "RSA key cannot decrypt this");
-            return -1;
-        }
-        return len;
-    }
-
-    g_auto(RsaSexp) value = gcry_sexp_find_token(result, "value", 0);
-    size_t plain_len = 0;
-    const char *plain = value ? gcry_sexp_nth_data(value, 1, &plain_len) : NULL;
-
-    if (!value || plain_len > len) {
+    if (!gcrypt_export(result, "value", out, ak->modulus_len)) {
         error_setg(errp, "RSA key cannot decrypt this");
         return -1;
     }
-    if (plain_len) {
-        memcpy(out, plain, plain_len);
+    return ak->modulus_len;
+}
+
+static int gcrypt_rsa_decrypt(QCryptoAkCipher *ak, const uint8_t *in,
+                              uint8_t *out, Error **errp)
+{
+    int len = gcrypt_rsa_decrypt_raw(ak, in, out, errp);
+
+    if (len >= 0 && ak->padding == QCRYPTO_RSA_PADDING_ALG_PKCS1) {
+        len = qcrypto_rsa_unpad(out, len);
+        if (len < 0) {
+            error_setg(errp, "RSA key cannot decrypt this");
+        }
     }
-    return plain_len;
+    return len;
 }
 
 static gcry_error_t gcrypt_build_digest(const QCryptoAkCipher *ak,

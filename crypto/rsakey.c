@@ -13,6 +13,7 @@
 
 #include "rsakey.h"
 
+#include "crypto/random.h"
 #include "util/error.h"
 
 static unsigned rsakey_bits(const DerSpan *num)
@@ -171,6 +172,61 @@ size_t qcrypto_rsa_digest_info(QCryptoHashAlgorithm hash, const uint8_t *digest,
     memcpy(out, prefix->bytes, prefix->len);
     memcpy(out + prefix->len, digest, digest_len);
     return prefix->len + digest_len;
+}
+
+bool qcrypto_rsa_pad(const uint8_t *msg, size_t msg_len, uint8_t *em,
+                     size_t len, Error **errp)
+{
+    size_t msg_at = len - msg_len;
+
+    em[0] = 0;
+    em[1] = 2;
+    if (qcrypto_random_bytes(em + 2, msg_at - 3, errp) < 0) {
+        return false;
+    }
+    for (size_t i = 2; i < msg_at - 1; i++) {
+        while (em[i] == 0) {
+            if (qcrypto_random_bytes(&em[i], 1, errp) < 0) {
+                return false;
+            }
+        }
+    }
+    em[msg_at - 1] = 0;
+    if (msg_len) {
+        memcpy(em + msg_at, msg, msg_len);
+    }
+    return true;
+}
+
+/* All ones if @x is zero, else zero. */
+static size_t rsa_mask_zero(size_t x)
+{
+    return ((x | -x) >> (sizeof(x) * 8 - 1)) - 1;
+}
+
+int qcrypto_rsa_unpad(uint8_t *em, size_t len)
+{
+    /* 0, 2, at least 8 bytes that are not zero, 0, message */
+    size_t good = rsa_mask_zero(em[0]) & rsa_mask_zero(em[1] ^ 2);
+    size_t searching = -1, zero_at = 0, msg_len;
+
+    for (size_t i = 2; i < len; i++) {
+        size_t is_zero = rsa_mask_zero(em[i]);
+
+        zero_at |= i & is_zero & searching;
+        searching &= ~is_zero;
+    }
+    good &= ~searching;
+    /* Ten bytes before the zero: the subtraction then does not borrow. */
+    good &= ((zero_at - 10) >> (sizeof(size_t) * 8 - 1)) - 1;
+    if (!good) {
+        explicit_bzero(em, len);
+        return -1;
+    }
+    msg_len = len - zero_at - 1;
+    memmove(em, em + zero_at + 1, msg_len);
+    explicit_bzero(em + msg_len, len - msg_len);
+    return msg_len;
 }
 
 int qcrypto_akcipher_export_p8info(const QCryptoAkCipherOptions *opts,

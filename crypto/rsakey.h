@@ -59,4 +59,34 @@ bool qcrypto_rsakey_parse(QCryptoAkCipherKeyType type, const uint8_t *der,
 size_t qcrypto_rsa_digest_info(QCryptoHashAlgorithm hash, const uint8_t *digest,
                                uint8_t *out);
 
+/**
+ * qcrypto_rsa_pad:
+ * @msg: (in) @msg_len bytes; may be empty
+ * @msg_len: at most @len - 11
+ * @em: (out) @len bytes, the block to encrypt
+ * @len: bytes of the modulus
+ * @errp: (out) set when the return is false
+ *
+ * Put the padding of PKCS#1 encryption around a message.
+ *
+ * Source: RFC 8017 7.2.1 step 2.
+ * Returns: true on success; false if there are no random bytes.
+ */
+bool qcrypto_rsa_pad(const uint8_t *msg, size_t msg_len, uint8_t *em,
+                     size_t len, Error **errp);
+
+/**
+ * qcrypto_rsa_unpad:
+ * @em: (inout) @len bytes, a decrypted block; the message is moved to its
+ *      front and the rest wiped
+ * @len: bytes of @em, those of the modulus
+ *
+ * Take off the padding of PKCS#1 encryption, in time that depends on @len
+ * and on the length of the message only when it is good.
+ *
+ * Source: RFC 8017 7.2.2 step 3.
+ * Returns: bytes of the message, -1 if the padding is wrong.
+ */
+int qcrypto_rsa_unpad(uint8_t *em, size_t len);
+
 #endif

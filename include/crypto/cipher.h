@@ -116,7 +116,7 @@ size_t qcrypto_cipher_get_iv_len(QCryptoCipherAlgorithm alg,
  * Thread: any; the object is used by one thread at a time.
  * Returns: a new object, qcrypto_cipher_free(); NULL on error.
  * Errors: not supported; wrong key length; a key that the library refuses
- * (GnuTLS: equal halves for xts).
+ * (in FIPS mode: equal halves for xts).
  */
 QCryptoCipher *qcrypto_cipher_new(QCryptoCipherAlgorithm alg,
                                   QCryptoCipherMode mode, const uint8_t *key,
