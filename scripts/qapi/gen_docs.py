@@ -143,17 +143,15 @@ class DocsGen:
             return
         notes = []
         if entity.allow_oob:
-            notes.append('may be sent out of band (`exec-oob`)')
+            notes.append('May be sent out of band (`exec-oob`).')
         if entity.concurrent:
-            notes.append('answered at once, whatever else is going on')
+            notes.append('Answered at once, whatever else is going on.')
         if entity.allow_preconfig:
-            notes.append('allowed before machine initialisation')
+            notes.append('Allowed before machine initialisation.')
         if not entity.success_response:
-            notes.append('sends no response on success')
+            notes.append('Sends no response on success.')
         if notes:
-            self._out += ['This command is ' + '; '.join(notes) + '.'
-                          if notes[0][0] != 'm' and notes[0][0] != 's'
-                          else 'This command ' + '; '.join(notes) + '.', '']
+            self._out += [' '.join(notes), '']
 
     def _features(self, entity: Entity, doc: Optional[Doc]) -> None:
         if not entity.features:
