@@ -26,7 +26,7 @@
 #include "util/thread.h"
 
 typedef struct CharBackend CharBackend;
-typedef struct ChardevReturn ChardevReturn;
+typedef struct QapiOpenUnion QapiOpenUnion;
 
 /* What a back end tells its front end. */
 typedef enum QEMUChrEvent {
@@ -36,6 +36,10 @@ typedef enum QEMUChrEvent {
     CHR_EVENT_MUX_OUT, /* ... lost it */
     CHR_EVENT_CLOSED,  /* the peer is gone */
 } QEMUChrEvent;
+
+/* Asked now and then while start-up waits for a client. Returns: whether to
+ * give up. */
+typedef bool ChardevInterrupted(void *opaque);
 
 /* Most bytes a back end reads at once. */
 #define CHR_READ_BUF_LEN 4096
@@ -85,8 +89,14 @@ struct Chardev {
     GMainContext *gcontext; /* owned reference or NULL for the main context */
     GSource *gsource;       /* input watch of simple back ends */
     unsigned long features[BITS_TO_LONGS(QEMU_CHAR_FEATURE_LAST)];
-    bool opened; /* open() succeeded */
-    bool handover_yank_instance;
+    bool opened;                 /* open() succeeded */
+    bool handover_yank_instance; /* chardev-change: the new one has the name */
+    bool wants_monitor;          /* from "mon:", no monitor attached yet */
+
+    /* For qemu_chr_wait_connected_all(). */
+    bool wait_at_start;
+    ChardevInterrupted *wait_interrupted;
+    void *wait_opaque;
 
     /* Options every back end has. */
     char *logfile;
@@ -101,6 +111,7 @@ typedef struct ChardevCliOption {
     const char *name;   /* as in -chardev, NULL ends the table */
     const char *member; /* QMP path such as "addr.data.host" */
     const char *select; /* "addr.type=inet": set together with it, or NULL */
+    bool is_bool;       /* may be given as a bare word */
     bool negate;        /* a bool that means the opposite of @member */
     const char *help;
 } ChardevCliOption;
@@ -204,8 +215,9 @@ Chardev *qemu_chr_new_from_json(const char *id, json_t *backend,
  *      return is true without a result and qemu_chr_help() shows it
  * @errp: (out)
  *
- * Returns: {"type": KIND, "data": {...}, "mux": bool} to be unreferenced, or
- *      NULL with @errp set or *@help true.
+ * Returns: {"type": KIND, "data": {...}, "keyval": bool, "mux": bool} to be
+ *      unreferenced ("keyval": the leaves of data are text); NULL with @errp
+ *      set, or with *@help true.
  */
 json_t *qemu_chr_parse_cli(const char *optarg, char **ret_id, bool *help,
                            Error **errp);
@@ -219,11 +231,31 @@ json_t *qemu_chr_parse_cli(const char *optarg, char **ret_id, bool *help,
  * Handles mux=on (the mux gets the id, its back end ID-base). Does not wait
  * for a client: call qemu_chr_wait_connected_all() before the machine starts.
  *
- * Returns: the chardev; NULL with @errp set, or NULL without when help was
- *      printed to stdout.
+ * Returns: the chardev; NULL with @errp set, or NULL without when @optarg
+ *      asks for help (see qemu_chr_help_for()).
  */
 Chardev *qemu_chr_new_from_cli(const char *optarg, GMainContext *context,
                                Error **errp);
+
+/**
+ * qemu_chr_new_from_parsed:
+ * @id: name
+ * @backend: (in) from qemu_chr_parse_cli(); borrowed
+ *
+ * The second half of qemu_chr_new_from_cli().
+ */
+Chardev *qemu_chr_new_from_parsed(const char *id, json_t *backend,
+                                  GMainContext *context, Error **errp);
+
+/* Called once a kind; @cc is its class. */
+typedef void ChardevKindFunc(const char *kind, ChardevClass *cc, void *opaque);
+
+/** qemu_chr_foreach_kind: all kinds a user may create, by name. */
+void qemu_chr_foreach_kind(ChardevKindFunc *func, void *opaque);
+
+/** chardev_fill_open_union: the branches of ChardevBackend, for
+ * qapi_introspect(); the tag of the union is "chardev". */
+void chardev_fill_open_union(QapiOpenUnion *u);
 
 /**
  * qemu_chr_help:
@@ -234,6 +266,10 @@ Chardev *qemu_chr_new_from_cli(const char *optarg, GMainContext *context,
  *      kind.
  */
 char *qemu_chr_help(const char *kind, Error **errp);
+
+/** qemu_chr_help_for: the text that @optarg ("help", "KIND,help") asks for,
+ * to be freed; NULL if it asks for none. */
+char *qemu_chr_help_for(const char *optarg);
 
 /**
  * qemu_chr_new:
@@ -250,7 +286,7 @@ Chardev *qemu_chr_new(const char *label, const char *filename,
                       GMainContext *context);
 
 /** qemu_chr_new_mux_mon: as qemu_chr_new(); "mon:" is allowed: the result is
- * a mux, and *qemu_chr_wants_monitor()* is true for it. */
+ * a mux, and qemu_chr_wants_monitor() is true for it. */
 Chardev *qemu_chr_new_mux_mon(const char *label, const char *filename,
                               GMainContext *context);
 
@@ -269,13 +305,12 @@ Chardev *qemu_chr_new_legacy(const char *label, const char *filename,
 
 /**
  * qemu_chr_parse_legacy:
- * @label: id
  * @filename: legacy spelling without "mon:" and "chardev:"
  * @errp: (out)
  *
  * Pure translation, nothing is opened.
  *
- * Returns: {"type":, "data":} as of chardev-add, or NULL with @errp set.
+ * Returns: as qemu_chr_parse_cli(), or NULL with @errp set.
  */
 json_t *qemu_chr_parse_legacy(const char *filename, Error **errp);
 
@@ -346,14 +381,19 @@ int qemu_chr_wait_connected(Chardev *chr, Error **errp);
 
 /**
  * qemu_chr_wait_connected_all:
+ * @interrupted: asked several times a second whether to give up, or NULL
+ * @opaque: passed to @interrupted
  * @errp: (out)
  *
- * Wait for a client of each server created with wait=on. The lead of start-up
- * calls it once, after the chardevs were created and before the machine runs.
+ * Wait for a client of each server with wait=on, and for the connection of
+ * each client socket without reconnect, in the order they were created. The
+ * lead of start-up calls it once, after the chardevs were created and before
+ * the machine runs. The default main context is served meanwhile.
  *
  * Returns: true, or false with @errp set.
  */
-bool qemu_chr_wait_connected_all(Error **errp);
+bool qemu_chr_wait_connected_all(ChardevInterrupted *interrupted, void *opaque,
+                                 Error **errp);
 
 /* -- features --------------------------------------------------------------- */
 
@@ -399,6 +439,27 @@ GSource *qemu_chr_timeout_add_ms(Chardev *chr, guint ms, GSourceFunc func,
 int qemu_chr_write(Chardev *s, const uint8_t *buf, int len, bool write_all);
 #define qemu_chr_write_all(s, buf, len) qemu_chr_write(s, buf, len, true)
 
+/* -- the program around ------------------------------------------------------- */
+
+/*
+ * What a chardev may ask of the program: mux's Ctrl-a x and Ctrl-a s, and
+ * testdev's exit. Each may be NULL.
+ */
+typedef struct ChardevHostOps {
+    void (*quit)(void *opaque);
+    void (*exit)(int status, void *opaque);
+    void (*commit)(void *opaque); /* write snapshots back */
+} ChardevHostOps;
+
+/**
+ * chardev_set_host_ops:
+ * @ops: (in) static; NULL = none: a quit is then SIGTERM to the process
+ * @opaque: passed to each
+ *
+ * Called once at start-up, before other threads exist.
+ */
+void chardev_set_host_ops(const ChardevHostOps *ops, void *opaque);
+
 /* -- class names -------------------------------------------------------------- */
 
 #define TYPE_CHARDEV_NULL     "chardev-null"
@@ -426,7 +487,5 @@ int qemu_chr_write(Chardev *s, const uint8_t *buf, int len, bool write_all);
  * send early events: hold them back (system start-up only). */
 void suspend_mux_open(void);
 void resume_mux_open(void);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Chardev, object_unref)
 
 #endif
