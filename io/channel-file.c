@@ -25,6 +25,7 @@ QIOChannelFile *qio_channel_file_new_fd(int fd)
     io_register_types();
     fioc = QIO_CHANNEL_FILE(object_new(TYPE_QIO_CHANNEL_FILE));
     fioc->fd = fd;
+    QIO_CHANNEL(fioc)->nonblocking = fcntl(fd, F_GETFL) & O_NONBLOCK;
     if (lseek(fd, 0, SEEK_CUR) >= 0) {
         qio_channel_set_feature(QIO_CHANNEL(fioc),
                                 QIO_CHANNEL_FEATURE_SEEKABLE);

@@ -242,6 +242,11 @@ static gboolean connect_begin(gpointer opaque)
     SocketConnect *c = opaque;
     Error *err = NULL;
 
+    WITH_QEMU_LOCK_GUARD(&c->sioc->connect_lock)
+    {
+        /* Orders this after ..._connect_async() in another thread. */
+        assert(c->sioc->connect == c);
+    }
     if (c->addr->type == SOCKET_ADDRESS_TYPE_FD) {
         c->fd = socket_get_fd(c->addr->u.fd.str, &err);
         if (c->fd < 0) {
@@ -275,11 +280,9 @@ void qio_channel_socket_connect_async(QIOChannelSocket *sioc,
     c->context = context ? g_main_context_ref(context) : NULL;
     c->task = qio_task_new(OBJECT(sioc), callback, opaque, destroy);
     qemu_mutex_init(&c->lock);
-    WITH_QEMU_LOCK_GUARD(&sioc->connect_lock)
-    {
-        assert(!sioc->connect && sioc->fd < 0);
-        sioc->connect = c;
-    }
+    QEMU_LOCK_GUARD(&sioc->connect_lock);
+    assert(!sioc->connect && sioc->fd < 0);
+    sioc->connect = c;
     connect_set_source(c, g_idle_source_new(), connect_begin);
 }
 

@@ -70,6 +70,7 @@ bool socket_channel_set_fd(QIOChannelSocket *sioc, int fd, Error **errp)
         remote_len = 0;
     }
     sioc->fd = fd;
+    QIO_CHANNEL(sioc)->nonblocking = fcntl(fd, F_GETFL) & O_NONBLOCK;
     sioc->localAddr = local;
     sioc->localAddrLen = local_len;
     sioc->remoteAddr = remote;

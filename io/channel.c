@@ -136,7 +136,11 @@ ssize_t qio_channel_peekv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
 
 int qio_channel_set_blocking(QIOChannel *ioc, bool enabled, Error **errp)
 {
-    return QIO_CHANNEL_GET_CLASS(ioc)->io_set_blocking(ioc, enabled, errp);
+    if (QIO_CHANNEL_GET_CLASS(ioc)->io_set_blocking(ioc, enabled, errp) < 0) {
+        return -1;
+    }
+    ioc->nonblocking = !enabled;
+    return 0;
 }
 
 int qio_channel_close(QIOChannel *ioc, Error **errp)

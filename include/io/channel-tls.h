@@ -16,11 +16,10 @@
 
 #include "io/channel.h"
 #include "io/task.h"
-#include "util/thread.h"
 
 typedef struct QCryptoTLSCreds QCryptoTLSCreds;
 typedef struct QCryptoTLSSession QCryptoTLSSession;
-typedef struct QIOHandshake QIOHandshake;
+typedef struct QIOHandshakeSlot QIOHandshakeSlot;
 
 #define TYPE_QIO_CHANNEL_TLS "qio-channel-tls"
 OBJECT_DECLARE_SIMPLE_TYPE(QIOChannelTLS, QIO_CHANNEL_TLS)
@@ -30,10 +29,10 @@ struct QIOChannelTLS {
     QIOChannel *master;         /* owned reference */
     QCryptoTLSSession *session; /* owned */
     int shutdown;               /* QIOChannelShutdown bits; atomic */
-    QIOHandshake *handshake;    /* under way, or NULL */
-    QemuMutex lock;             /* guards @handshake */
-    bool blocking;              /* as set by qio_channel_set_blocking() */
-    void *gather; /* where small buffers are joined; owned, or NULL */
+    int writers;                /* threads within io_writev; atomic */
+    bool established;           /* the handshake succeeded; atomic */
+    uint8_t *gather;            /* small buffers are joined in it; owned */
+    QIOHandshakeSlot *slot;     /* handshake under way; owned */
 };
 
 /**
@@ -71,8 +70,8 @@ QIOChannelTLS *qio_channel_tls_new_client(QIOChannel *master,
  * @destroy: (in) frees @opaque; or NULL
  * @context: (in) NULL = the default one
  *
- * Handshake and check of the peer. @ioc is made non-blocking for it. There is
- * no time limit; see ..._handshake_full(). qio_channel_close() ends it with an
+ * Handshake and check of the peer. The master is non-blocking meanwhile. There
+ * is no time limit; see ..._handshake_full(). qio_channel_close() ends it with an
  * error.
  */
 void qio_channel_tls_handshake(QIOChannelTLS *ioc, QIOTaskFunc func,

@@ -51,7 +51,7 @@ QIOChannelWebsock *qio_channel_websock_new_client(QIOChannel *master,
  * @context: (in) NULL = the default one
  *
  * The HTTP upgrade. A bad request is answered (400; 403 = too large; 404 = path)
- * before the error is returned. @ioc is made non-blocking for it.
+ * before the error is returned. The master is non-blocking meanwhile.
  * qio_channel_close() ends it with an error.
  */
 void qio_channel_websock_handshake(QIOChannelWebsock *ioc, QIOTaskFunc func,
@@ -66,5 +66,15 @@ void qio_channel_websock_handshake_full(QIOChannelWebsock *ioc,
                                         unsigned timeout_ms, QIOTaskFunc func,
                                         gpointer opaque, GDestroyNotify destroy,
                                         GMainContext *context);
+
+/**
+ * qio_channel_websock_handshake_sync:
+ * @timeout_ms: as above; 0 = no limit
+ *
+ * The handshake in the calling thread or coroutine.
+ * Returns: 0; -1 = error.
+ */
+int qio_channel_websock_handshake_sync(QIOChannelWebsock *ioc,
+                                       unsigned timeout_ms, Error **errp);
 
 #endif

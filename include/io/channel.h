@@ -73,6 +73,7 @@ struct QIOChannel {
     Object parent;
     unsigned int features;      /* bit set of QIOChannelFeature */
     char *name;                 /* for watches and traces; owned, or NULL */
+    bool nonblocking;           /* as qio_channel_set_blocking() left it */
     AioContext *ctx;            /* set by attach_aio_context, else NULL */
     Coroutine *read_coroutine;  /* yielded in qio_channel_yield(G_IO_IN) */
     Coroutine *write_coroutine; /* yielded in qio_channel_yield(G_IO_OUT) */
@@ -281,7 +282,8 @@ ssize_t qio_channel_peekv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
 /**
  * qio_channel_set_blocking:
  * @ioc: (in) channel; layers pass the mode on to their master
- * @enabled: true = calls wait, false = they return QIO_CHANNEL_ERR_BLOCK
+ * @enabled: true = calls wait, false = they return QIO_CHANNEL_ERR_BLOCK.
+ *           New channels wait, unless their descriptor is set otherwise.
  *
  * Returns: 0; -1 = error.
  */

@@ -1,0 +1,408 @@
+/*
+ * TLS as a layer: the session encrypts and decrypts, the master carries.
+ *
+ * Writing: each buffer of the vector goes to the session as it is; runs of
+ * small ones are joined first, so that a header and its payload share a
+ * record. What a non-blocking session could not hand over must be offered
+ * again with the same bytes; callers of a channel do that anyway.
+ *
+ * Ending: close_notify is what lets the peer tell an end from a cut, so it is
+ * sent by close and by shutdown of the write direction, if that is possible
+ * without waiting: a peer that does not read must not be able to hold us.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "io/channel-tls.h"
+
+#include "crypto/tlssession.h"
+#include "io/channel-watch.h"
+#include "io/types.h"
+#include "util/atomic.h"
+#include "util/coroutine.h"
+#include "util/error.h"
+#include "util/iov.h"
+
+#include "channel-internal.h"
+#include "handshake-internal.h"
+
+/* Buffers below this are joined with what follows them. */
+#define GATHER_SMALL 4096
+/* One record's worth. */
+#define GATHER_MAX QCRYPTO_TLS_MAX_RECORD
+
+QEMU_BUILD_BUG_ON(QCRYPTO_TLS_SESSION_ERR_BLOCK != QIO_CHANNEL_ERR_BLOCK);
+
+/* -- construction ---------------------------------------------------------- */
+
+static ssize_t tls_push(const char *buf, size_t len, void *opaque, Error **errp)
+{
+    QIOChannelTLS *tioc = opaque;
+
+    return qio_channel_write(tioc->master, buf, len, errp);
+}
+
+static ssize_t tls_pull(char *buf, size_t len, void *opaque, Error **errp)
+{
+    QIOChannelTLS *tioc = opaque;
+
+    return qio_channel_read(tioc->master, buf, len, errp);
+}
+
+static QIOChannelTLS *tls_new(QIOChannel *master, QCryptoTLSCreds *creds,
+                              const char *hostname, const char *authzid,
+                              QCryptoTLSCredsEndpoint endpoint, Error **errp)
+{
+    g_autoptr(QIOChannelTLS) tioc = NULL;
+
+    io_register_types();
+    tioc = QIO_CHANNEL_TLS(object_new(TYPE_QIO_CHANNEL_TLS));
+    tioc->master = QIO_CHANNEL(object_ref(OBJECT(master)));
+    QIO_CHANNEL(tioc)->nonblocking = master->nonblocking;
+    if (qio_channel_has_feature(master, QIO_CHANNEL_FEATURE_SHUTDOWN)) {
+        qio_channel_set_feature(QIO_CHANNEL(tioc),
+                                QIO_CHANNEL_FEATURE_SHUTDOWN);
+    }
+    tioc->session =
+        qcrypto_tls_session_new(creds, hostname, authzid, endpoint, errp);
+    if (!tioc->session) {
+        return NULL;
+    }
+    qcrypto_tls_session_set_transport(tioc->session, tls_push, tls_pull, tioc);
+    return g_steal_pointer(&tioc);
+}
+
+QIOChannelTLS *qio_channel_tls_new_server(QIOChannel *master,
+                                          QCryptoTLSCreds *creds,
+                                          const char *aclname, Error **errp)
+{
+    return tls_new(master, creds, NULL, aclname,
+                   QCRYPTO_TLS_CREDS_ENDPOINT_SERVER, errp);
+}
+
+QIOChannelTLS *qio_channel_tls_new_client(QIOChannel *master,
+                                          QCryptoTLSCreds *creds,
+                                          const char *hostname, Error **errp)
+{
+    return tls_new(master, creds, hostname, NULL,
+                   QCRYPTO_TLS_CREDS_ENDPOINT_CLIENT, errp);
+}
+
+/* -- handshake ------------------------------------------------------------- */
+
+static int tls_handshake_step(QIOChannel *ioc, Error **errp)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+
+    if (qcrypto_tls_session_handshake(tioc->session, errp) < 0) {
+        return -1;
+    }
+    switch (qcrypto_tls_session_get_handshake_status(tioc->session)) {
+    case QCRYPTO_TLS_HANDSHAKE_SENDING:
+        return G_IO_OUT;
+    case QCRYPTO_TLS_HANDSHAKE_RECVING:
+        return G_IO_IN;
+    case QCRYPTO_TLS_HANDSHAKE_COMPLETE:
+        break;
+    }
+    if (qcrypto_tls_session_check_credentials(tioc->session, errp) < 0) {
+        return -1;
+    }
+    qatomic_store_release(&tioc->established, true);
+    return 0;
+}
+
+void qio_channel_tls_handshake_full(QIOChannelTLS *tioc, unsigned timeout_ms,
+                                    QIOTaskFunc func, gpointer opaque,
+                                    GDestroyNotify destroy,
+                                    GMainContext *context)
+{
+    qio_handshake_start(tioc->slot, QIO_CHANNEL(tioc), tioc->master,
+                        "TLS handshake", tls_handshake_step, timeout_ms, func,
+                        opaque, destroy, context);
+}
+
+void qio_channel_tls_handshake(QIOChannelTLS *tioc, QIOTaskFunc func,
+                               gpointer opaque, GDestroyNotify destroy,
+                               GMainContext *context)
+{
+    qio_channel_tls_handshake_full(tioc, 0, func, opaque, destroy, context);
+}
+
+int qio_channel_tls_handshake_sync(QIOChannelTLS *tioc, unsigned timeout_ms,
+                                   Error **errp)
+{
+    return qio_handshake_sync(QIO_CHANNEL(tioc), tioc->master, "TLS handshake",
+                              tls_handshake_step, timeout_ms, errp);
+}
+
+QCryptoTLSSession *qio_channel_tls_get_session(QIOChannelTLS *tioc)
+{
+    return tioc->session;
+}
+
+/* -- ending ---------------------------------------------------------------- */
+
+int qio_channel_tls_bye(QIOChannelTLS *tioc, Error **errp)
+{
+    for (;;) {
+        int ret = qcrypto_tls_session_shutdown(tioc->session, errp);
+
+        if (ret != QCRYPTO_TLS_BYE_SENDING) {
+            return ret < 0 ? -1 : 0;
+        }
+        if (qemu_in_coroutine()) {
+            qio_channel_yield(tioc->master, G_IO_OUT);
+        } else {
+            qio_channel_wait(tioc->master, G_IO_OUT);
+        }
+    }
+}
+
+/* close_notify, if nobody is writing and the master takes it at once. */
+static void tls_try_bye(QIOChannelTLS *tioc)
+{
+    if (qatomic_load_acquire(&tioc->established) &&
+        qatomic_mb_read(&tioc->writers) == 0 &&
+        qio_channel_wait_timeout(tioc->master, G_IO_OUT, 0)) {
+        qcrypto_tls_session_shutdown(tioc->session, NULL);
+    }
+}
+
+static int tls_shutdown(QIOChannel *ioc, QIOChannelShutdown how, Error **errp)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+    int before = qatomic_fetch_or(&tioc->shutdown, how);
+
+    if ((how & ~before) & QIO_CHANNEL_SHUTDOWN_WRITE) {
+        tls_try_bye(tioc);
+    }
+    return qio_channel_shutdown(tioc->master, how, errp);
+}
+
+static int tls_close(QIOChannel *ioc, Error **errp)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+    int before = qatomic_fetch_or(&tioc->shutdown, QIO_CHANNEL_SHUTDOWN_BOTH);
+
+    qio_handshake_cancel(tioc->slot);
+    if (!(before & QIO_CHANNEL_SHUTDOWN_WRITE) &&
+        qio_channel_set_blocking(tioc->master, false, NULL) == 0) {
+        tls_try_bye(tioc);
+    }
+    return qio_channel_close(tioc->master, errp);
+}
+
+/* -- data ------------------------------------------------------------------ */
+
+static ssize_t tls_readv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
+                         int **fds, size_t *nfds, Error **errp)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+    ssize_t total = 0;
+
+    for (size_t i = 0; i < niov; i++) {
+        Error *err = NULL;
+        ssize_t n;
+
+        if (iov[i].iov_len == 0) {
+            continue;
+        }
+        /* Never wait, nor fail, for more when there is something to return. */
+        if (total > 0 && (!ioc->nonblocking ||
+                          !qcrypto_tls_session_check_pending(tioc->session))) {
+            break;
+        }
+        n = qcrypto_tls_session_recv(tioc->session, iov[i].iov_base,
+                                     iov[i].iov_len, &err);
+        if (n == QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION) {
+            if (qatomic_read(&tioc->shutdown) & QIO_CHANNEL_SHUTDOWN_READ) {
+                n = 0;
+            } else {
+                error_setg(&err, "TLS connection was cut: it ended without "
+                                 "the peer's close notify");
+                n = -1;
+            }
+        }
+        if (total > 0 && n < 0) {
+            error_free(err); /* the next call meets it again */
+            break;
+        }
+        if (n < 0) {
+            error_propagate(errp, err);
+            return n;
+        }
+        total += n;
+        if ((size_t)n < iov[i].iov_len) {
+            break;
+        }
+    }
+    return total;
+}
+
+/* Join the start of @iov. Returns: bytes that are in gather. */
+static size_t tls_gather(QIOChannelTLS *tioc, const struct iovec *iov,
+                         size_t niov, size_t offset)
+{
+    if (!tioc->gather) {
+        tioc->gather = g_malloc(GATHER_MAX);
+    }
+    return iov_to_buf(iov, niov, offset, tioc->gather, GATHER_MAX);
+}
+
+/* Send from @offset of iov[0] on, once. Returns: as io_writev; *asked set. */
+static ssize_t tls_send_some(QIOChannelTLS *tioc, const struct iovec *iov,
+                             size_t niov, size_t offset, size_t *asked,
+                             Error **errp)
+{
+    const char *buf = (const char *)iov->iov_base + offset;
+
+    *asked = iov->iov_len - offset;
+    if (*asked < GATHER_SMALL && niov > 1) {
+        *asked = tls_gather(tioc, iov, niov, offset);
+        buf = (const char *)tioc->gather;
+    }
+    return qcrypto_tls_session_send(tioc->session, buf, *asked, errp);
+}
+
+static ssize_t tls_send(QIOChannelTLS *tioc, const struct iovec *iov,
+                        size_t niov, Error **errp)
+{
+    size_t i = 0, offset = 0, asked;
+    ssize_t total = 0, n;
+
+    for (;;) {
+        Error *err = NULL;
+
+        while (i < niov && offset >= iov[i].iov_len) {
+            offset -= iov[i].iov_len;
+            i++;
+        }
+        if (i == niov) {
+            return total;
+        }
+        n = tls_send_some(tioc, iov + i, niov - i, offset, &asked, &err);
+        if (n < 0 && total > 0) {
+            error_free(err); /* the next call meets it again */
+            return total;
+        }
+        if (n < 0) {
+            error_propagate(errp, err);
+            return n;
+        }
+        total += n;
+        offset += n;
+        if ((size_t)n < asked) {
+            return total;
+        }
+    }
+}
+
+static ssize_t tls_writev(QIOChannel *ioc, const struct iovec *iov, size_t niov,
+                          int *fds, size_t nfds, int flags, Error **errp)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+    ssize_t ret;
+
+    qatomic_inc(&tioc->writers);
+    if (qatomic_read(&tioc->shutdown) & QIO_CHANNEL_SHUTDOWN_WRITE) {
+        error_setg(errp, "TLS channel is shut down for writing");
+        ret = -1;
+    } else {
+        ret = tls_send(tioc, iov, niov, errp);
+    }
+    qatomic_dec(&tioc->writers);
+    return ret;
+}
+
+/* -- control --------------------------------------------------------------- */
+
+static int tls_set_blocking(QIOChannel *ioc, bool enabled, Error **errp)
+{
+    return qio_channel_set_blocking(QIO_CHANNEL_TLS(ioc)->master, enabled,
+                                    errp);
+}
+
+static void tls_set_delay(QIOChannel *ioc, bool enabled)
+{
+    qio_channel_set_delay(QIO_CHANNEL_TLS(ioc)->master, enabled);
+}
+
+static void tls_set_cork(QIOChannel *ioc, bool enabled)
+{
+    qio_channel_set_cork(QIO_CHANNEL_TLS(ioc)->master, enabled);
+}
+
+static void tls_set_aio_fd_handler(QIOChannel *ioc, AioContext *ctx,
+                                   IOHandler *io_read, IOHandler *io_write,
+                                   void *opaque)
+{
+    qio_channel_set_aio_fd_handler(QIO_CHANNEL_TLS(ioc)->master, ctx, io_read,
+                                   io_write, opaque);
+}
+
+static GIOCondition tls_held(QIOChannel *ioc, GIOCondition condition)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
+
+    return qcrypto_tls_session_check_pending(tioc->session)
+               ? condition & G_IO_IN
+               : 0;
+}
+
+static GSource *tls_create_watch(QIOChannel *ioc, GIOCondition condition)
+{
+    return qio_channel_create_layer_watch(ioc, QIO_CHANNEL_TLS(ioc)->master,
+                                          condition, tls_held);
+}
+
+static void tls_init(Object *obj)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(obj);
+
+    tioc->slot = g_new0(QIOHandshakeSlot, 1);
+    qio_handshake_slot_init(tioc->slot);
+}
+
+static void tls_finalize(Object *obj)
+{
+    QIOChannelTLS *tioc = QIO_CHANNEL_TLS(obj);
+
+    /* The master may have other users: it is left, not closed. */
+    if (!(tioc->shutdown & QIO_CHANNEL_SHUTDOWN_WRITE)) {
+        tls_try_bye(tioc);
+    }
+    qcrypto_tls_session_free(tioc->session);
+    object_unref(OBJECT(tioc->master));
+    qio_handshake_slot_deinit(tioc->slot);
+    g_free(tioc->slot);
+    if (tioc->gather) {
+        explicit_bzero(tioc->gather, GATHER_MAX);
+        g_free(tioc->gather);
+    }
+}
+
+static void tls_class_init(ObjectClass *oc, void *data)
+{
+    QIOChannelClass *klass = QIO_CHANNEL_CLASS(oc);
+
+    klass->io_writev = tls_writev;
+    klass->io_readv = tls_readv;
+    klass->io_set_blocking = tls_set_blocking;
+    klass->io_set_delay = tls_set_delay;
+    klass->io_set_cork = tls_set_cork;
+    klass->io_close = tls_close;
+    klass->io_shutdown = tls_shutdown;
+    klass->io_create_watch = tls_create_watch;
+    klass->io_set_aio_fd_handler = tls_set_aio_fd_handler;
+}
+
+const TypeInfo io_type_channel_tls = {
+    .parent = TYPE_QIO_CHANNEL,
+    .name = TYPE_QIO_CHANNEL_TLS,
+    .instance_size = sizeof(QIOChannelTLS),
+    .instance_init = tls_init,
+    .instance_finalize = tls_finalize,
+    .class_init = tls_class_init,
+};
