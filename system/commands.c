@@ -17,8 +17,8 @@
 #include "qapi/qapi-visit-compat.h"
 #include "qapi/qobject-input-visitor.h"
 #include "qom/object_interfaces.h"
-#include "qom/property.h"
 #include "qom/qom-hmp.h"
+#include "qom/qom-introspect.h"
 #include "util/atomic.h"
 #include "util/error.h"
 
@@ -41,36 +41,12 @@ static const HMPCommand *const hmp_info_tables[] = {
 
 /* -- query-qmp-schema ---------------------------------------------------- */
 
-static void add_members(QapiOpenVariant *variant, ObjectClass *klass)
-{
-    g_autoptr(GPtrArray) table = qom_property_table(klass);
-
-    for (guint i = 0; i < table->len; i++) {
-        const Property *p = g_ptr_array_index(table, i);
-
-        if (p->flags & (PROP_F_READ_ONLY | PROP_F_HIDDEN)) {
-            continue;
-        }
-        qapi_open_variant_member(
-            variant, p->name, property_qapi_type(p), p->lookup,
-            !(p->flags & PROP_F_REQUIRED),
-            p->flags & PROP_F_DEPRECATED ? 1u << QAPI_DEPRECATED : 0);
-    }
-}
-
-static void add_object_type(ObjectClass *klass, void *opaque)
-{
-    const char *name = object_class_get_name(klass);
-
-    add_members(qapi_open_union_add(opaque, name, NULL), klass);
-}
-
 static void fill_union(QapiOpenUnion *u, void *opaque)
 {
     const char *tag = qapi_open_union_tag(u);
 
     if (g_str_equal(tag, "user-creatable")) {
-        object_class_foreach(add_object_type, TYPE_USER_CREATABLE, false, u);
+        qom_open_union_fill(u, TYPE_USER_CREATABLE);
     } else if (g_str_equal(tag, "chardev")) {
         chardev_fill_open_union(u);
     } else {

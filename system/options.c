@@ -318,6 +318,10 @@ static ParseResult opt_log_items(SystemConfig *c, const OptionDef *def,
         qemu_print_log_usage(stdout);
         return PARSE_DONE;
     }
+    if (g_str_equal(value, "trace:help")) {
+        trace_list_events(stdout);
+        return PARSE_DONE;
+    }
     g_free(c->log_items);
     c->log_items = g_strdup(value);
     return PARSE_OK;
