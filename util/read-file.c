@@ -11,6 +11,7 @@
 #include "util/read-file.h"
 
 #include "util/error.h"
+#include "util/fdset.h"
 
 #define READ_FILE_FIRST 4096
 
@@ -41,13 +42,13 @@ static void read_buf_grow(ReadBuf *b, size_t size)
     *b = grown;
 }
 
-char *read_file_bounded(const char *path, size_t max, size_t *len, Error **errp)
+static char *read_fd_bounded(int fd, const char *path, size_t max, size_t *len,
+                             Error **errp)
 {
-    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     g_auto(ReadBuf) b = { 0 };
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0) {
+    if (fstat(fd, &st) < 0) {
         error_setg_file_open(errp, errno, path);
         return NULL;
     }
@@ -84,4 +85,18 @@ char *read_file_bounded(const char *path, size_t max, size_t *len, Error **errp)
     b.data[b.len] = '\0';
     *len = b.len;
     return g_steal_pointer(&b.data);
+}
+
+char *read_file_bounded(const char *path, size_t max, size_t *len, Error **errp)
+{
+    /* Counted when @path is /dev/fdset/N, so not an AUTO_FD. */
+    int fd = qemu_open(path, O_RDONLY | O_NOCTTY, errp);
+    char *data;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    data = read_fd_bounded(fd, path, max, len, errp);
+    qemu_close(fd);
+    return data;
 }

@@ -12,7 +12,7 @@
 
 /**
  * read_file_bounded:
- * @path: (in) regular file, pipe or device
+ * @path: (in) regular file, pipe, device or /dev/fdset/N
  * @max: (in) most bytes that are acceptable
  * @len: (out) bytes read, without the NUL
  * @errp: (out)
