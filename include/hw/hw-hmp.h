@@ -1,0 +1,14 @@
+/*
+ * The human monitor's commands about devices and CPUs.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_HW_HMP_H
+#define HW_HW_HMP_H
+
+#include "qapi/hmp.h"
+
+extern const HMPCommand hw_hmp_commands[];
+extern const HMPCommand hw_hmp_info[];
+
+#endif
