@@ -25,7 +25,12 @@
 
 OBJECT_DECLARE_TYPE(AccelState, AccelClass, ACCEL)
 
-typedef struct AccelVCPU AccelVCPU;
+/* First member of every accelerator's own vCPU struct. */
+typedef struct AccelVCPU {
+    AccelState *accel;
+    unsigned index;
+    uint32_t apic_id;
+} AccelVCPU;
 
 /* Longest instruction of the architecture, in bytes. */
 #define ACCEL_INSN_BYTES_MAX 15
@@ -82,6 +87,7 @@ typedef struct AccelHost {
  * @vcpu_reset: everything to its state after power-on; vCPU not running
  * @vcpu_get_state, @vcpu_set_state: architectural state; @mask is of
  *             X86_STATE_*; vCPU not running
+ * @vcpu_nmi: inject a non-maskable interrupt; vCPU not running
  * @reset_irqchip: interrupt controllers and PIT to power-on; vCPUs stopped
  * @vm_state_changed: the guest's time stops (false) or goes on (true)
  *
@@ -114,6 +120,7 @@ struct AccelClass {
                            Error **errp);
     bool (*vcpu_set_state)(AccelVCPU *vcpu, unsigned mask,
                            const X86CPUState *state, Error **errp);
+    bool (*vcpu_nmi)(AccelVCPU *vcpu, Error **errp);
     bool (*reset_irqchip)(AccelState *accel, Error **errp);
     void (*vm_state_changed)(AccelState *accel, bool running);
 };
@@ -126,37 +133,36 @@ struct AccelState {
     void *host_opaque;
 };
 
-/**
- * accel_select:
- * @spec: (in) names separated by ':', tried in order ("kvm:soft"); "tcg" is
- *        another name of "soft". NULL = the default: kvm, else soft
- * @ret_why: (out) (optional) (transfer full) why earlier names were passed
- *        over, for an informational message; NULL if none was
- *
- * The first accelerator of @spec that works on this host.
- *
- * Returns: (transfer full) its type name; NULL on error.
- * Errors: no such accelerator; none of them works (with each reason).
- */
-char *accel_select(const char *spec, char **ret_why, Error **errp);
-
-/** accel_find: class of accelerator @name ("kvm"), or NULL. */
+/** accel_find: class of accelerator @name ("kvm", "tcg" = "soft"), or NULL. */
 AccelClass *accel_find(const char *name);
 
 /** accel_help: (transfer full) text of `-accel help`. */
 char *accel_help(void);
 
 /**
- * accel_create:
- * @spec: (in) as accel_select()
- * @props: (in) (nullable) JSON object of properties for the chosen one, as
- *         from `-accel kvm,prop=val`; strings are parsed
- * @ret_why: (out) as accel_select()
+ * accel_candidates_parse:
+ * @spec: (in) (nullable) names separated by ':' ("kvm:tcg"), as in
+ *        `-machine accel=`; NULL = the default: kvm where the host has
+ *        hardware virtualization, else soft
  *
- * Returns: (transfer full) the accelerator, its properties set, not opened.
- * Errors: as accel_select(); unknown property or bad value.
+ * Returns: (transfer full) array for accel_create().
  */
-AccelState *accel_create(const char *spec, json_t *props, char **ret_why,
+json_t *accel_candidates_parse(const char *spec);
+
+/**
+ * accel_create:
+ * @candidates: (in) array of objects: "accel", and its properties as from
+ *              `-accel kvm,prop=val`; strings are parsed
+ * @ret_why: (out) (optional) (transfer full) why earlier candidates were
+ *           passed over, for one informational message; NULL if none was
+ * @errp: (out) set when the return is NULL
+ *
+ * Returns: (transfer full) the first candidate that works on this host, its
+ *   properties set, not opened.
+ * Errors: no such accelerator; none works (with each reason); unknown
+ *   property or bad value.
+ */
+AccelState *accel_create(const json_t *candidates, char **ret_why,
                          Error **errp);
 
 /** accel_attach: how devices are reached; once, before init_machine. */

@@ -165,8 +165,6 @@ bool machine_is_running(MachineState *machine);
  *  tree. Accepts NULL. */
 void machine_destroy(MachineState *machine);
 
-/** machine_powerdown: press the power button (system_powerdown). */
-void machine_powerdown(MachineState *machine);
 /** machine_inject_nmi: to every CPU. */
 bool machine_inject_nmi(MachineState *machine, Error **errp);
 
@@ -177,7 +175,10 @@ const char *machine_accel_name(MachineState *machine);
 /** machine_accel_note: (nullable) why preferred accelerators were passed
  *  over, for one informational message. Borrowed. */
 const char *machine_accel_note(MachineState *machine);
-/** machine_has_serial: does the board take -serial / -parallel devices? */
+/** machine_warnings: (transfer none) array of char *: what the user should be
+ *  told about the machine ("feature X is not there"), one line each. */
+const GPtrArray *machine_warnings(MachineState *machine);
+/** machine_has_devices: does the board take -serial / -parallel devices? */
 bool machine_has_devices(MachineState *machine);
 /** machine_current: the machine at /machine, or NULL. For QMP handlers. */
 MachineState *machine_current(void);

@@ -102,6 +102,9 @@ bool qdev_realize_and_unref(DeviceState *dev, BusState *bus, Error **errp);
 void qdev_unrealize(DeviceState *dev);
 /** qdev_unplug_now: unrealize and remove from the tree. */
 void qdev_unplug_now(DeviceState *dev);
+/** qdev_unplug: device_del: unplug if the device may go, and tell the host
+ *  (MachineHost.device_deleted). Errors: not hotpluggable. */
+bool qdev_unplug(DeviceState *dev, Error **errp);
 
 /** device_class_set_props: give a class its property table. */
 void device_class_set_props(DeviceClass *dc, const Property *props);

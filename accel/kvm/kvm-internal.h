@@ -1,0 +1,145 @@
+/*
+ * What the files of the KVM accelerator share.
+ *
+ * Source: the kernel's Documentation/virt/kvm/api.rst.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef ACCEL_KVM_INTERNAL_H
+#define ACCEL_KVM_INTERNAL_H
+
+#include <linux/kvm.h>
+
+#include "accel/accel.h"
+#include "util/thread.h"
+
+#define TYPE_KVM_ACCEL ACCEL_CLASS_NAME("kvm")
+OBJECT_DECLARE_SIMPLE_TYPE(KVMState, KVM_ACCEL)
+
+/* The signal that takes a vCPU thread out of KVM_RUN. */
+#define KVM_KICK_SIGNAL SIGUSR1
+
+#define KVM_IRQCHIPS 3 /* two 8259, one IOAPIC */
+
+/* One memory slot. A size of 0 marks a free number. */
+typedef struct KVMSlot {
+    uint64_t gpa;
+    uint64_t size;
+    void *host;
+    uint32_t flags;
+} KVMSlot;
+
+/* Optional parts of the kernel's interface, asked once. */
+typedef struct KVMCaps {
+    int nr_memslots;
+    int max_vcpus;
+    int max_vcpu_id;
+    int xsave_bytes; /* 0: no KVM_GET_XSAVE */
+    bool xcrs;
+    bool debugregs;
+    bool vcpu_events;
+    bool exception_payload;
+    bool triple_fault_event;
+    bool mp_state;
+    bool readonly_mem;
+    bool kvmclock_ctrl;
+    bool adjust_clock;
+    bool reinject_control;
+    bool smm;
+    bool sync_mmu;
+} KVMCaps;
+
+struct KVMState {
+    AccelState parent_obj;
+
+    /* properties */
+    int irqchip_mode;
+    uint64_t shadow_mem_bytes;
+
+    int fd;
+    int vm_fd;
+    int vcpu_mmap_bytes;
+    KVMCaps caps;
+
+    QemuMutex slots_lock; /* guards slots */
+    GArray *slots;        /* KVMSlot, index = slot number */
+
+    bool has_irqchip;
+    bool has_pit;
+    /* As right after creation: what a reset puts back. */
+    struct kvm_irqchip irqchip_reset[KVM_IRQCHIPS];
+    struct kvm_pit_state2 pit_reset;
+
+    bool clock_stopped;
+    struct kvm_clock_data clock; /* of the moment the guest was stopped */
+
+    GPtrArray *vcpus; /* KVMVCPU, borrowed; main thread */
+};
+
+typedef struct KVMVCPU {
+    AccelVCPU base;
+    int fd;
+    struct kvm_run *run;
+
+    pthread_t thread;
+    int has_thread; /* atomic: thread is valid */
+
+    uint32_t *msrs; /* indices that this kernel lets us read; n_msrs */
+    size_t n_msrs;
+    X86CPUState *reset_state; /* taken at the first reset */
+} KVMVCPU;
+
+static inline KVMState *kvm_of(const KVMVCPU *vcpu)
+{
+    return (KVMState *)vcpu->base.accel;
+}
+
+/*
+ * kvm_ioctl / kvm_ioctl_arg: ioctl on any of the three kinds of descriptors
+ * with a pointer / a number. Returns: what ioctl() does if that is not
+ * negative, else -errno. EINTR is retried by neither.
+ */
+int kvm_ioctl(int fd, unsigned long request, void *arg);
+int kvm_ioctl_arg(int fd, unsigned long request, unsigned long arg);
+/* kvm_check_extension: 0 = not there; else 1 or the capability's number. */
+int kvm_check_extension(int fd, int cap);
+
+/* kvm-mem.c */
+bool kvm_map_ram(AccelState *accel, uint64_t gpa, uint64_t size, void *host,
+                 unsigned flags, Error **errp);
+bool kvm_unmap_ram(AccelState *accel, uint64_t gpa, uint64_t size,
+                   Error **errp);
+/* kvm_read_guest: copy from RAM; false if any of it is not RAM. */
+bool kvm_read_guest(KVMState *s, uint64_t gpa, void *buf, size_t len);
+
+/* kvm-irqchip.c */
+bool kvm_create_irqchip(AccelState *accel, Error **errp);
+bool kvm_create_pit(AccelState *accel, bool reinject, Error **errp);
+void kvm_set_irq(AccelState *accel, unsigned gsi, bool level);
+bool kvm_reset_irqchip(AccelState *accel, Error **errp);
+void kvm_vm_state_changed(AccelState *accel, bool running);
+
+/* kvm-vcpu.c */
+X86CPUIDTable *kvm_cpuid_supported(AccelState *accel, Error **errp);
+AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
+                        Error **errp);
+void kvm_vcpu_free(AccelVCPU *vcpu);
+bool kvm_vcpu_set_cpuid(AccelVCPU *vcpu, const X86CPUIDTable *table,
+                        Error **errp);
+bool kvm_vcpu_nmi(AccelVCPU *vcpu, Error **errp);
+bool kvm_vcpu_reset(AccelVCPU *vcpu, bool is_bsp, Error **errp);
+
+/* kvm-state.c */
+bool kvm_vcpu_get_state(AccelVCPU *vcpu, unsigned mask, X86CPUState *state,
+                        Error **errp);
+bool kvm_vcpu_set_state(AccelVCPU *vcpu, unsigned mask,
+                        const X86CPUState *state, Error **errp);
+/* kvm_vcpu_probe_msrs: fill vcpu->msrs. */
+bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp);
+
+/* kvm-run.c */
+bool kvm_vcpu_thread_init(AccelVCPU *vcpu, Error **errp);
+AccelExit kvm_vcpu_run(AccelVCPU *vcpu, Error **errp);
+void kvm_vcpu_kick(AccelVCPU *vcpu);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * Interrupt controllers, interval timer and guest clock inside the kernel.
+ *
+ * A reset puts back the state that the kernel gave right after creation.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "util/error.h"
+
+#include "kvm-internal.h"
+
+static bool get_irqchips(KVMState *s, struct kvm_irqchip *chips, Error **errp)
+{
+    for (uint32_t i = 0; i < KVM_IRQCHIPS; i++) {
+        int ret;
+
+        chips[i] = (struct kvm_irqchip){ .chip_id = i };
+        ret = kvm_ioctl(s->vm_fd, KVM_GET_IRQCHIP, &chips[i]);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "KVM_GET_IRQCHIP %u failed", i);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kvm_create_irqchip(AccelState *accel, Error **errp)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    int ret = kvm_ioctl_arg(s->vm_fd, KVM_CREATE_IRQCHIP, 0);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM_CREATE_IRQCHIP failed");
+        return false;
+    }
+    s->has_irqchip = true;
+    return get_irqchips(s, s->irqchip_reset, errp);
+}
+
+bool kvm_create_pit(AccelState *accel, bool reinject, Error **errp)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+    int ret;
+
+    if (!kvm_check_extension(s->vm_fd, KVM_CAP_PIT2) ||
+        !kvm_check_extension(s->vm_fd, KVM_CAP_PIT_STATE2)) {
+        error_setg(errp, "the host kernel's KVM lacks KVM_CAP_PIT2");
+        return false;
+    }
+    ret = kvm_ioctl(s->vm_fd, KVM_CREATE_PIT2, &config);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM_CREATE_PIT2 failed");
+        return false;
+    }
+    s->has_pit = true;
+    if (s->caps.reinject_control) {
+        struct kvm_reinject_control control = { .pit_reinject = reinject };
+        ret = kvm_ioctl(s->vm_fd, KVM_REINJECT_CONTROL, &control);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "KVM_REINJECT_CONTROL failed");
+            return false;
+        }
+    }
+    ret = kvm_ioctl(s->vm_fd, KVM_GET_PIT2, &s->pit_reset);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM_GET_PIT2 failed");
+        return false;
+    }
+    return true;
+}
+
+void kvm_set_irq(AccelState *accel, unsigned gsi, bool level)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    struct kvm_irq_level event = { .irq = gsi, .level = level };
+
+    /* Fails only without interrupt controllers, which is our own mistake. */
+    kvm_ioctl(s->vm_fd, KVM_IRQ_LINE, &event);
+}
+
+bool kvm_reset_irqchip(AccelState *accel, Error **errp)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    int ret;
+
+    for (int i = 0; s->has_irqchip && i < KVM_IRQCHIPS; i++) {
+        ret = kvm_ioctl(s->vm_fd, KVM_SET_IRQCHIP, &s->irqchip_reset[i]);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "KVM_SET_IRQCHIP %d failed", i);
+            return false;
+        }
+    }
+    if (s->has_pit) {
+        ret = kvm_ioctl(s->vm_fd, KVM_SET_PIT2, &s->pit_reset);
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "KVM_SET_PIT2 failed");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The guest's clock page stands still while the guest does. */
+void kvm_vm_state_changed(AccelState *accel, bool running)
+{
+    KVMState *s = KVM_ACCEL(accel);
+
+    if (!running) {
+        if (s->caps.adjust_clock) {
+            s->clock = (struct kvm_clock_data){ 0 };
+            s->clock_stopped =
+                kvm_ioctl(s->vm_fd, KVM_GET_CLOCK, &s->clock) == 0;
+        }
+        return;
+    }
+    if (s->clock_stopped) {
+        struct kvm_clock_data data = { .clock = s->clock.clock };
+        kvm_ioctl(s->vm_fd, KVM_SET_CLOCK, &data);
+        s->clock_stopped = false;
+    }
+    for (guint i = 0; s->caps.kvmclock_ctrl && i < s->vcpus->len; i++) {
+        KVMVCPU *vcpu = g_ptr_array_index(s->vcpus, i);
+        /* Tells the guest's watchdogs of the gap; -EINVAL: no clock page. */
+        kvm_ioctl_arg(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+    }
+}

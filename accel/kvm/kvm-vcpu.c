@@ -1,0 +1,184 @@
+/*
+ * Making vCPUs, telling them their CPUID, and resetting them.
+ *
+ * A vCPU's state right after creation is its state after power-on; it is
+ * taken once, at the first reset, and put back at each later one.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include <sys/mman.h>
+
+#include "util/error.h"
+
+#include "kvm-internal.h"
+
+#define MSR_IA32_TSC 0x10
+
+QEMU_BUILD_BUG_ON(X86_LAPIC_BYTES != sizeof(struct kvm_lapic_state));
+
+static struct kvm_cpuid2 *cpuid_buffer(void)
+{
+    struct kvm_cpuid2 *buf = g_malloc0(
+        sizeof(*buf) + X86_CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2));
+
+    buf->nent = X86_CPUID_ENTRIES_MAX;
+    return buf;
+}
+
+X86CPUIDTable *kvm_cpuid_supported(AccelState *accel, Error **errp)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    g_autofree struct kvm_cpuid2 *buf = cpuid_buffer();
+    g_autoptr(X86CPUIDTable) table = g_new0(X86CPUIDTable, 1);
+    int ret = kvm_ioctl(s->fd, KVM_GET_SUPPORTED_CPUID, buf);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM_GET_SUPPORTED_CPUID failed");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < buf->nent && i < X86_CPUID_ENTRIES_MAX; i++) {
+        const struct kvm_cpuid_entry2 *e = &buf->entries[i];
+
+        x86_cpuid_add(table, &(X86CPUIDEntry){
+                                 .function = e->function,
+                                 .index = e->index,
+                                 .has_index =
+                                     e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+                                 .eax = e->eax,
+                                 .ebx = e->ebx,
+                                 .ecx = e->ecx,
+                                 .edx = e->edx,
+                             });
+    }
+    return g_steal_pointer(&table);
+}
+
+bool kvm_vcpu_set_cpuid(AccelVCPU *base, const X86CPUIDTable *table,
+                        Error **errp)
+{
+    KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
+    g_autofree struct kvm_cpuid2 *buf = cpuid_buffer();
+    int ret;
+
+    buf->nent = table->count;
+    for (unsigned i = 0; i < table->count; i++) {
+        const X86CPUIDEntry *e = &table->entry[i];
+
+        buf->entries[i] = (struct kvm_cpuid_entry2){
+            .function = e->function,
+            .index = e->index,
+            .flags = e->has_index ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+            .eax = e->eax,
+            .ebx = e->ebx,
+            .ecx = e->ecx,
+            .edx = e->edx,
+        };
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, buf);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "CPU %u: KVM_SET_CPUID2 failed",
+                         base->index);
+        return false;
+    }
+    return true;
+}
+
+AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
+                        Error **errp)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    KVMVCPU *vcpu;
+    AUTO_FD fd = -1;
+    void *run;
+
+    if (apic_id >= (uint32_t)s->caps.max_vcpu_id) {
+        error_setg(errp, "CPU %u: APIC id %u is over the %d of the host's KVM",
+                   index, apic_id, s->caps.max_vcpu_id - 1);
+        return NULL;
+    }
+    fd = kvm_ioctl_arg(s->vm_fd, KVM_CREATE_VCPU, apic_id);
+    if (fd < 0) {
+        error_setg_errno(errp, -fd, "CPU %u: KVM_CREATE_VCPU failed", index);
+        fd = -1;
+        return NULL;
+    }
+    run = mmap(NULL, (size_t)s->vcpu_mmap_bytes, PROT_READ | PROT_WRITE,
+               MAP_SHARED, fd, 0);
+    if (run == MAP_FAILED) {
+        error_setg_errno(errp, errno, "CPU %u: mmap of its state failed",
+                         index);
+        return NULL;
+    }
+    vcpu = g_new0(KVMVCPU, 1);
+    vcpu->base = (AccelVCPU){ accel, index, apic_id };
+    vcpu->fd = fd_steal(&fd);
+    vcpu->run = run;
+    g_ptr_array_add(s->vcpus, vcpu);
+    return &vcpu->base;
+}
+
+void kvm_vcpu_free(AccelVCPU *base)
+{
+    KVMVCPU *vcpu;
+    KVMState *s;
+
+    if (!base) {
+        return;
+    }
+    vcpu = container_of(base, KVMVCPU, base);
+    s = kvm_of(vcpu);
+    g_ptr_array_remove(s->vcpus, vcpu);
+    munmap(vcpu->run, (size_t)s->vcpu_mmap_bytes);
+    fd_close(vcpu->fd);
+    x86_state_free(vcpu->reset_state);
+    g_free(vcpu->msrs);
+    g_free(vcpu);
+}
+
+/* First reset: the state is that of power-on already; remember it. */
+static bool take_reset_state(KVMVCPU *vcpu, Error **errp)
+{
+    g_autoptr(X86CPUState) state = x86_state_new();
+
+    if (!kvm_vcpu_probe_msrs(vcpu, errp) ||
+        !kvm_vcpu_get_state(&vcpu->base, X86_STATE_ALL, state, errp)) {
+        return false;
+    }
+    for (size_t i = 0; i < state->n_msrs; i++) {
+        if (state->msrs[i].index == MSR_IA32_TSC) {
+            state->msrs[i].value = 0;
+        }
+    }
+    vcpu->reset_state = g_steal_pointer(&state);
+    return true;
+}
+
+bool kvm_vcpu_reset(AccelVCPU *base, bool is_bsp, Error **errp)
+{
+    KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
+    unsigned mask = X86_STATE_ALL;
+
+    if (!vcpu->reset_state) {
+        if (!take_reset_state(vcpu, errp)) {
+            return false;
+        }
+        mask = X86_STATE_MP;
+    }
+    vcpu->reset_state->mp_state =
+        is_bsp ? X86_MP_RUNNABLE : X86_MP_UNINITIALIZED;
+    return kvm_vcpu_set_state(base, mask, vcpu->reset_state, errp);
+}
+
+bool kvm_vcpu_nmi(AccelVCPU *base, Error **errp)
+{
+    KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
+    int ret = kvm_ioctl_arg(vcpu->fd, KVM_NMI, 0);
+
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "CPU %u: KVM_NMI failed", base->index);
+        return false;
+    }
+    return true;
+}

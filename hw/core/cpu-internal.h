@@ -1,0 +1,74 @@
+/*
+ * A virtual CPU and its thread, and what the machine does with all of them.
+ *
+ * A CPU is stopped when it is made. Run state is guarded by
+ * CPUSet.lock, which is taken after the machine lock and held only for a few
+ * instructions, so that a CPU waiting for the machine lock can still be told
+ * to stop.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_CORE_CPU_INTERNAL_H
+#define HW_CORE_CPU_INTERNAL_H
+
+#include "accel/accel.h"
+#include "hw/boards.h"
+#include "hw/cpu.h"
+#include "util/thread.h"
+
+OBJECT_DECLARE_TYPE(CPUState, CPUClass, CPU)
+
+struct CPUClass {
+    DeviceClass parent_class;
+};
+
+struct CPUState {
+    DeviceState parent_obj;
+
+    int cpu_index;
+    uint32_t apic_id;
+    MachineState *machine; /* borrowed; set before realize */
+    AccelVCPU *vcpu;       /* owned while the thread exists */
+
+    QemuThread thread;
+    bool has_thread; /* main thread only */
+
+    /* guarded by CPUSet.lock */
+    int thread_id;
+    bool created;
+    Error *init_error;
+    bool stop;    /* told to stop */
+    bool stopped; /* has stopped */
+    bool quit;
+};
+
+/* The machine's CPUs; embedded in MachineState. */
+typedef struct CPUSet {
+    GPtrArray *cpus; /* CPUState, referenced; by index */
+    QemuMutex lock;
+    QemuCond changed; /* created, stopped */
+    QemuCond resume;  /* stop cleared, quit */
+} CPUSet;
+
+void cpu_set_init(CPUSet *set);
+void cpu_set_deinit(CPUSet *set);
+
+/** cpu_thread_start: make the thread of @cpu, which must have its vcpu; waits
+ *  until it is ready. */
+bool cpu_thread_start(CPUState *cpu, bool named, Error **errp);
+/** cpu_thread_end: the thread is gone when it returns. */
+void cpu_thread_end(CPUState *cpu);
+
+/** cpus_pause: no CPU runs guest code when it returns. Not in a vCPU thread,
+ *  machine lock not held. */
+void cpus_pause(CPUSet *set);
+/** cpus_resume: all of them run. */
+void cpus_resume(CPUSet *set);
+/** cpus_kick: make each running CPU leave the guest once. */
+void cpus_kick(CPUSet *set);
+
+/** cpu_stop_current: the calling thread's CPU, if it is one, stops before its
+ *  next instruction until cpus_resume(). */
+void cpu_stop_current(void);
+
+#endif

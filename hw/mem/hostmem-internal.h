@@ -1,0 +1,73 @@
+/*
+ * Inside of a memory backend, for its classes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_MEM_HOSTMEM_INTERNAL_H
+#define HW_MEM_HOSTMEM_INTERNAL_H
+
+#include <jansson.h>
+
+#include "hw/hostmem.h"
+#include "qom/property.h"
+
+typedef struct HostMemoryBackendClass HostMemoryBackendClass;
+
+DECLARE_OBJ_CHECKERS(HostMemoryBackend, HostMemoryBackendClass, MEMORY_BACKEND,
+                     TYPE_MEMORY_BACKEND)
+
+/**
+ * HostMemoryBackendClass:
+ * @open: the descriptor of the memory into backend->fd, and
+ *        backend->page_size; NULL: anonymous memory
+ */
+struct HostMemoryBackendClass {
+    ObjectClass parent_class;
+
+    bool (*open)(HostMemoryBackend *backend, Error **errp);
+};
+
+typedef enum HostMemPolicyMode {
+    HOSTMEM_DEFAULT,
+    HOSTMEM_PREFERRED,
+    HOSTMEM_BIND,
+    HOSTMEM_INTERLEAVE,
+} HostMemPolicyMode;
+
+/* Nodes that the kernel's interface is asked about. */
+#define HOSTMEM_NODES_MAX 1024u
+
+struct HostMemoryBackend {
+    Object parent_obj;
+
+    /* properties */
+    uint64_t size;
+    bool merge;
+    bool dump;
+    bool prealloc;
+    bool share;
+    bool reserve;
+    bool canonical_path;
+    uint32_t prealloc_threads;
+    int policy;
+    json_t *host_nodes;
+
+    int fd;           /* -1: anonymous */
+    size_t page_size; /* of the mapping, bytes */
+    size_t alignment; /* of the mapping, bytes; 0 = page_size */
+    bool readonly;
+    uint8_t *ptr; /* NULL before complete */
+    bool mapped;  /* a machine uses it */
+};
+
+/** hostmem_map: reserve and map backend->size bytes. */
+bool hostmem_map(HostMemoryBackend *backend, Error **errp);
+void hostmem_unmap(HostMemoryBackend *backend);
+/** hostmem_prealloc: make every page present, with @threads threads. */
+bool hostmem_prealloc(void *ptr, size_t size, size_t page_size,
+                      unsigned threads, Error **errp);
+/** hostmem_nodes_parse: (transfer full) array of unsigned, ascending, from
+ *  numbers or text ("0", "0-3"), single or in a list; NULL json = empty. */
+GArray *hostmem_nodes_parse(const json_t *json, Error **errp);
+
+#endif

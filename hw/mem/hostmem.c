@@ -1,0 +1,354 @@
+/*
+ * Memory backends: the common class.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "hw/hostmem.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "hw/mem/hostmem-internal.h"
+#include "qapi/util.h"
+#include "qom/object_interfaces.h"
+#include "util/error.h"
+
+#define PREALLOC_THREADS_MAX 256
+#define NODE_WORD_BITS       (8 * sizeof(unsigned long))
+
+/* Modes of mbind(2), which are the kernel's interface. */
+QEMU_BUILD_BUG_ON(HOSTMEM_DEFAULT != 0);
+QEMU_BUILD_BUG_ON(HOSTMEM_PREFERRED != 1);
+QEMU_BUILD_BUG_ON(HOSTMEM_BIND != 2);
+QEMU_BUILD_BUG_ON(HOSTMEM_INTERLEAVE != 3);
+#define MBIND_STRICT_MOVE 3u /* MPOL_MF_STRICT | MPOL_MF_MOVE */
+
+static const char *const policy_names[] = { "default", "preferred", "bind",
+                                            "interleave" };
+static const QEnumLookup policy_lookup = {
+    .array = policy_names,
+    .size = G_N_ELEMENTS(policy_names),
+};
+
+/* -- NUMA -------------------------------------------------------------------- */
+
+static gint compare_nodes(gconstpointer a, gconstpointer b)
+{
+    unsigned x = *(const unsigned *)a;
+    unsigned y = *(const unsigned *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool add_node_range(GArray *nodes, uint64_t first, uint64_t last,
+                           Error **errp)
+{
+    if (first > last || last >= HOSTMEM_NODES_MAX) {
+        error_setg(errp,
+                   "host-nodes: %" PRIu64 "-%" PRIu64
+                   " is not a range of nodes below %u",
+                   first, last, HOSTMEM_NODES_MAX);
+        return false;
+    }
+    for (uint64_t n = first; n <= last; n++) {
+        unsigned node = (unsigned)n;
+        g_array_append_val(nodes, node);
+    }
+    return true;
+}
+
+static bool add_nodes(GArray *nodes, const json_t *json, Error **errp)
+{
+    const char *text = json_string_value(json);
+    uint64_t first, last;
+    char *end;
+
+    if (json_is_integer(json) && json_integer_value(json) >= 0) {
+        first = (uint64_t)json_integer_value(json);
+        return add_node_range(nodes, first, first, errp);
+    }
+    if (!text || !g_ascii_isdigit(*text)) {
+        error_setg(errp, "host-nodes: expected numbers of nodes");
+        return false;
+    }
+    first = last = g_ascii_strtoull(text, &end, 10);
+    if (*end == '-' && g_ascii_isdigit(end[1])) {
+        last = g_ascii_strtoull(end + 1, &end, 10);
+    }
+    if (*end) {
+        error_setg(errp, "host-nodes: '%s' is not a node or a range of nodes",
+                   text);
+        return false;
+    }
+    return add_node_range(nodes, first, last, errp);
+}
+
+GArray *hostmem_nodes_parse(const json_t *json, Error **errp)
+{
+    g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(unsigned));
+
+    if (json_is_array(json)) {
+        size_t i;
+        json_t *item;
+
+        json_array_foreach(json, i, item)
+        {
+            if (!add_nodes(nodes, item, errp)) {
+                return NULL;
+            }
+        }
+    } else if (json && !add_nodes(nodes, json, errp)) {
+        return NULL;
+    }
+    g_array_sort(nodes, compare_nodes);
+    return g_steal_pointer(&nodes);
+}
+
+static bool apply_policy(HostMemoryBackend *b, Error **errp)
+{
+    unsigned long mask[HOSTMEM_NODES_MAX / NODE_WORD_BITS] = { 0 };
+    g_autoptr(GArray) nodes = hostmem_nodes_parse(b->host_nodes, errp);
+
+    if (!nodes) {
+        return false;
+    }
+    if (nodes->len && b->policy == HOSTMEM_DEFAULT) {
+        error_setg(errp, "host-nodes must be empty for policy 'default', or "
+                         "give another policy");
+        return false;
+    }
+    if (!nodes->len && b->policy != HOSTMEM_DEFAULT) {
+        error_setg(errp, "host-nodes must be set for policy '%s'",
+                   policy_names[b->policy]);
+        return false;
+    }
+    if (b->policy == HOSTMEM_DEFAULT) {
+        return true;
+    }
+    for (guint i = 0; i < nodes->len; i++) {
+        unsigned n = g_array_index(nodes, unsigned, i);
+        mask[n / NODE_WORD_BITS] |= 1ul << (n % NODE_WORD_BITS);
+    }
+    if (syscall(SYS_mbind, b->ptr, b->size, b->policy, mask,
+                HOSTMEM_NODES_MAX + 1, MBIND_STRICT_MOVE) < 0) {
+        error_setg_errno(errp, errno, "could not bind memory to host nodes");
+        return false;
+    }
+    return true;
+}
+
+/* -- completion -------------------------------------------------------------- */
+
+static void apply_advice(HostMemoryBackend *b)
+{
+    /* Hints: a kernel that cannot follow them says so, nothing is lost. */
+    if (b->merge && !b->share) {
+        madvise(b->ptr, b->size, MADV_MERGEABLE);
+    }
+    if (!b->dump) {
+        madvise(b->ptr, b->size, MADV_DONTDUMP);
+    }
+    madvise(b->ptr, b->size, MADV_HUGEPAGE);
+}
+
+static void hostmem_complete(UserCreatable *uc, Error **errp)
+{
+    HostMemoryBackend *b = MEMORY_BACKEND(uc);
+    HostMemoryBackendClass *klass = MEMORY_BACKEND_GET_CLASS(b);
+
+    if (b->size == 0) {
+        error_setg(errp, "property 'size' of the memory backend must be set");
+        return;
+    }
+    if (!b->reserve && b->prealloc) {
+        error_setg(errp, "'prealloc=on' and 'reserve=off' are incompatible");
+        return;
+    }
+    b->page_size = (size_t)sysconf(_SC_PAGESIZE);
+    if (klass->open && !klass->open(b, errp)) {
+        return;
+    }
+    if (b->size % b->page_size) {
+        error_setg(errp,
+                   "size %" PRIu64 " is not a multiple of the page size "
+                   "%zu",
+                   b->size, b->page_size);
+        return;
+    }
+    if (!hostmem_map(b, errp)) {
+        return;
+    }
+    apply_advice(b);
+    if (!apply_policy(b, errp)) {
+        return;
+    }
+    if (b->prealloc) {
+        hostmem_prealloc(b->ptr, b->size, b->page_size, b->prealloc_threads,
+                         errp);
+    }
+}
+
+static bool hostmem_can_be_deleted(UserCreatable *uc)
+{
+    return !MEMORY_BACKEND(uc)->mapped;
+}
+
+/* -- users ------------------------------------------------------------------- */
+
+void *host_memory_backend_get_ptr(HostMemoryBackend *backend)
+{
+    return backend->ptr;
+}
+
+uint64_t host_memory_backend_get_size(HostMemoryBackend *backend)
+{
+    return backend->size;
+}
+
+int host_memory_backend_get_fd(HostMemoryBackend *backend)
+{
+    return backend->fd;
+}
+
+size_t host_memory_backend_page_size(HostMemoryBackend *backend)
+{
+    return backend->page_size;
+}
+
+void host_memory_backend_set_mapped(HostMemoryBackend *backend, bool mapped)
+{
+    backend->mapped = mapped;
+}
+
+bool host_memory_backend_is_mapped(HostMemoryBackend *backend)
+{
+    return backend->mapped;
+}
+
+char *host_memory_backend_get_name(HostMemoryBackend *backend)
+{
+    if (backend->canonical_path) {
+        return object_get_canonical_path(OBJECT(backend));
+    }
+    return g_strdup(object_get_canonical_path_component(OBJECT(backend)));
+}
+
+void memdev_info_free(MemdevInfo *info)
+{
+    if (info) {
+        g_free(info->id);
+        g_array_unref(info->host_nodes);
+        g_free(info);
+    }
+}
+
+static int add_memdev(Object *obj, void *opaque)
+{
+    GPtrArray *list = opaque;
+    HostMemoryBackend *b =
+        (HostMemoryBackend *)object_dynamic_cast(obj, TYPE_MEMORY_BACKEND);
+    MemdevInfo *info;
+
+    if (b) {
+        info = g_new0(MemdevInfo, 1);
+        info->id = g_strdup(object_get_canonical_path_component(obj));
+        info->size_bytes = b->size;
+        info->merge = b->merge;
+        info->dump = b->dump;
+        info->prealloc = b->prealloc;
+        info->share = b->share;
+        info->reserve = b->reserve;
+        info->policy = b->policy;
+        info->host_nodes = hostmem_nodes_parse(b->host_nodes, NULL);
+        g_ptr_array_add(list, info);
+    }
+    return 0;
+}
+
+GPtrArray *memdev_list(void)
+{
+    GPtrArray *list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)memdev_info_free);
+
+    object_child_foreach(object_get_objects_root(), add_memdev, list);
+    return list;
+}
+
+/* -- class ------------------------------------------------------------------- */
+
+static const Property hostmem_props[] = {
+    { "size", PROP_SIZE, offsetof(HostMemoryBackend, size),
+      .flags = PROP_F_REQUIRED, .unit = "bytes", .help = "size of the memory",
+      .since = "0.1" },
+    { "share", PROP_BOOL, offsetof(HostMemoryBackend, share), .def = "off",
+      .help = "other processes that map it see the guest's writes",
+      .since = "0.1" },
+    { "prealloc", PROP_BOOL, offsetof(HostMemoryBackend, prealloc),
+      .def = "off", .help = "allocate all of it at once", .since = "0.1" },
+    { "prealloc-threads", PROP_UINT32,
+      offsetof(HostMemoryBackend, prealloc_threads), .def = "1", .min = 1,
+      .max = PREALLOC_THREADS_MAX, .help = "threads that allocate",
+      .since = "0.1" },
+    { "merge", PROP_BOOL, offsetof(HostMemoryBackend, merge), .def = "on",
+      .help = "let the host merge identical pages", .since = "0.1" },
+    { "dump", PROP_BOOL, offsetof(HostMemoryBackend, dump), .def = "on",
+      .help = "include it in a core dump", .since = "0.1" },
+    { "reserve", PROP_BOOL, offsetof(HostMemoryBackend, reserve), .def = "on",
+      .help = "reserve swap space or huge pages", .since = "0.1" },
+    { "policy", PROP_ENUM, offsetof(HostMemoryBackend, policy),
+      .qapi_type = "HostMemPolicy", .lookup = &policy_lookup, .def = "default",
+      .help = "NUMA policy", .since = "0.1" },
+    { "host-nodes", PROP_JSON, offsetof(HostMemoryBackend, host_nodes),
+      .qapi_type = "any", .help = "host NUMA nodes of the policy",
+      .since = "0.1" },
+    { "x-use-canonical-path-for-ramblock-id", PROP_BOOL,
+      offsetof(HostMemoryBackend, canonical_path), .def = "off",
+      .help = "name in the migration stream is the whole object path",
+      .since = "0.1" },
+    {},
+};
+
+static void hostmem_instance_init(Object *obj)
+{
+    MEMORY_BACKEND(obj)->fd = -1;
+}
+
+static void hostmem_instance_finalize(Object *obj)
+{
+    HostMemoryBackend *b = MEMORY_BACKEND(obj);
+
+    hostmem_unmap(b);
+    b->fd = fd_close(b->fd);
+}
+
+static void hostmem_class_init(ObjectClass *oc, void *data)
+{
+    UserCreatableClass *ucc = USER_CREATABLE_CLASS(oc);
+
+    ucc->complete = hostmem_complete;
+    ucc->can_be_deleted = hostmem_can_be_deleted;
+}
+
+static InterfaceInfo hostmem_interfaces[] = { { TYPE_USER_CREATABLE }, {} };
+
+extern const TypeInfo hw_type_hostmem;
+const TypeInfo hw_type_hostmem = {
+    .name = TYPE_MEMORY_BACKEND,
+    .parent = TYPE_OBJECT,
+    .abstract = true,
+    .instance_size = sizeof(HostMemoryBackend),
+    .instance_init = hostmem_instance_init,
+    .instance_finalize = hostmem_instance_finalize,
+    .class_size = sizeof(HostMemoryBackendClass),
+    .class_init = hostmem_class_init,
+    .interfaces = hostmem_interfaces,
+    .props = hostmem_props,
+};
+
+extern const TypeInfo hw_type_hostmem_ram;
+const TypeInfo hw_type_hostmem_ram = {
+    .name = TYPE_MEMORY_BACKEND_RAM,
+    .parent = TYPE_MEMORY_BACKEND,
+};

@@ -1,0 +1,101 @@
+/*
+ * x86 CPUs: models, features, topology, and the CPUID that follows.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_X86_X86_CPU_H
+#define HW_X86_X86_CPU_H
+
+#include "hw/core/cpu-internal.h"
+#include "hw/core/machine-internal.h"
+#include "hw/x86/cpu-features.h"
+
+OBJECT_DECLARE_TYPE(X86CPU, X86CPUClass, X86_CPU)
+
+/* A CPU model as data. Strings of fixed length are padded with zeros. */
+typedef struct X86CPUModel {
+    const char *name;
+    const char *description;
+    const char *vendor; /* 12 characters */
+    unsigned family;
+    unsigned model;
+    unsigned stepping;
+    uint32_t level;
+    uint32_t xlevel;
+    const char *model_id;
+    X86FeatureSet features;
+    bool from_host;  /* everything that the accelerator can give */
+    bool host_names; /* and the host's vendor, family and model name */
+} X86CPUModel;
+
+struct X86CPUClass {
+    CPUClass parent_class;
+
+    const X86CPUModel *model;
+};
+
+struct X86CPU {
+    CPUState parent_obj;
+
+    /* properties */
+    char *vendor;
+    char *model_id;
+    uint32_t family;
+    uint32_t model;
+    uint32_t stepping;
+    uint32_t level;
+    uint32_t xlevel;
+    uint32_t phys_bits;
+    bool host_phys_bits;
+    bool migratable;
+    bool expose_kvm;
+    bool enforce;
+    bool check;
+
+    X86FeatureSet features;
+    X86FeatureSet user_on; /* asked for by name */
+    X86FeatureSet user_off;
+    X86FeatureSet missing; /* asked for or in the model, not on this host */
+};
+
+/* The model's idea of where a CPU is, from its index. */
+typedef struct X86CPUPlace {
+    uint32_t apic_id;
+    unsigned smt_bits;  /* of the APIC id: threads */
+    unsigned core_bits; /* threads and cores */
+    unsigned pkg_bits;  /* threads, cores and dies */
+} X86CPUPlace;
+
+/** x86_cpu_place: APIC id with each level in its own bits (SDM 3A 8.9.1). */
+X86CPUPlace x86_cpu_place(const CpuTopology *t, unsigned index);
+
+/**
+ * x86_cpu_setup_features:
+ * @supported: (in) what the accelerator can give
+ *
+ * Fill cpu->features from model, user and @supported, and cpu->missing.
+ *
+ * Errors: with enforce=on, or for a feature that was asked for by name: the
+ *   first that is missing.
+ */
+bool x86_cpu_setup_features(X86CPU *cpu, const X86CPUIDTable *supported,
+                            Error **errp);
+
+/** x86_cpuid_build: (transfer full) the CPUID that the guest sees. */
+X86CPUIDTable *x86_cpuid_build(const X86CPU *cpu,
+                               const X86CPUIDTable *supported,
+                               const CpuTopology *topology, unsigned index);
+
+/**
+ * x86_cpu_new:
+ * @spec: "MODEL[,+feature][,-feature][,property=value]..."
+ *
+ * Returns: (transfer full) CPU @index with its properties set; NULL.
+ * Errors: no such model; unknown feature or property, named.
+ */
+X86CPU *x86_cpu_new(const char *spec, unsigned index, Error **errp);
+
+/** x86_cpu_unavailable: (transfer full) names in cpu->missing. */
+char **x86_cpu_unavailable(const X86CPU *cpu);
+
+#endif
