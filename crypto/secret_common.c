@@ -193,16 +193,10 @@ static bool secret_load(QCryptoSecretCommon *secret, Error **errp)
     return true;
 }
 
+/* Whoever makes the object puts its id before the message. */
 static void secret_complete(UserCreatable *uc, Error **errp)
 {
-    ERRP_GUARD();
-    QCryptoSecretCommon *secret = QCRYPTO_SECRET_COMMON(uc);
-
-    if (!secret_load(secret, errp)) {
-        const char *id = object_get_canonical_path_component(OBJECT(uc));
-
-        error_prepend(errp, "secret '%s': ", id ? id : "");
-    }
+    secret_load(QCRYPTO_SECRET_COMMON(uc), errp);
 }
 
 static void secret_common_finalize(Object *obj)
