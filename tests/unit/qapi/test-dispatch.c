@@ -350,6 +350,34 @@ static void test_open(void)
                 "GenericError", "'id' is missing");
 }
 
+static void *dispatch_many(void *stop)
+{
+    while (!g_atomic_int_get((int *)stop)) {
+        g_free(dispatch("{'execute': 'test-sum', 'arguments': {'a': 1}}"));
+    }
+    return NULL;
+}
+
+/* Sessions run commands side by side while one is being disabled. */
+static void test_threads(void)
+{
+    int stop = 0;
+    GThread *threads[3];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        threads[i] = g_thread_new("dispatch", dispatch_many, &stop);
+    }
+    for (int i = 0; i < 200; i++) {
+        qmp_disable_command(commands, "test-sum", "for a moment");
+        g_usleep(50);
+        qmp_enable_command(commands, "test-sum");
+    }
+    g_atomic_int_set(&stop, 1);
+    for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+        g_thread_join(threads[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int status;
@@ -371,6 +399,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/dispatch/options", test_options);
     g_test_add_func("/qapi/dispatch/for-each", test_for_each);
     g_test_add_func("/qapi/dispatch/open", test_open);
+    g_test_add_func("/qapi/dispatch/threads", test_threads);
     status = g_test_run();
     qmp_command_list_free(commands);
     g_free(test_command_log.open_type);

@@ -98,6 +98,11 @@ static void test_late_timer(void)
     g_assert_cmpint(submit(l, 2 * SEC + 1, "WATCHDOG", "", 4), ==,
                     EVENT_QUEUED);
     g_assert_cmpint(pop(l, 3 * SEC), ==, 4);
+    /* and nothing stays behind */
+    g_assert_cmpint(pop(l, 4 * SEC), ==, -1);
+    g_assert_cmpint(event_limiter_next_ns(l), ==, -1);
+    g_assert_cmpint(submit(l, 4 * SEC, "WATCHDOG", "", 5), ==, EVENT_EMIT);
+    g_assert_cmpint(event_limiter_next_ns(l), ==, 5 * SEC);
 }
 
 /* A guest that makes up keys cannot make us grow. */

@@ -385,6 +385,20 @@ static void test_clone_members(void)
     g_assert_null(QAPI_CLONE(TestLeaf, (TestLeaf *)NULL));
 }
 
+/* Changing a copy leaves the original alone, also inside of JSON. */
+static void test_clone_is_deep(void)
+{
+    g_autoptr(TestOpen) open = PARSE(
+        TestOpen, "{'qom-type': 't', 'id': 'i', 'x': {'y': 1}}", &error_abort);
+    g_autoptr(TestOpen) copy = QAPI_CLONE(TestOpen, open);
+    g_autofree char *text = NULL;
+
+    json_object_clear(json_object_get(copy->open_members, "x"));
+    text = PRINT(TestOpen, open);
+    g_assert_cmpstr(text, ==,
+                    "{\"qom-type\": \"t\", \"id\": \"i\", \"x\": {\"y\": 1}}");
+}
+
 /* A string that is not UTF-8 must not make an answer impossible. */
 static void test_output_invalid_utf8(void)
 {
@@ -419,6 +433,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qapi/visitor/keyval-refused", test_keyval_refused);
     g_test_add_func("/qapi/visitor/builtin-lists", test_builtin_lists);
     g_test_add_func("/qapi/visitor/clone-members", test_clone_members);
+    g_test_add_func("/qapi/visitor/clone-is-deep", test_clone_is_deep);
     g_test_add_func("/qapi/visitor/output-invalid-utf8",
                     test_output_invalid_utf8);
     g_test_add_func("/qapi/visitor/base", test_base);
