@@ -89,7 +89,7 @@ static bool check_id(const char *id, Error **errp)
                                 "'_', starting with a letter.\n");
         return false;
     }
-    if (object_resolve_path_component(object_get_objects_root(), id)) {
+    if (object_property_find(object_get_objects_root(), id)) {
         error_setg(errp, "there is an object '%s' already", id);
         return false;
     }
