@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 
+#include "trace/trace-util.h"
 #include "util/lockable.h"
 
 #include "aio-internal.h"
@@ -101,6 +102,7 @@ static void use_epoll_locked(AioContext *ctx)
     if (ctx->use_epoll) {
         return;
     }
+    trace_aio_context_use_epoll(ctx, ctx->n_handlers);
     ctx->use_epoll = true;
     QLIST_FOREACH(h, &ctx->handlers, link) {
         handler_arm(ctx, h);

@@ -17,6 +17,8 @@
 
 #include <liburing.h>
 
+#include "trace/trace-util.h"
+
 #define URING_ENTRIES       128
 #define URING_BATCH_DEFAULT 32
 
@@ -212,7 +214,10 @@ AioUring *aio_uring_new(AioContext *ctx)
 {
     AioUring *uring = g_new0(AioUring, 1);
 
-    if (io_uring_queue_init(URING_ENTRIES, &uring->ring, 0) < 0) {
+    int ret = io_uring_queue_init(URING_ENTRIES, &uring->ring, 0);
+
+    if (ret < 0) {
+        trace_aio_uring_unavailable(ctx, -ret);
         g_free(uring);
         return NULL;
     }

@@ -18,7 +18,11 @@ static void wake_up_bh(void *opaque)
 
 void aio_wait_kick(void)
 {
-    if (qatomic_mb_read(&global_aio_wait.num_waiters)) {
+    /*
+     * Not a mere read: it and the waiter's increment have an order, so that
+     * either we see the waiter, or the waiter sees what we did before.
+     */
+    if (qatomic_fetch_add(&global_aio_wait.num_waiters, 0)) {
         aio_bh_schedule_oneshot(qemu_get_aio_context(), wake_up_bh, NULL);
     }
 }

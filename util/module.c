@@ -15,6 +15,7 @@
 
 #include <gmodule.h>
 
+#include "trace/trace-util.h"
 #include "util/error.h"
 #include "util/queue.h"
 
@@ -202,6 +203,7 @@ bool module_load(const char *prefix, const char *name, Error **errp)
         error_setg(errp, "module '%s' is not installed", full_name);
         return false;
     }
+    trace_module_load(full_name, path);
     if (!module_open_file(path, full_name, errp)) {
         return false;
     }

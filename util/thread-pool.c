@@ -16,6 +16,7 @@
 
 #include "util/thread-pool.h"
 
+#include "trace/trace-util.h"
 #include "util/coroutine.h"
 #include "util/lockable.h"
 
@@ -106,6 +107,10 @@ static void *worker_thread(void *opaque)
         qemu_bh_schedule(pool->completion_bh);
     }
     pool->cur_threads--;
+    if (pool->queued) {
+        /* Who woke us for a request meant one that stays. */
+        qemu_cond_signal(&pool->work);
+    }
     QSLIST_INSERT_HEAD(&pool->gone, self, link);
     qemu_cond_signal(&pool->left);
     qemu_mutex_unlock(&pool->lock);
@@ -171,6 +176,7 @@ static void completion_bh(void *opaque)
             qemu_bh_schedule(pool->completion_bh);
         }
         pool->in_flight--;
+        trace_thread_pool_complete(pool, req, req->common.opaque, req->ret);
         if (req->common.cb) {
             req->common.cb(req->common.opaque, req->ret);
         }
@@ -184,6 +190,7 @@ static void request_cancel(BlockAIOCB *acb)
     ThreadPool *pool = req->pool;
     QEMU_LOCK_GUARD(&pool->lock);
 
+    trace_thread_pool_cancel(req, acb->opaque);
     if (req->queued) {
         QTAILQ_REMOVE(&pool->requests, req, link);
         pool->queued--;
@@ -211,6 +218,7 @@ BlockAIOCB *thread_pool_submit_aio(ThreadPool *pool, ThreadPoolFunc *func,
     req->arg = arg;
     req->queued = true;
     pool->in_flight++;
+    trace_thread_pool_submit(pool, req, opaque);
     WITH_QEMU_LOCK_GUARD(&pool->lock)
     {
         workers_reap(pool);
