@@ -19,13 +19,17 @@
 #define CONFIG_TLS_PRIORITY "NORMAL"
 #endif
 
+/* Strength that is asked of certificates; MEDIUM is 112 bits. */
+#define PRIORITY_PROFILE "%PROFILE_"
+
 #define PRIORITY_END "-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1"
 
 static const char *priority_end(gnutls_credentials_type_t type)
 {
     switch (type) {
-    case GNUTLS_CRD_ANON: /* TLS 1.3 has no anonymous key exchange */
-        return PRIORITY_END ":-VERS-TLS1.3:+ANON-ECDH:+ANON-DH";
+    case GNUTLS_CRD_ANON:
+        /* TLS 1.3 has no anonymous key exchange; ANON-ECDH no AEAD cipher. */
+        return PRIORITY_END ":-VERS-TLS1.3:+ANON-DH:+ANON-ECDH";
     case GNUTLS_CRD_PSK:
         return PRIORITY_END ":+ECDHE-PSK:+DHE-PSK";
     default:
@@ -63,18 +67,22 @@ static bool box_set_priority(QCryptoTLSCredsBox *box, const char *user,
                              Error **errp)
 {
     const char *base = user && *user ? user : CONFIG_TLS_PRIORITY;
+    bool profile = strstr(base, PRIORITY_PROFILE) != NULL;
     g_autofree char *full =
-        g_strdup_printf("%s:%s", base, priority_end(box->type));
+        g_strdup_printf("%s:%s%s", base, priority_end(box->type),
+                        profile ? "" : ":" PRIORITY_PROFILE "MEDIUM");
     const char *at = NULL;
     int ret = gnutls_priority_init(&box->priority, full, &at);
 
     if (ret < 0) {
         box->priority = NULL;
+    }
+    if (ret < 0 && ret != GNUTLS_E_NO_PRIORITIES_WERE_SET) {
         error_setg(errp, "TLS priority '%s' is malformed at '%s': %s", base,
                    at ? at : "", gnutls_strerror(ret));
         return false;
     }
-    if (!priority_has_version(box->priority)) {
+    if (ret < 0 || !priority_has_version(box->priority)) {
         error_setg(errp,
                    "TLS priority '%s' leaves no version that is usable "
                    "(1.2 or later%s)",
@@ -91,7 +99,7 @@ static bool box_set_priority(QCryptoTLSCredsBox *box, const char *user,
 
 unsigned tls_creds_verify_flags(const QCryptoTLSCreds *creds)
 {
-    if (creds->priority && strstr(creds->priority, "%PROFILE_")) {
+    if (creds->priority && strstr(creds->priority, PRIORITY_PROFILE)) {
         return 0;
     }
     return GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM);

@@ -161,7 +161,6 @@ static QCryptoTLSCredsBox *x509_load(QCryptoTLSCreds *creds, Error **errp)
         (f.cert.data && !x509_set_key(x, box, &f, errp))) {
         return NULL;
     }
-    gnutls_certificate_set_verify_flags(box->cred.cert, flags);
     return g_steal_pointer(&box);
 }
 

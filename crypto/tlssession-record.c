@@ -106,7 +106,9 @@ static bool session_rekey(QCryptoTLSSession *sess, Error **errp)
     QEMU_LOCK_GUARD(&sess->recv_lock);
     QEMU_LOCK_GUARD(&sess->send_lock);
     g_atomic_int_set(&sess->rekey_wanted, 0);
-    ret = gnutls_session_key_update(sess->handle, asked ? GNUTLS_KU_PEER : 0);
+    /* Not GNUTLS_KU_PEER: when two requests cross, GnuTLS fails, although
+     * RFC 8446 4.6.3 allows it. The peer looks after its own keys. */
+    ret = gnutls_session_key_update(sess->handle, 0);
     if (ret < 0) {
         error_setg(errp, "cannot change the keys of TLS: %s",
                    gnutls_strerror(ret));

@@ -119,10 +119,11 @@ static bool session_set_name(QCryptoTLSSession *sess, const char *hostname,
 static bool session_setup(QCryptoTLSSession *sess, Error **errp)
 {
     bool server = sess->box->endpoint == QCRYPTO_TLS_CREDS_ENDPOINT_SERVER;
-    int ret = gnutls_init(&sess->handle,
-                          (server ? GNUTLS_SERVER : GNUTLS_CLIENT) |
-                              GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-                              GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_REKEY);
+    int ret =
+        gnutls_init(&sess->handle,
+                    (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK |
+                        GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
+                        GNUTLS_NO_AUTO_REKEY | GNUTLS_FORCE_CLIENT_CERT);
 
     if (ret < 0) {
         sess->handle = NULL;
@@ -389,11 +390,31 @@ char *qcrypto_tls_session_get_peer_name(QCryptoTLSSession *sess)
     return g_strdup(sess->peer_name);
 }
 
+static const char *kind_text(gnutls_credentials_type_t type)
+{
+    switch (type) {
+    case GNUTLS_CRD_CERTIFICATE:
+        return "X.509";
+    case GNUTLS_CRD_PSK:
+        return "PSK";
+    default:
+        return "anonymous";
+    }
+}
+
 char *qcrypto_tls_session_get_description(QCryptoTLSSession *sess)
 {
-    char *desc = gnutls_session_get_desc(sess->handle);
-    char *copy = g_strdup(desc);
+    gnutls_cipher_algorithm_t cipher = gnutls_cipher_get(sess->handle);
+    gnutls_mac_algorithm_t mac = gnutls_mac_get(sess->handle);
+    const char *group = gnutls_group_get_name(gnutls_group_get(sess->handle));
 
-    gnutls_free(desc);
-    return copy;
+    if (g_atomic_int_get(&sess->state) == TLS_STATE_HANDSHAKE) {
+        return NULL;
+    }
+    return g_strdup_printf(
+        "%s, %s, %s, %s%s%s",
+        gnutls_protocol_get_name(gnutls_protocol_get_version(sess->handle)),
+        kind_text(sess->box->type), group ? group : "no group",
+        gnutls_cipher_get_name(cipher), mac == GNUTLS_MAC_AEAD ? "" : "-",
+        mac == GNUTLS_MAC_AEAD ? "" : gnutls_mac_get_name(mac));
 }

@@ -268,7 +268,7 @@ int qcrypto_tls_session_shutdown(QCryptoTLSSession *sess, Error **errp);
  * qcrypto_tls_session_rekey:
  * @errp: (out)
  *
- * Change the keys of both directions with the next bytes written (TLS 1.3
+ * Change the keys of what we send, with the next bytes written (TLS 1.3
  * KeyUpdate). Happens by itself after as many records as the cipher allows.
  * A TLS 1.2 session has no such thing: nothing is done.
  *
@@ -298,8 +298,9 @@ char *qcrypto_tls_session_get_peer_name(QCryptoTLSSession *sess);
 /**
  * qcrypto_tls_session_get_description:
  *
- * Returns: protocol, key exchange and cipher in words for `info`, owned by
- *          the caller; NULL before the handshake.
+ * Returns: protocol, kind of credentials, key exchange group and cipher for
+ *          people, such as "TLS1.3, X.509, X25519, AES-128-GCM", owned by the
+ *          caller; NULL before the handshake.
  */
 char *qcrypto_tls_session_get_description(QCryptoTLSSession *sess);
 

@@ -87,14 +87,16 @@ static const char *side_name(TestPkiSide side)
     return side == TEST_PKI_SERVER ? "server" : "client";
 }
 
-static void assert_refused(QCryptoTLSCreds *creds, Error *err, const char *text)
+/* Arguments are evaluated in any order, hence the pointer. */
+static void assert_refused(QCryptoTLSCreds *creds, Error **errp,
+                           const char *text)
 {
     g_assert_null(creds);
-    g_assert_nonnull(err);
-    if (!strstr(error_get_pretty(err), text)) {
-        g_error("'%s' lacks '%s'", error_get_pretty(err), text);
+    g_assert_nonnull(*errp);
+    if (!strstr(error_get_pretty(*errp), text)) {
+        g_error("'%s' lacks '%s'", error_get_pretty(*errp), text);
     }
-    error_free(err);
+    error_free_or_abort(errp);
 }
 
 static void test_x509(const void *opaque)
@@ -111,7 +113,7 @@ static void test_x509(const void *opaque)
                                dir, &err, "sanity-check",
                                c->no_sanity ? "off" : "on", NULL);
     if (c->error) {
-        assert_refused(creds, err, c->error);
+        assert_refused(creds, &err, c->error);
     } else if (err) {
         g_error("%s", error_get_pretty(err));
     }
@@ -125,16 +127,14 @@ static void test_x509_no_ca(void)
     test_pki_unlink(dir, "ca-cert.pem");
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, NULL),
-                   err, "ca-cert.pem': No such file");
-    err = NULL;
+                   &err, "ca-cert.pem': No such file");
     test_pki_write(dir, "ca-cert.pem", "hello", 5);
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, NULL),
-                   err, "ca-cert.pem' has no usable certificate");
-    err = NULL;
+                   &err, "ca-cert.pem' has no usable certificate");
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       NULL, &err, NULL),
-                   err, "dir");
+                   &err, "dir");
 }
 
 static void test_x509_bad_crl(void)
@@ -145,7 +145,7 @@ static void test_x509_bad_crl(void)
     test_pki_write(dir, "ca-crl.pem", "hello", 5);
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, NULL),
-                   err, "ca-crl.pem' has no usable revocation list");
+                   &err, "ca-crl.pem' has no usable revocation list");
 }
 
 static void test_x509_oversize(void)
@@ -157,7 +157,7 @@ static void test_x509_oversize(void)
     test_pki_write(dir, "ca-cert.pem", big, QCRYPTO_TLS_CREDS_MAX_FILE + 1);
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, NULL),
-                   err, "at most");
+                   &err, "at most");
 }
 
 static Object *make_secret(const char *id, const char *data)
@@ -179,11 +179,10 @@ static void test_x509_password(void)
                                &error_abort, "passwordid", "pw", NULL);
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, "passwordid", "wrongpw", NULL),
-                   err, "the password of secret 'wrongpw' is wrong");
-    err = NULL;
+                   &err, "the password of secret 'wrongpw' is wrong");
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server",
                                       dir, &err, "passwordid", "nosuch", NULL),
-                   err, "nosuch");
+                   &err, "nosuch");
     object_unparent(object_resolve_path("/objects/pw", NULL));
     object_unparent(object_resolve_path("/objects/wrongpw", NULL));
 }
@@ -212,7 +211,7 @@ static void test_priority(void)
         creds = test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_X509, "server", dir,
                                    &err, "priority", cases[i].priority, NULL);
         if (cases[i].error) {
-            assert_refused(creds, err, cases[i].error);
+            assert_refused(creds, &err, cases[i].error);
         } else {
             g_assert_null(err);
         }
@@ -241,7 +240,7 @@ static void test_anon(void)
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_ANON, "server",
                                       NULL, &err, "priority",
                                       "NORMAL:-VERS-TLS1.2", NULL),
-                   err, "anonymous: only 1.2");
+                   &err, "anonymous: only 1.2");
 }
 
 static void test_psk(void)
@@ -277,7 +276,7 @@ static void test_psk(void)
                                    &err, cases[i].user ? "username" : NULL,
                                    cases[i].user, NULL);
         if (cases[i].error) {
-            assert_refused(creds, err, cases[i].error);
+            assert_refused(creds, &err, cases[i].error);
         } else if (err) {
             g_error("case %zu: %s", i, error_get_pretty(err));
         }
@@ -295,16 +294,14 @@ static void test_psk_long(void)
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_PSK, "server",
                                       test_pki_psk_dir_with(pki, line1), &err,
                                       NULL),
-                   err, "1 to 128 bytes");
-    err = NULL;
+                   &err, "1 to 128 bytes");
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_PSK, "server",
                                       test_pki_psk_dir_with(pki, line2), &err,
                                       NULL),
-                   err, "1 to 64 bytes");
-    err = NULL;
+                   &err, "1 to 64 bytes");
     assert_refused(test_tls_creds_new(TYPE_QCRYPTO_TLS_CREDS_PSK, "server",
                                       "/nonexistent", &err, NULL),
-                   err, "keys.psk': No such file");
+                   &err, "keys.psk': No such file");
 }
 
 static void test_endpoint(void)
