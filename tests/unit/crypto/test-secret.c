@@ -479,6 +479,7 @@ static void test_lookup_wrong(void)
                                        "a/b",  "..", "/objects/sec0" };
     uint8_t *data = NULL;
     size_t len = 7;
+    Object *box;
     Error *err = NULL;
 
     add("sec0", &error_abort, "data", "ab", NULL);
@@ -497,8 +498,9 @@ static void test_lookup_wrong(void)
     del("sec0");
 
     /* An object that is no secret. */
-    object_property_add_child(object_get_objects_root(), "box",
-                              object_new(TYPE_CONTAINER));
+    box = object_new(TYPE_CONTAINER);
+    object_property_add_child(object_get_objects_root(), "box", box);
+    object_unref(box);
     g_assert_cmpint(qcrypto_secret_lookup("box", &data, &len, &err), ==, -1);
     g_assert_nonnull(strstr(error_get_pretty(err), "not a secret"));
     error_free_or_abort(&err);
