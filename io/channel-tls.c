@@ -32,6 +32,9 @@
 /* One record's worth. */
 #define GATHER_MAX QCRYPTO_TLS_MAX_RECORD
 
+/* close_notify is 31 bytes at most: more pieces than that are not needed. */
+#define BYE_TRIES 32
+
 QEMU_BUILD_BUG_ON(QCRYPTO_TLS_SESSION_ERR_BLOCK != QIO_CHANNEL_ERR_BLOCK);
 
 /* -- construction ---------------------------------------------------------- */
@@ -163,10 +166,15 @@ int qio_channel_tls_bye(QIOChannelTLS *tioc, Error **errp)
 /* close_notify, if nobody is writing and the master takes it at once. */
 static void tls_try_bye(QIOChannelTLS *tioc)
 {
-    if (qatomic_load_acquire(&tioc->established) &&
-        qatomic_mb_read(&tioc->writers) == 0 &&
-        qio_channel_wait_timeout(tioc->master, G_IO_OUT, 0)) {
-        qcrypto_tls_session_shutdown(tioc->session, NULL);
+    int tries = BYE_TRIES;
+
+    if (!qatomic_load_acquire(&tioc->established) ||
+        qatomic_mb_read(&tioc->writers) != 0) {
+        return;
+    }
+    while (tries-- > 0 && qio_channel_wait_timeout(tioc->master, G_IO_OUT, 0) &&
+           qcrypto_tls_session_shutdown(tioc->session, NULL) ==
+               QCRYPTO_TLS_BYE_SENDING) {
     }
 }
 
@@ -348,13 +356,13 @@ static GIOCondition tls_held(QIOChannel *ioc, GIOCondition condition)
 
     return qcrypto_tls_session_check_pending(tioc->session)
                ? condition & G_IO_IN
-               : 0;
+               : qio_channel_held(tioc->master, condition);
 }
 
 static GSource *tls_create_watch(QIOChannel *ioc, GIOCondition condition)
 {
     return qio_channel_create_layer_watch(ioc, QIO_CHANNEL_TLS(ioc)->master,
-                                          condition, tls_held);
+                                          condition);
 }
 
 static void tls_init(Object *obj)
@@ -395,6 +403,7 @@ static void tls_class_init(ObjectClass *oc, void *data)
     klass->io_close = tls_close;
     klass->io_shutdown = tls_shutdown;
     klass->io_create_watch = tls_create_watch;
+    klass->io_held = tls_held;
     klass->io_set_aio_fd_handler = tls_set_aio_fd_handler;
 }
 

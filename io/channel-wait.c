@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "io/channel-watch.h"
 #include "util/atomic.h"
 #include "util/coroutine.h"
 
@@ -153,6 +154,12 @@ void coroutine_fn qio_channel_yield(QIOChannel *ioc, GIOCondition condition)
     assert(condition == G_IO_IN || condition == G_IO_OUT);
     assert(!qatomic_read(slot));
 
+    if (qio_channel_held(ioc, condition)) {
+        /* The descriptor may never tell: come back from the loop at once. */
+        aio_co_schedule(qemu_coroutine_get_aio_context(self), self);
+        qemu_coroutine_yield();
+        return;
+    }
     qatomic_set(slot, self);
     qatomic_set(ctxp, ctx);
     yield_update_handlers(ioc, ctx);

@@ -154,6 +154,13 @@ GSource *qio_channel_create_ready_watch(QIOChannel *ioc, GIOCondition condition,
     return source;
 }
 
+GIOCondition qio_channel_held(QIOChannel *ioc, GIOCondition condition)
+{
+    QIOChannelClass *klass = QIO_CHANNEL_GET_CLASS(ioc);
+
+    return klass->io_held ? klass->io_held(ioc, condition) : 0;
+}
+
 /* -- layers ---------------------------------------------------------------- */
 
 typedef struct LayerSource {
@@ -190,8 +197,7 @@ static GSourceFuncs layer_source_funcs = {
 };
 
 GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
-                                        GIOCondition condition,
-                                        QIOChannelReadyFunc held)
+                                        GIOCondition condition)
 {
     GSource *source = g_source_new(&layer_source_funcs, sizeof(LayerSource));
     g_autoptr(GSource) child = qio_channel_create_watch(master, condition);
@@ -199,7 +205,7 @@ GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
 
     s->base.ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     s->base.condition = condition;
-    s->base.ready = held;
+    s->base.ready = qio_channel_held;
     /* The child dies with its parent, so the bare pointer is safe. */
     g_source_set_callback(child, G_SOURCE_FUNC(layer_child_fired), s, NULL);
     g_source_add_child_source(source, child);

@@ -32,6 +32,9 @@
 /* Payload is read in place if at least so much of the frame is to come. */
 #define DIRECT_MIN 512
 
+/* A close frame has 8 bytes at most: more pieces than that are not needed. */
+#define CLOSE_TRIES 32
+
 /* Vectors up to this size need no allocation. */
 #define STACK_IOV 8
 
@@ -279,7 +282,15 @@ static bool websock_try_close(QIOChannelWebsock *wioc)
         return false;
     }
     websock_queue_close(wioc, WEBSOCK_CLOSE_NORMAL);
-    return websock_send_queued(wioc);
+    for (int i = 0; i < CLOSE_TRIES; i++) {
+        if (websock_send_queued(wioc)) {
+            return true;
+        }
+        if (!qio_channel_wait_timeout(wioc->master, G_IO_OUT, 0)) {
+            break;
+        }
+    }
+    return false;
 }
 
 static int websock_shutdown(QIOChannel *ioc, QIOChannelShutdown how,
@@ -344,13 +355,14 @@ static GIOCondition websock_held(QIOChannel *ioc, GIOCondition condition)
     bool readable =
         wioc->in_start < wioc->in_end || wioc->ended || wioc->broken;
 
-    return readable ? condition & G_IO_IN : 0;
+    return readable ? condition & G_IO_IN
+                    : qio_channel_held(wioc->master, condition);
 }
 
 static GSource *websock_create_watch(QIOChannel *ioc, GIOCondition condition)
 {
     return qio_channel_create_layer_watch(ioc, QIO_CHANNEL_WEBSOCK(ioc)->master,
-                                          condition, websock_held);
+                                          condition);
 }
 
 static void websock_init(Object *obj)
@@ -391,6 +403,7 @@ static void websock_class_init(ObjectClass *oc, void *data)
     klass->io_close = websock_close;
     klass->io_shutdown = websock_shutdown;
     klass->io_create_watch = websock_create_watch;
+    klass->io_held = websock_held;
     klass->io_set_aio_fd_handler = websock_set_aio_fd_handler;
 }
 

@@ -29,16 +29,17 @@ typedef GIOCondition (*QIOChannelReadyFunc)(QIOChannel *ioc,
 GSource *qio_channel_create_ready_watch(QIOChannel *ioc, GIOCondition condition,
                                         QIOChannelReadyFunc ready);
 
+/** Returns: what the class's io_held says; 0 where it has none. */
+GIOCondition qio_channel_held(QIOChannel *ioc, GIOCondition condition);
+
 /**
  * qio_channel_create_layer_watch:
- * @ioc: (in) layer
+ * @ioc: (in) layer; its class has io_held
  * @master: (in) channel below, watched for the same @condition
- * @held: (in) what @ioc can do from what it holds, without its master
  *
- * Returns: (out) source that fires when @held says so or @master is ready.
+ * Returns: (out) source that fires when io_held says so or @master is ready.
  */
 GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
-                                        GIOCondition condition,
-                                        QIOChannelReadyFunc held);
+                                        GIOCondition condition);
 
 #endif

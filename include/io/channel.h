@@ -122,6 +122,12 @@ struct QIOChannelClass {
     void (*io_set_aio_fd_handler)(QIOChannel *ioc, AioContext *ctx,
                                   IOHandler *io_read, IOHandler *io_write,
                                   void *opaque);
+    /*
+     * For layers: the subset of @condition that holds from what this channel
+     * or one below it has buffered, without asking the kernel. Must not
+     * block. Thread: the reader's. Optional; default: nothing.
+     */
+    GIOCondition (*io_held)(QIOChannel *ioc, GIOCondition condition);
     /* optional; default: nothing to flush, returns 0 */
     int (*io_flush)(QIOChannel *ioc, Error **errp);
 };
@@ -405,7 +411,8 @@ void qio_channel_detach_aio_context(QIOChannel *ioc);
  * qio_channel_yield:
  * @condition: (in) G_IO_IN or G_IO_OUT, not both
  *
- * Leave the coroutine until @condition holds. It may return early; callers
+ * Leave the coroutine until @condition holds, or at once through the loop if a
+ * layer holds data already. It may return early; callers
  * retry their call and yield again. At most one coroutine waits for each
  * direction.
  */

@@ -128,13 +128,13 @@ static GIOCondition fault_held(QIOChannel *ioc, GIOCondition condition)
     if (f->plan.fail_at_write && wr >= f->plan.fail_at_write) {
         ready |= G_IO_OUT;
     }
-    return ready & condition;
+    return (ready & condition) | qio_channel_held(f->master, condition);
 }
 
 static GSource *fault_create_watch(QIOChannel *ioc, GIOCondition condition)
 {
     return qio_channel_create_layer_watch(ioc, FAULT_CHANNEL(ioc)->master,
-                                          condition, fault_held);
+                                          condition);
 }
 
 static void fault_set_aio_fd_handler(QIOChannel *ioc, AioContext *ctx,
@@ -160,6 +160,7 @@ static void fault_class_init(ObjectClass *oc, void *data)
     klass->io_shutdown = fault_shutdown;
     klass->io_close = fault_close;
     klass->io_create_watch = fault_create_watch;
+    klass->io_held = fault_held;
     klass->io_set_aio_fd_handler = fault_set_aio_fd_handler;
 }
 
