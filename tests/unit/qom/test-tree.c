@@ -25,7 +25,7 @@ static void leaf_unparent(Object *obj)
 {
     /* Still in its place while this runs. */
     g_assert_nonnull(object_get_canonical_path_component(obj));
-    unparented++;
+    __atomic_fetch_add(&unparented, 1, __ATOMIC_RELAXED);
 }
 
 static void leaf_class_init(ObjectClass *klass, void *data)
