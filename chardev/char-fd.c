@@ -15,7 +15,7 @@
 
 static int fd_can_read(void *opaque)
 {
-    return MIN(qemu_chr_be_can_write(opaque), CHR_READ_BUF_LEN);
+    return char_read_room(opaque);
 }
 
 static gboolean fd_readable(QIOChannel *ioc, GIOCondition cond, gpointer opaque)

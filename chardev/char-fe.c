@@ -20,6 +20,7 @@ int char_fe_can_read(Chardev *chr, CharBackend *be)
 {
     IOCanReadHandler *func = NULL;
     void *opaque = NULL;
+    int room;
 
     if (!be) {
         return 0;
@@ -29,7 +30,8 @@ int char_fe_can_read(Chardev *chr, CharBackend *be)
         func = be->chr_can_read;
         opaque = be->opaque;
     }
-    return func ? MAX(func(opaque), 0) : 0;
+    room = func ? func(opaque) : 0;
+    return MAX(room, 0);
 }
 
 void char_fe_read(Chardev *chr, CharBackend *be, const uint8_t *buf, int len)

@@ -8,6 +8,7 @@
  */
 #include "util/osdep.h"
 
+#include "qapi/qapi-builtin-visit.h"
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/lockable.h"
@@ -26,7 +27,7 @@ typedef struct HubMember {
 
 struct HubChardev {
     Chardev parent;
-    json_t *ids; /* option: array of ids */
+    strList *ids; /* option */
     HubMember members[HUB_BACKENDS_MAX];
     unsigned count;
 };
@@ -94,7 +95,8 @@ static int hub_write(Chardev *chr, const uint8_t *buf, int len)
         sent[i] = INT_MAX;
         if (qemu_chr_fe_backend_open(fe)) {
             any = true;
-            sent[i] = MAX(qemu_chr_fe_write(fe, buf, len), 0);
+            sent[i] = qemu_chr_fe_write(fe, buf, len);
+            sent[i] = MAX(sent[i], 0);
             most = MAX(most, sent[i]);
         }
     }
@@ -157,18 +159,18 @@ static void hub_set_echo(Chardev *chr, bool echo)
     }
 }
 
-static bool hub_add_member(HubChardev *h, json_t *id, Error **errp)
+static bool hub_add_member(HubChardev *h, const char *id, Error **errp)
 {
     HubMember *m = &h->members[h->count];
     Chardev *chr;
 
-    if (!json_is_string(id)) {
-        error_setg(errp, "'chardevs' is a list of ids");
+    if (h->count == HUB_BACKENDS_MAX) {
+        error_setg(errp, "a hub has at most %d chardevs", HUB_BACKENDS_MAX);
         return false;
     }
-    chr = qemu_chr_find(json_string_value(id));
+    chr = qemu_chr_find(id);
     if (!chr) {
-        error_setg(errp, "there is no chardev '%s'", json_string_value(id));
+        error_setg(errp, "there is no chardev '%s'", id);
         return false;
     }
     if (CHARDEV_IS_MUX(chr) || CHARDEV_IS_HUB(chr)) {
@@ -189,17 +191,13 @@ static bool hub_add_member(HubChardev *h, json_t *id, Error **errp)
 static bool hub_open(Chardev *chr, bool *be_opened, Error **errp)
 {
     HubChardev *h = HUB_CHARDEV(chr);
-    size_t i;
-    json_t *id;
 
-    if (!json_is_array(h->ids) || json_array_size(h->ids) == 0 ||
-        json_array_size(h->ids) > HUB_BACKENDS_MAX) {
-        error_setg(errp, "a hub needs 1 to %d chardevs", HUB_BACKENDS_MAX);
+    if (!h->ids) {
+        error_setg(errp, "a hub needs at least one chardev");
         return false;
     }
-    json_array_foreach(h->ids, i, id)
-    {
-        if (!hub_add_member(h, id, errp)) {
+    for (strList *l = h->ids; l; l = l->next) {
+        if (!hub_add_member(h, l->value, errp)) {
             return false;
         }
     }
@@ -214,11 +212,31 @@ static void hub_finalize(Object *obj)
     for (unsigned i = 0; i < h->count; i++) {
         qemu_chr_fe_deinit(&h->members[i].fe, false);
     }
+    qapi_free_strList(h->ids);
+}
+
+static void set_chardevs(Object *obj, Visitor *v, const char *name,
+                         void *opaque, Error **errp)
+{
+    HubChardev *h = HUB_CHARDEV(obj);
+    strList *ids = NULL;
+
+    if (visit_type_strList(v, name, &ids, errp)) {
+        qapi_free_strList(h->ids);
+        h->ids = ids;
+    }
+}
+
+static void get_chardevs(Object *obj, Visitor *v, const char *name,
+                         void *opaque, Error **errp)
+{
+    visit_type_strList(v, name, &HUB_CHARDEV(obj)->ids, errp);
 }
 
 static const Property hub_props[] = {
-    { "chardevs", PROP_JSON, offsetof(HubChardev, ids), .qapi_type = "[str]",
-      .flags = PROP_F_REQUIRED, .help = "ids of the back ends",
+    { "chardevs", PROP_CUSTOM, .qapi_type = "[str]", .get = get_chardevs,
+      .set = set_chardevs, .flags = PROP_F_REQUIRED,
+      .help = "ids of the back ends (chardevs.0=ID,chardevs.1=ID...)",
       .since = "10.0" },
     {},
 };

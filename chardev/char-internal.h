@@ -21,6 +21,9 @@ int char_fe_can_read(Chardev *chr, CharBackend *be);
 void char_fe_read(Chardev *chr, CharBackend *be, const uint8_t *buf, int len);
 void char_fe_event(Chardev *chr, CharBackend *be, QEMUChrEvent event);
 
+/** char_read_room: qemu_chr_be_can_write(), at most CHR_READ_BUF_LEN. */
+int char_read_room(Chardev *chr);
+
 /* -- output queue (char-queue.c); all with chr_write_lock held --------------- */
 
 /** chardev_queue_init / deinit: with the chardev. */

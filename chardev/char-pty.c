@@ -90,7 +90,7 @@ static void pty_disconnect(PtyChardev *p)
 
 static int pty_can_read(void *opaque)
 {
-    return MIN(qemu_chr_be_can_write(opaque), CHR_READ_BUF_LEN);
+    return char_read_room(opaque);
 }
 
 static gboolean pty_readable(QIOChannel *ioc, GIOCondition cond,

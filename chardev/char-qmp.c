@@ -188,7 +188,8 @@ char *qmp_ringbuf_read(const char *device, int64_t size, bool has_format,
         error_setg(errp, "size %" PRId64 " is not greater than zero", size);
         return NULL;
     }
-    len = MIN((uint64_t)size, qemu_chr_ringbuf_count(chr));
+    len = qemu_chr_ringbuf_count(chr);
+    len = MIN(len, (uint64_t)size);
     len = MIN(len, RINGBUF_READ_MAX);
     buf = g_malloc(len + 1);
     len = qemu_chr_ringbuf_read(chr, buf, len, utf8);

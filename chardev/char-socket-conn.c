@@ -341,7 +341,7 @@ static int conn_can_read(void *opaque)
     if (!c->s) {
         return 0;
     }
-    room = MIN(qemu_chr_be_can_write(&c->s->parent), CHR_READ_BUF_LEN);
+    room = char_read_room(&c->s->parent);
     /* A record mark that was cut in two decodes to one byte more. */
     return c->s->is_tn3270 ? room - 1 : room;
 }

@@ -256,7 +256,9 @@ static int socket_get_msgfds(Chardev *chr, int *fds, int num)
     if (num > QIO_CHANNEL_MAX_FDS) {
         return -1;
     }
-    memcpy(fds, s->read_fds, n * sizeof(int));
+    for (size_t i = 0; i < n; i++) {
+        fds[i] = s->read_fds[i];
+    }
     for (size_t i = n; i < s->read_nfds; i++) {
         fd_close(s->read_fds[i]);
     }

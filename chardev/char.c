@@ -113,6 +113,13 @@ int qemu_chr_be_can_write(Chardev *s)
     return char_fe_can_read(s, qatomic_read(&s->be));
 }
 
+int char_read_room(Chardev *s)
+{
+    int room = qemu_chr_be_can_write(s);
+
+    return MIN(room, CHR_READ_BUF_LEN);
+}
+
 void qemu_chr_be_write_impl(Chardev *s, const uint8_t *buf, int len)
 {
     char_fe_read(s, qatomic_read(&s->be), buf, len);

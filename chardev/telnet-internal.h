@@ -131,7 +131,8 @@ size_t telnet_take_reply(TelnetCodec *t, uint8_t *ret);
  * @out_size: at least 3
  * @out_len: (out) bytes put there
  *
- * Double IAC and, unless binary transmission was agreed, pad CR (RFC 854).
+ * Double IAC and, unless binary transmission was agreed or is still being
+ * asked for, pad CR (RFC 854).
  * 3270 data streams go as they are: the terminal device frames its records.
  *
  * Returns: bytes of @in used, as many as fit.

@@ -346,7 +346,12 @@ size_t telnet_encode(TelnetCodec *t, const uint8_t *in, size_t in_len,
                      uint8_t *out, size_t out_size, size_t *out_len)
 {
     bool raw = t->role == TELNET_TN3270_SERVER;
-    bool binary = t->us[TELNET_OPT_BINARY] == TELNET_OPT_YES;
+    /*
+     * Also while the answer to our WILL is under way: a peer that agrees
+     * takes what follows the WILL as binary (RFC 854: an option takes effect
+     * at that point of the stream). One that never answers gets clean bytes.
+     */
+    bool binary = t->us[TELNET_OPT_BINARY] != TELNET_OPT_NO;
     Sink sink = { .buf = out };
     size_t used = 0;
 
