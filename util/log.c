@@ -310,6 +310,10 @@ bool qemu_set_dfilter_ranges(const char *ranges, Error **errp)
     g_autoptr(GArray) parsed = g_array_new(FALSE, FALSE, sizeof(LogRange));
     g_auto(GStrv) parts = g_strsplit(ranges, ",", -1);
 
+    if (!parts[0]) {
+        error_setg(errp, "list of address ranges is empty");
+        return false;
+    }
     for (char **part = parts; *part; part++) {
         LogRange range;
 

@@ -1,0 +1,11 @@
+/*
+ * A shared object that is no module.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+int module_none(void);
+
+int module_none(void)
+{
+    return 0;
+}
