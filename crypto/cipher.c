@@ -233,16 +233,14 @@ int qcrypto_cipher_decrypt(QCryptoCipher *cipher, const void *in, void *out,
 int qcrypto_cipher_setiv(QCryptoCipher *cipher, const uint8_t *iv, size_t niv,
                          Error **errp)
 {
-    size_t want = qcrypto_cipher_get_iv_len(cipher->alg, cipher->mode);
-
     if (unlikely(!cipher->driver->setiv)) {
         error_setg(errp, "cipher mode '%s' has no initialization vector",
                    QCryptoCipherMode_str(cipher->mode));
         return -1;
     }
-    if (unlikely(niv != want)) {
-        error_setg(errp, "initialization vector must have %zu bytes, not %zu",
-                   want, niv);
+    if (unlikely(niv != cipher_info[cipher->alg].block_len)) {
+        error_setg(errp, "initialization vector must have %d bytes, not %zu",
+                   cipher_info[cipher->alg].block_len, niv);
         return -1;
     }
     return cipher->driver->setiv(cipher, iv, niv, errp) ? 0 : -1;

@@ -73,10 +73,20 @@ static void gtls_hash_end(QCryptoHashAlgorithm alg, QCryptoHashState *state)
     gnutls_hash_deinit(*gtls_hash_handle(state), NULL);
 }
 
+/* Saves the library the allocation of a handle. */
+static bool gtls_hash_digest(QCryptoHashAlgorithm alg, const void *buf,
+                             size_t len, uint8_t *out, Error **errp)
+{
+    int rc = gnutls_hash_fast((int)qcrypto_gnutls_mac(alg), buf, len, out);
+
+    return rc < 0 ? gtls_hash_fail(alg, rc, errp) : true;
+}
+
 const QCryptoHashBackend qcrypto_hash_gnutls = {
     .supports = gtls_hash_supports,
     .init = gtls_hash_begin,
     .update = gtls_hash_update,
     .finish = gtls_hash_finish,
+    .digest = gtls_hash_digest,
     .deinit = gtls_hash_end,
 };

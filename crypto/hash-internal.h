@@ -29,6 +29,12 @@ typedef struct QCryptoHashBackend {
     /** finish: mandatory; @out has room for the digest. */
     bool (*finish)(QCryptoHashAlgorithm alg, QCryptoHashState *state,
                    uint8_t *out, Error **errp);
+    /**
+     * digest: a whole message at once; NULL: init(), update() and finish()
+     * are as fast. @len may be 0.
+     */
+    bool (*digest)(QCryptoHashAlgorithm alg, const void *buf, size_t len,
+                   uint8_t *out, Error **errp);
     /** deinit: after init() succeeded, once; NULL: nothing to release. */
     void (*deinit)(QCryptoHashAlgorithm alg, QCryptoHashState *state);
 } QCryptoHashBackend;

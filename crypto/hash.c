@@ -17,7 +17,7 @@
 
 struct QCryptoHash {
     QCryptoHashAlgorithm alg;
-    const QCryptoHashBackend *backend; /* NULL: not initialized */
+    const QCryptoHashBackend *backend;
     bool finalized;
     QCryptoHashState state;
 };
@@ -121,23 +121,21 @@ static const QCryptoHashBackend *hash_find_backend(QCryptoBackend backend,
     return hash_backends[backend];
 }
 
-static bool hash_init(QCryptoHash *hash, QCryptoBackend backend,
+static bool hash_init(QCryptoHash *hash, const QCryptoHashBackend *backend,
                       QCryptoHashAlgorithm alg, Error **errp)
 {
-    const QCryptoHashBackend *b = hash_find_backend(backend, alg, errp);
-
     memset(hash, 0, sizeof(*hash));
-    if (!b || !b->init(alg, &hash->state, errp)) {
+    if (!backend->init(alg, &hash->state, errp)) {
         return false;
     }
     hash->alg = alg;
-    hash->backend = b;
+    hash->backend = backend;
     return true;
 }
 
 static void hash_deinit(QCryptoHash *hash)
 {
-    if (hash->backend && hash->backend->deinit) {
+    if (hash->backend->deinit) {
         hash->backend->deinit(hash->alg, &hash->state);
     }
     explicit_bzero(hash, sizeof(*hash));
@@ -147,13 +145,14 @@ QCryptoHash *qcrypto_hash_new_with_backend(QCryptoBackend backend,
                                            QCryptoHashAlgorithm alg,
                                            Error **errp)
 {
-    QCryptoHash *hash = g_new(QCryptoHash, 1);
+    const QCryptoHashBackend *b = hash_find_backend(backend, alg, errp);
+    g_autofree QCryptoHash *hash = NULL;
 
-    if (!hash_init(hash, backend, alg, errp)) {
-        g_free(hash);
+    if (!b) {
         return NULL;
     }
-    return hash;
+    hash = g_new(QCryptoHash, 1);
+    return hash_init(hash, b, alg, errp) ? g_steal_pointer(&hash) : NULL;
 }
 
 QCryptoHash *qcrypto_hash_new(QCryptoHashAlgorithm alg, Error **errp)
@@ -273,14 +272,43 @@ int qcrypto_hash_finalize_base64(QCryptoHash *hash, char **base64, Error **errp)
     return 0;
 }
 
+/* One buffer, in a library that has a call for that. */
+static int hash_digest(const QCryptoHashBackend *b, QCryptoHashAlgorithm alg,
+                       const struct iovec *iov, uint8_t **result,
+                       size_t *resultlen, Error **errp)
+{
+    uint8_t *out = qcrypto_hash_result(alg, result, resultlen, errp);
+
+    if (!out) {
+        return -1;
+    }
+    if (!b->digest(alg, iov->iov_base, iov->iov_len, out, errp)) {
+        if (*resultlen == 0) {
+            g_free(out);
+        }
+        return -1;
+    }
+    *result = out;
+    *resultlen = hash_digest_len[alg];
+    return 0;
+}
+
 int qcrypto_hash_bytesv(QCryptoHashAlgorithm alg, const struct iovec *iov,
                         size_t niov, uint8_t **result, size_t *resultlen,
                         Error **errp)
 {
+    const QCryptoHashBackend *b =
+        hash_find_backend(QCRYPTO_BACKEND_AUTO, alg, errp);
     QCryptoHash hash;
     int ret;
 
-    if (!hash_init(&hash, QCRYPTO_BACKEND_AUTO, alg, errp)) {
+    if (!b) {
+        return -1;
+    }
+    if (niov == 1 && b->digest) {
+        return hash_digest(b, alg, iov, result, resultlen, errp);
+    }
+    if (!hash_init(&hash, b, alg, errp)) {
         return -1;
     }
     ret = qcrypto_hash_updatev(&hash, iov, niov, errp);
