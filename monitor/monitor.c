@@ -295,13 +295,24 @@ static void monitor_free(Monitor *mon)
     g_free(mon);
 }
 
+static gboolean quit_loop(gpointer loop)
+{
+    g_main_loop_quit(loop);
+    return G_SOURCE_REMOVE;
+}
+
 void monitor_set_free(MonitorSet *set)
 {
+    g_autoptr(GSource) quit = NULL;
+
     if (!set) {
         return;
     }
     qmp_event_set_emit(NULL, NULL, NULL);
-    g_main_loop_quit(set->loop);
+    /* From inside, because a loop that does not run yet cannot be ended. */
+    quit = g_idle_source_new();
+    g_source_set_callback(quit, quit_loop, set->loop, NULL);
+    g_source_attach(quit, set->context);
     qemu_thread_join(&set->thread);
     /*
      * With its thread gone, the context is ours to use: let the main loop

@@ -218,7 +218,7 @@ bool sandbox_enable(json_t *opts, Error **errp)
         return false;
     }
     if ((children || deny[GROUP_PRIVILEGES]) &&
-        prctl(PR_SET_NO_NEW_PRIVS, 1) < 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         error_setg_errno(errp, errno, "-sandbox: elevateprivileges");
         return false;
     }

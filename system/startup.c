@@ -296,6 +296,10 @@ bool startup_process(System *s, Error **errp)
             return false;
         }
     }
+    if (c->fds->len) {
+        /* They were given to this program, not to a session: they stay. */
+        fdset_monitor_ref();
+    }
     for (guint i = 0; i < c->fds->len; i++) {
         if (!close_inherited(g_ptr_array_index(c->fds, i), errp)) {
             return false;

@@ -119,16 +119,19 @@ class Qmp:
 
 
 class Ferry:
-    """A running emulator with a QMP monitor on a UNIX socket."""
+    """A running emulator with QMP monitors on UNIX sockets.
+
+    A socket serves one client at a time; monitors=N makes more sockets."""
 
     def __init__(self, test: Test, *args: str, qmp: bool = True,
+                 monitors: int = 1,
                  defaults: bool = False, program: str | Path = FERRY, **popen):
         self.test = test
         self.qmp_path = test.path(f'qmp{len(test.ferries)}')
         argv = [str(program), *([] if defaults else ['-nodefaults']),
                 '-display', 'none', *map(str, args)]
-        if qmp:
-            argv += ['-qmp', f'unix:{self.qmp_path},server=on,wait=off']
+        for n in range(monitors if qmp else 0):
+            argv += ['-qmp', f'unix:{self.qmp_path}.{n},server=on,wait=off']
         self.log = open(test.path(f'ferry{len(test.ferries)}.log'), 'w+b')
         popen.setdefault('stdin', subprocess.DEVNULL)
         popen.setdefault('stdout', self.log)
@@ -140,15 +143,15 @@ class Ferry:
     @property
     def qmp(self) -> Qmp:
         if not self._qmp:
-            self._qmp = self.connect_qmp()
+            self._qmp = self.connect_qmp(0)
         return self._qmp
 
-    def connect_qmp(self, **kw) -> Qmp:
+    def connect_qmp(self, number: int, **kw) -> Qmp:
         end = time.monotonic() + TIMEOUT
         while True:
             s = socket.socket(socket.AF_UNIX)
             try:
-                s.connect(str(self.qmp_path))
+                s.connect(f'{self.qmp_path}.{number}')
                 return Qmp(s, **kw)
             except OSError:
                 s.close()

@@ -23,7 +23,7 @@ def expect_error(func, cls: str = 'GenericError') -> str:
 
 def test_greeting_and_negotiation(t: Test) -> None:
     f = t.ferry('-machine', 'none')
-    q = f.connect_qmp(negotiate=False)
+    q = f.connect_qmp(0, negotiate=False)
     version = q.greeting['QMP']['version']
     assert set(version['qemu']) == {'major', 'minor', 'micro'}, version
     assert q.greeting['QMP']['capabilities'] == ['oob']
@@ -110,7 +110,7 @@ def test_schema_names_every_command(t: Test) -> None:
         for key in ('arg-type', 'ret-type', 'element-type'):
             assert e.get(key, e['name']) in types, e
         for m in e.get('members', []):
-            assert isinstance(m, str) or m['type'] in types, m
+            assert isinstance(m, str) or m.get('type', e['name']) in types, m
     add = next(e for e in schema if e['name'] == 'object-add')
     arg = next(e for e in schema if e['name'] == add['arg-type'])
     assert {'secret', 'tls-creds-x509', 'authz-list'} <= {
@@ -128,8 +128,8 @@ def test_command_line_options(t: Test) -> None:
 
 def test_answers_while_the_main_loop_hangs(t: Test) -> None:
     """query-status within 10 ms although another command hangs for seconds."""
-    f = t.ferry('-machine', 'none')
-    slow, fast = f.qmp, f.connect_qmp()
+    f = t.ferry('-machine', 'none', monitors=2)
+    slow, fast = f.qmp, f.connect_qmp(1)
     fifo = t.path('fifo')
     os.mkfifo(fifo)
     # Reading a secret from a pipe that nobody writes to blocks the main loop.
@@ -150,8 +150,8 @@ def test_answers_while_the_main_loop_hangs(t: Test) -> None:
 
 
 def test_answers_beside_a_peer_that_does_not_read(t: Test) -> None:
-    f = t.ferry('-machine', 'none')
-    stuck, good = f.connect_qmp(), f.qmp
+    f = t.ferry('-machine', 'none', monitors=2)
+    stuck, good = f.connect_qmp(1), f.qmp
     stuck.sock.settimeout(1)
     try:
         for _ in range(200):
@@ -165,7 +165,7 @@ def test_answers_beside_a_peer_that_does_not_read(t: Test) -> None:
 
 def test_out_of_band(t: Test) -> None:
     f = t.ferry('-machine', 'none')
-    q = f.connect_qmp(oob=True)
+    q = f.connect_qmp(0, oob=True)
     fifo = t.path('fifo')
     os.mkfifo(fifo)
     q.send('object-add', id=1, arguments={'qom-type': 'secret', 'id': 's',

@@ -102,13 +102,12 @@ def test_serial_to_stdio_and_pipe(t: Test) -> None:
 def test_smp_and_exit_status(t: Test) -> None:
     t.requires_kvm()
     f = t.ferry('-m', '64', '-smp', '2', '-kernel', STRESS, '-append',
-                'cpus=2 mem=1M passes=2', '-serial', 'stdio', '-device',
-                'isa-debug-exit,iobase=0xf4,iosize=0x04',
+                'cpus=2 mem=1M passes=2 end=exit exit=3', '-serial', 'stdio',
+                '-device', 'isa-debug-exit',
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     t.any_status = True
     read_until(f.proc.stdout, r'pass 2')
-    # The guest writes 0 to the port: (0 << 1) | 1.
-    assert f.wait() == 1
+    assert f.wait() == 3 << 1 | 1
 
 
 def test_log_file_and_trace(t: Test) -> None:
@@ -157,11 +156,11 @@ def test_legacy_spellings(t: Test) -> None:
 
 
 def test_no_leaked_descriptors(t: Test) -> None:
-    f = t.ferry('-machine', 'none')
+    f = t.ferry('-machine', 'none', monitors=2)
     f.qmp
     before = f.fds()
     for n in range(20):
-        f.connect_qmp().close()
+        f.connect_qmp(1).close()
         f.qmp.cmd('chardev-add', id='x', backend={
             'type': 'socket', 'data': {'addr': {'type': 'unix', 'data': {
                 'path': str(t.path(f's{n}'))}}}})

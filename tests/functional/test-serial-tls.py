@@ -163,6 +163,7 @@ def test_input_reaches_the_guest(t: Test) -> None:
                 '-device', 'isa-serial,chardev=s0', '-kernel', str(STRESS),
                 '-append', 'echo')
     s = socket.create_connection(('127.0.0.1', f.chardev_port('s0')))
+    read_until(s, r'stress boot')       # it has set up its port
     s.sendall(b'hello over the line\n')
     read_until(s, r'hello over the line')
     s.close()

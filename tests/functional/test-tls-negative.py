@@ -37,7 +37,7 @@ def test_own_certificate_is_checked(t: Test) -> None:
     pki.leaf('weak', SERVER, 'ca', '--key-type', 'rsa', '--bits', '1024')
     pki.leaf('good', SERVER)
     refused(t, pki, 'expired', 'server', 'server-cert.pem', 'expired')
-    refused(t, pki, 'future', 'server', 'server-cert.pem', 'not yet')
+    refused(t, pki, 'future', 'server', 'server-cert.pem', 'not valid yet')
     refused(t, pki, 'stranger', 'server', 'server-cert.pem')
     refused(t, pki, 'usage', 'server', 'server-cert.pem', 'usage')
     refused(t, pki, 'purpose', 'server', 'server-cert.pem', 'purpose')
