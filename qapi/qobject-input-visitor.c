@@ -6,8 +6,8 @@
  * can be named at its end; an array's frame knows which element comes next.
  * Names of frames and the current index give the path in error messages.
  *
- * The keyval flavour differs only in the leaves: there they are strings,
- * whatever the schema says.
+ * The keyval flavour (qobject-input-keyval.c) differs only in the leaves:
+ * there they are strings, whatever the schema says.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -15,28 +15,11 @@
 
 #include "qapi/qobject-input-visitor.h"
 
-#include <math.h>
-
 #include "qapi/compat-policy.h"
-#include "qapi/visitor-impl.h"
-#include "util/cutils.h"
-#include "util/keyval.h"
 
-typedef struct InputFrame {
-    char *name;            /* of the container in its parent, or NULL */
-    json_t *obj;           /* borrowed from the root */
-    GHashTable *unvisited; /* set of const char *: members of an object */
-    size_t next;           /* index of the element to take next */
-    size_t current;        /* index of the element looked at last */
-} InputFrame;
+#include "qobject-input-internal.h"
 
-typedef struct InputVisitor {
-    Visitor base;
-    json_t *root;  /* owned */
-    GArray *stack; /* of InputFrame */
-} InputVisitor;
-
-static InputVisitor *to_input(Visitor *v)
+InputVisitor *qobject_input_cast(Visitor *v)
 {
     return container_of(v, InputVisitor, base);
 }
@@ -59,7 +42,7 @@ static void path_add_name(GString *path, const char *name)
 }
 
 /* "a.b[0].c" for member @name of where the walk stands. */
-static char *full_name(InputVisitor *iv, const char *name)
+char *qobject_input_full_name(InputVisitor *iv, const char *name)
 {
     GString *path = g_string_new(NULL);
 
@@ -83,7 +66,8 @@ static char *full_name(InputVisitor *iv, const char *name)
 static void input_mismatch(Visitor *v, const char *name, const char *expected,
                            Error **errp)
 {
-    g_autofree char *path = full_name(to_input(v), name);
+    g_autofree char *path =
+        qobject_input_full_name(qobject_input_cast(v), name);
 
     error_setg(errp, "invalid parameter type for '%s', expected: %s", path,
                expected);
@@ -91,7 +75,7 @@ static void input_mismatch(Visitor *v, const char *name, const char *expected,
 
 static void input_missing(InputVisitor *iv, const char *name, Error **errp)
 {
-    g_autofree char *path = full_name(iv, name);
+    g_autofree char *path = qobject_input_full_name(iv, name);
 
     error_setg(errp, "parameter '%s' is missing", path);
 }
@@ -124,8 +108,8 @@ static json_t *input_try_get(InputVisitor *iv, const char *name, bool consume)
     return value;
 }
 
-static json_t *input_get(InputVisitor *iv, const char *name, bool consume,
-                         Error **errp)
+json_t *qobject_input_get(InputVisitor *iv, const char *name, bool consume,
+                          Error **errp)
 {
     json_t *value = input_try_get(iv, name, consume);
 
@@ -133,27 +117,6 @@ static json_t *input_get(InputVisitor *iv, const char *name, bool consume,
         input_missing(iv, name, errp);
     }
     return value;
-}
-
-/* The string at @name in keyval flavour; NULL with @errp set if there is
- * none. */
-static const char *input_get_text(InputVisitor *iv, const char *name,
-                                  Error **errp)
-{
-    json_t *value = input_get(iv, name, true, errp);
-    const char *text;
-
-    if (!value) {
-        return NULL;
-    }
-    text =
-        qobject_type(value) == QTYPE_QSTRING ? json_string_value(value) : NULL;
-    if (!text) {
-        g_autofree char *path = full_name(iv, name);
-
-        error_setg(errp, "parameters '%s.*' are unexpected", path);
-    }
-    return text;
 }
 
 static bool input_push(InputVisitor *iv, const char *name, json_t *obj,
@@ -192,7 +155,7 @@ static void input_frame_clear(void *data)
 
 static void input_pop(Visitor *v, void **obj)
 {
-    InputVisitor *iv = to_input(v);
+    InputVisitor *iv = qobject_input_cast(v);
 
     assert(iv->stack->len);
     g_array_set_size(iv->stack, iv->stack->len - 1);
@@ -201,8 +164,8 @@ static void input_pop(Visitor *v, void **obj)
 static bool input_start_struct(Visitor *v, const char *name, void **obj,
                                size_t size, Error **errp)
 {
-    InputVisitor *iv = to_input(v);
-    json_t *value = input_get(iv, name, true, errp);
+    InputVisitor *iv = qobject_input_cast(v);
+    json_t *value = qobject_input_get(iv, name, true, errp);
 
     if (obj) {
         *obj = NULL;
@@ -224,7 +187,7 @@ static bool input_start_struct(Visitor *v, const char *name, void **obj,
 
 static bool input_check_struct(Visitor *v, Error **errp)
 {
-    InputVisitor *iv = to_input(v);
+    InputVisitor *iv = qobject_input_cast(v);
     InputFrame *top = input_top(iv);
     g_autofree char *path = NULL;
     const char *key;
@@ -240,7 +203,7 @@ static bool input_check_struct(Visitor *v, Error **errp)
             break;
         }
     }
-    path = full_name(iv, key);
+    path = qobject_input_full_name(iv, key);
     error_setg(errp, "parameter '%s' is unexpected", path);
     return false;
 }
@@ -248,8 +211,8 @@ static bool input_check_struct(Visitor *v, Error **errp)
 static bool input_start_list(Visitor *v, const char *name, GenericList **list,
                              size_t size, Error **errp)
 {
-    InputVisitor *iv = to_input(v);
-    json_t *value = input_get(iv, name, true, errp);
+    InputVisitor *iv = qobject_input_cast(v);
+    json_t *value = qobject_input_get(iv, name, true, errp);
 
     if (list) {
         *list = NULL;
@@ -271,7 +234,7 @@ static bool input_start_list(Visitor *v, const char *name, GenericList **list,
 
 static GenericList *input_next_list(Visitor *v, GenericList *tail, size_t size)
 {
-    InputFrame *top = input_top(to_input(v));
+    InputFrame *top = input_top(qobject_input_cast(v));
 
     if (top->next >= json_array_size(top->obj)) {
         return NULL;
@@ -282,7 +245,7 @@ static GenericList *input_next_list(Visitor *v, GenericList *tail, size_t size)
 
 static bool input_check_list(Visitor *v, Error **errp)
 {
-    InputVisitor *iv = to_input(v);
+    InputVisitor *iv = qobject_input_cast(v);
     InputFrame *top = input_top(iv);
     g_autofree char *path = NULL;
 
@@ -290,7 +253,7 @@ static bool input_check_list(Visitor *v, Error **errp)
         return true;
     }
     top->current = top->next;
-    path = full_name(iv, NULL);
+    path = qobject_input_full_name(iv, NULL);
     error_setg(errp, "list element '%s' is unexpected", path);
     return false;
 }
@@ -299,7 +262,7 @@ static bool input_start_alternate(Visitor *v, const char *name,
                                   GenericAlternate **obj, size_t size,
                                   Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, false, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, false, errp);
 
     *obj = NULL;
     if (!value) {
@@ -315,7 +278,7 @@ static bool input_start_alternate(Visitor *v, const char *name,
 static bool input_type_int64(Visitor *v, const char *name, int64_t *obj,
                              Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
 
     if (!value) {
         return false;
@@ -330,7 +293,7 @@ static bool input_type_int64(Visitor *v, const char *name, int64_t *obj,
 static bool input_type_uint64(Visitor *v, const char *name, uint64_t *obj,
                               Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
 
     if (!value) {
         return false;
@@ -342,7 +305,7 @@ static bool input_type_uint64(Visitor *v, const char *name, uint64_t *obj,
 static bool input_type_bool(Visitor *v, const char *name, bool *obj,
                             Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
 
     if (!value) {
         return false;
@@ -354,12 +317,12 @@ static bool input_type_bool(Visitor *v, const char *name, bool *obj,
     return true;
 }
 
-/* Both flavours. */
+/* Serves both flavours. */
 static bool input_type_str(Visitor *v, const char *name, char **obj,
                            Error **errp)
 {
-    InputVisitor *iv = to_input(v);
-    json_t *value = input_get(iv, name, true, errp);
+    InputVisitor *iv = qobject_input_cast(v);
+    json_t *value = qobject_input_get(iv, name, true, errp);
 
     *obj = NULL;
     if (!value) {
@@ -369,7 +332,7 @@ static bool input_type_str(Visitor *v, const char *name, char **obj,
         return visit_type_mismatch(v, name, "string", errp);
     }
     if (json_string_has_nul(value)) {
-        g_autofree char *path = full_name(iv, name);
+        g_autofree char *path = qobject_input_full_name(iv, name);
 
         error_setg(errp, "parameter '%s' must not contain U+0000", path);
         return false;
@@ -381,7 +344,7 @@ static bool input_type_str(Visitor *v, const char *name, char **obj,
 static bool input_type_number(Visitor *v, const char *name, double *obj,
                               Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
     uint64_t big;
 
     if (!value) {
@@ -401,7 +364,7 @@ static bool input_type_number(Visitor *v, const char *name, double *obj,
 static bool input_type_any(Visitor *v, const char *name, json_t **obj,
                            Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
 
     *obj = json_incref(value);
     return value != NULL;
@@ -410,7 +373,7 @@ static bool input_type_any(Visitor *v, const char *name, json_t **obj,
 static bool input_type_null(Visitor *v, const char *name, QNull **obj,
                             Error **errp)
 {
-    json_t *value = input_get(to_input(v), name, true, errp);
+    json_t *value = qobject_input_get(qobject_input_cast(v), name, true, errp);
 
     *obj = NULL;
     if (!value) {
@@ -423,104 +386,11 @@ static bool input_type_null(Visitor *v, const char *name, QNull **obj,
     return true;
 }
 
-/* -- leaves of key=value text --------------------------------------------- */
-
-static bool input_type_int64_keyval(Visitor *v, const char *name, int64_t *obj,
-                                    Error **errp)
-{
-    const char *text = input_get_text(to_input(v), name, errp);
-    int64_t value;
-
-    if (!text) {
-        return false;
-    }
-    if (qemu_strtoi64(text, NULL, 0, &value) < 0) {
-        return visit_type_mismatch(v, name, "integer", errp);
-    }
-    *obj = value;
-    return true;
-}
-
-static bool input_type_uint64_keyval(Visitor *v, const char *name,
-                                     uint64_t *obj, Error **errp)
-{
-    const char *text = input_get_text(to_input(v), name, errp);
-    uint64_t value;
-
-    if (!text) {
-        return false;
-    }
-    /* The C library takes "-1" for 2^64 - 1. */
-    if (strchr(text, '-') || qemu_strtou64(text, NULL, 0, &value) < 0) {
-        return visit_type_mismatch(v, name, "uint64", errp);
-    }
-    *obj = value;
-    return true;
-}
-
-static bool input_type_size_keyval(Visitor *v, const char *name, uint64_t *obj,
-                                   Error **errp)
-{
-    const char *text = input_get_text(to_input(v), name, errp);
-    uint64_t value;
-
-    if (!text) {
-        return false;
-    }
-    if (qemu_strtosz(text, NULL, &value) < 0) {
-        return visit_type_mismatch(
-            v, name, "a size, a number with an optional suffix B K M G T P E",
-            errp);
-    }
-    *obj = value;
-    return true;
-}
-
-static bool input_type_bool_keyval(Visitor *v, const char *name, bool *obj,
-                                   Error **errp)
-{
-    InputVisitor *iv = to_input(v);
-    const char *text = input_get_text(iv, name, errp);
-    g_autofree char *path = NULL;
-
-    if (!text) {
-        return false;
-    }
-    path = full_name(iv, name);
-    return qapi_bool_parse(path, text, obj, errp);
-}
-
-static bool input_type_number_keyval(Visitor *v, const char *name, double *obj,
-                                     Error **errp)
-{
-    const char *text = input_get_text(to_input(v), name, errp);
-    double value;
-
-    if (!text) {
-        return false;
-    }
-    if (qemu_strtod_finite(text, NULL, &value) < 0) {
-        return visit_type_mismatch(v, name, "number", errp);
-    }
-    *obj = value;
-    return true;
-}
-
-static bool input_type_any_keyval(Visitor *v, const char *name, json_t **obj,
-                                  Error **errp)
-{
-    g_autofree char *path = full_name(to_input(v), name);
-
-    *obj = NULL;
-    error_setg(errp, "parameter '%s' can only be given as JSON", path);
-    return false;
-}
-
 /* -- the rest -------------------------------------------------------------- */
 
 static bool input_open_members(Visitor *v, json_t **obj, Error **errp)
 {
-    InputFrame *top = input_top(to_input(v));
+    InputFrame *top = input_top(qobject_input_cast(v));
     const char *key;
     json_t *value;
 
@@ -536,13 +406,14 @@ static bool input_open_members(Visitor *v, json_t **obj, Error **errp)
 
 static void input_optional(Visitor *v, const char *name, bool *present)
 {
-    *present = input_try_get(to_input(v), name, false) != NULL;
+    *present = input_try_get(qobject_input_cast(v), name, false) != NULL;
 }
 
 static bool input_policy_reject(Visitor *v, const char *name,
                                 unsigned special_features, Error **errp)
 {
-    g_autofree char *path = full_name(to_input(v), name);
+    g_autofree char *path =
+        qobject_input_full_name(qobject_input_cast(v), name);
 
     return !compat_policy_input_ok(special_features, &v->compat_policy,
                                    ERROR_CLASS_GENERIC_ERROR, "parameter", path,
@@ -551,14 +422,14 @@ static bool input_policy_reject(Visitor *v, const char *name,
 
 static void input_free(Visitor *v)
 {
-    InputVisitor *iv = to_input(v);
+    InputVisitor *iv = qobject_input_cast(v);
 
     g_array_free(iv->stack, true);
     json_decref(iv->root);
     g_free(iv);
 }
 
-static InputVisitor *input_visitor_new(json_t *obj)
+InputVisitor *qobject_input_new(json_t *obj)
 {
     InputVisitor *iv = g_new0(InputVisitor, 1);
 
@@ -595,32 +466,5 @@ static InputVisitor *input_visitor_new(json_t *obj)
 
 Visitor *qobject_input_visitor_new(json_t *obj)
 {
-    return &input_visitor_new(obj)->base;
-}
-
-Visitor *qobject_input_visitor_new_keyval(json_t *obj)
-{
-    InputVisitor *iv = input_visitor_new(obj);
-
-    iv->base.type_int64 = input_type_int64_keyval;
-    iv->base.type_uint64 = input_type_uint64_keyval;
-    iv->base.type_size = input_type_size_keyval;
-    iv->base.type_bool = input_type_bool_keyval;
-    iv->base.type_number = input_type_number_keyval;
-    iv->base.type_any = input_type_any_keyval;
-    iv->base.type_null = input_type_any_keyval;
-    return &iv->base;
-}
-
-Visitor *qobject_input_visitor_new_str(const char *str, const char *implied_key,
-                                       Error **errp)
-{
-    g_autoptr(json_t) args = NULL;
-
-    if (str[0] == '{') {
-        args = qobject_from_json(str, errp);
-        return args ? qobject_input_visitor_new(args) : NULL;
-    }
-    args = keyval_parse(str, implied_key, NULL, errp);
-    return args ? qobject_input_visitor_new_keyval(args) : NULL;
+    return &qobject_input_new(obj)->base;
 }
