@@ -89,8 +89,15 @@ static gboolean handshake_ready(QIOChannel *master, GIOCondition condition,
 static void handshake_step(QIOHandshake *h)
 {
     Error *err = NULL;
-    int ret = h->step(h->ioc, &err);
+    int ret;
 
+    WITH_QEMU_LOCK_GUARD(&h->slot->lock)
+    {
+        if (h->cancel) {
+            return; /* whose turn comes in this round of the loop */
+        }
+    }
+    ret = h->step(h->ioc, &err);
     if (ret <= 0) {
         handshake_finish(h, err);
         return;
@@ -115,7 +122,9 @@ static gboolean handshake_begin(gpointer opaque)
     WITH_QEMU_LOCK_GUARD(&h->slot->lock)
     {
         /* Orders this after qio_handshake_start() in another thread. */
-        assert(h->slot->handshake == h);
+        if (h->cancel) {
+            return G_SOURCE_REMOVE;
+        }
     }
     h->nonblocking = h->master->nonblocking;
     if (qio_channel_set_blocking(h->master, false, &err) < 0) {
