@@ -1,5 +1,5 @@
 /*
- * What the files of authz/ share: the type table, and rule lists.
+ * What the files of authz/ share: rule lists.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -9,10 +9,6 @@
 #include "qapi/qapi-types-authz.h"
 #include "qom/object_interfaces.h"
 #include "qom/property.h"
-
-#define TYPE_ENTRY(n) extern const TypeInfo authz_type_##n;
-#include "authz-types.inc"
-#undef TYPE_ENTRY
 
 typedef struct AuthzRule {
     char *match;

@@ -14,8 +14,6 @@
 #include "authz/types.h"
 #include "util/error.h"
 
-#include "authz-internal.h"
-
 bool qauthz_is_allowed(QAuthZ *authz, const char *identity, Error **errp)
 {
     QAuthZClass *klass = QAUTHZ_GET_CLASS(authz);

@@ -15,9 +15,9 @@
 #include <security/pam_appl.h>
 
 #include "authz/types.h"
+#include "qom/object_interfaces.h"
+#include "qom/property.h"
 #include "util/error.h"
-
-#include "authz-internal.h"
 
 struct QAuthZPAM {
     QAuthZ parent_obj;

@@ -8,8 +8,8 @@
 #include "authz/simple.h"
 
 #include "authz/types.h"
-
-#include "authz-internal.h"
+#include "qom/object_interfaces.h"
+#include "qom/property.h"
 
 struct QAuthZSimple {
     QAuthZ parent_obj;

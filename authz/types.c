@@ -7,10 +7,13 @@
 
 #include "authz/types.h"
 
+#include "qom/object.h"
 #include "qom/types.h"
 #include "util/module.h"
 
-#include "authz-internal.h"
+#define TYPE_ENTRY(n) extern const TypeInfo authz_type_##n;
+#include "authz-types.inc"
+#undef TYPE_ENTRY
 
 #define TYPE_ENTRY(n) &authz_type_##n,
 static const TypeInfo *const types[] = {
