@@ -121,7 +121,6 @@ bool cpu_thread_start(CPUState *cpu, bool named, Error **errp)
               : g_strdup("vcpu");
     int ret;
 
-    cpu->stop = true;
     ret = qemu_thread_try_create(&cpu->thread, name, cpu_thread, cpu,
                                  QEMU_THREAD_JOINABLE);
     if (ret < 0) {
@@ -234,9 +233,31 @@ void cpu_info_free(CPUInfo *info)
     }
 }
 
+/* Without a thread a CPU does not run. */
+static void cpu_instance_init(Object *obj)
+{
+    CPUState *cpu = CPU(obj);
+
+    cpu->stop = true;
+    cpu->stopped = true;
+}
+
+static void cpu_instance_finalize(Object *obj)
+{
+    CPUState *cpu = CPU(obj);
+    AccelState *accel;
+
+    if (cpu->vcpu) {
+        accel = cpu->vcpu->accel;
+        ACCEL_GET_CLASS(accel)->vcpu_free(cpu->vcpu);
+        object_unref(OBJECT(accel));
+    }
+}
+
 static void cpu_class_init(ObjectClass *oc, void *data)
 {
     DEVICE_CLASS(oc)->user_creatable = false;
+    DEVICE_CLASS(oc)->hotpluggable = false;
 }
 
 extern const TypeInfo hw_type_cpu;
@@ -245,6 +266,8 @@ const TypeInfo hw_type_cpu = {
     .parent = TYPE_DEVICE,
     .abstract = true,
     .instance_size = sizeof(CPUState),
+    .instance_init = cpu_instance_init,
+    .instance_finalize = cpu_instance_finalize,
     .class_size = sizeof(CPUClass),
     .class_init = cpu_class_init,
 };

@@ -342,6 +342,7 @@ bool machine_add_cpu(MachineState *machine, CPUState *cpu, Error **errp)
     if (!cpu->vcpu) {
         return false;
     }
+    object_ref(OBJECT(machine->accel)); /* until the vCPU is freed */
     g_ptr_array_add(machine->cpus.cpus, object_ref(OBJECT(cpu)));
     return qdev_realize(DEVICE(cpu), NULL, errp) &&
            cpu_thread_start(cpu, machine->debug_threads, errp);
@@ -561,6 +562,16 @@ bool machine_has_devices(MachineState *machine)
 
 /* -- class ----------------------------------------------------------------- */
 
+static bool usb_check(Object *obj, const Property *prop, const void *value,
+                      Error **errp)
+{
+    if (*(const bool *)value) {
+        error_setg(errp, "usb=on is not supported by this machine");
+        return false;
+    }
+    return true;
+}
+
 static const Property machine_props[] = {
     { "memory-backend", PROP_STR, offsetof(MachineState, memory_backend_id),
       .help = "id of the memory backend that is the machine's RAM",
@@ -571,7 +582,7 @@ static const Property machine_props[] = {
     { "mem-merge", PROP_BOOL, offsetof(MachineState, mem_merge), .def = "on",
       .help = "let the host merge identical pages of RAM", .since = "0.1" },
     { "usb", PROP_BOOL, offsetof(MachineState, usb), .def = "off",
-      .help = "USB controller (only off)", .since = "0.1" },
+      .check = usb_check, .help = "USB controller (only off)", .since = "0.1" },
     { "graphics", PROP_BOOL, offsetof(MachineState, graphics), .def = "on",
       .help = "whether firmware may use a graphical console", .since = "0.1" },
     { "suppress-vmdesc", PROP_BOOL, offsetof(MachineState, suppress_vmdesc),

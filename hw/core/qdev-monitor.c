@@ -7,6 +7,7 @@
 
 #include "hw/boards.h"
 #include "hw/core/machine-internal.h"
+#include "hw/core/options.h"
 #include "hw/core/qdev-internal.h"
 #include "hw/types.h"
 #include "util/error.h"
@@ -148,7 +149,7 @@ static DeviceState *create(DeviceClass *dc, BusState *bus, const char *id,
 
 DeviceState *qdev_device_add_json(json_t *options, Error **errp)
 {
-    json_auto_t *opts = json_copy(options);
+    json_auto_t *opts = options_as_text(options);
     g_autofree char *driver = NULL;
     g_autofree char *id = NULL;
     g_autofree char *bus_name = NULL;
