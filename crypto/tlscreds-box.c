@@ -31,7 +31,12 @@ static const char *priority_end(gnutls_credentials_type_t type)
         /* TLS 1.3 has no anonymous key exchange; ANON-ECDH no AEAD cipher. */
         return PRIORITY_END ":-VERS-TLS1.3:+ANON-DH:+ANON-ECDH";
     case GNUTLS_CRD_PSK:
-        return PRIORITY_END ":+ECDHE-PSK:+DHE-PSK";
+        /*
+         * With a key exchange that needs a certificate in the list, a TLS
+         * 1.2 server fails when the client offers it too.
+         */
+        return PRIORITY_END ":-ECDHE-RSA:-ECDHE-ECDSA:-DHE-RSA:-RSA"
+                            ":+ECDHE-PSK:+DHE-PSK";
     default:
         return PRIORITY_END;
     }
