@@ -33,6 +33,10 @@ class Pki:
         subprocess.run(['certtool', *args], cwd=self.dir, check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def _openssl(self, *args: str) -> None:
+        subprocess.run(['openssl', *args], cwd=self.dir, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def _write(self, name: str, text: str) -> str:
         (self.dir / name).write_text(text)
         return name
@@ -60,6 +64,16 @@ class Pki:
                        '--load-ca-privkey', f'{ca}-key.pem', '--template',
                        self._write(f'{name}.tmpl', template),
                        '--outfile', f'{name}-cert.pem')
+
+    def leaf_with_extensions(self, name: str, extensions: str) -> None:
+        """A server's certificate as openssl makes it, extensions verbatim."""
+        self.key(name)
+        self._openssl('req', '-new', '-key', f'{name}-key.pem', '-subj',
+                      '/O=Test/CN=localhost', '-out', f'{name}.csr')
+        self._openssl('x509', '-req', '-in', f'{name}.csr', '-CA',
+                      'ca-cert.pem', '-CAkey', 'ca-key.pem', '-days', '9',
+                      '-set_serial', '77', '-out', f'{name}-cert.pem',
+                      '-extfile', self._write(f'{name}.ext', extensions))
 
     def crl(self, name: str, revoked: str) -> None:
         self._certtool('--generate-crl', '--load-ca-privkey', 'ca-key.pem',

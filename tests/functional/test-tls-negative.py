@@ -24,15 +24,16 @@ def refused(t: Test, pki: Pki, name: str, role: str, *words: str, **kw) -> None:
 
 
 def test_own_certificate_is_checked(t: Test) -> None:
-    t.requires('certtool')
+    t.requires('certtool', 'openssl')
     pki = Pki(t.path('pki'))
     pki.ca('other', CA)
     pki.ca('notca', 'cn=x\nexpiration_days=9\n')
     pki.leaf('expired', without_dates(SERVER) + PAST)
     pki.leaf('future', without_dates(SERVER) + FUTURE)
     pki.leaf('stranger', SERVER, 'other')
-    pki.leaf('usage', 'cn=localhost\ndns_name=localhost\nexpiration_days=9\n'
-             'tls_www_server\ncert_signing_key\n')
+    pki.leaf_with_extensions('usage', 'subjectAltName=DNS:localhost\n'
+                             'extendedKeyUsage=serverAuth\n'
+                             'keyUsage=critical,keyAgreement\n')
     pki.leaf('purpose', SERVER.replace('tls_www_server', 'tls_www_client'))
     pki.leaf('weak', SERVER, 'ca', '--key-type', 'rsa', '--bits', '1024')
     pki.leaf('good', SERVER)
@@ -188,7 +189,7 @@ def test_authz(t: Test) -> None:
     srv, _ = pki.standard()
     pki.leaf('intruder', CLIENT.replace('client1', 'intruder'))
     f, port = listener(
-        t, pki, srv, '-object', 'authz-simple,id=az,identity=CN=client1,,O=Test',
+        t, pki, srv, '-object', 'authz-simple,id=az,identity=O=Test,,CN=client1',
         chardev=',tls-authz=az')
     bad_client(t, pki, port, 'intruder')
     good_client(t, pki, port)
