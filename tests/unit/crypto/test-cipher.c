@@ -17,6 +17,7 @@
 #include "crypto/random.h"
 #include "util/error.h"
 
+#include "backends.h"
 #include "hex.h"
 
 typedef struct CipherVector {
@@ -195,7 +196,8 @@ static void test_vectors(void)
     for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
         const CipherVector *v = &vectors[i];
 
-        g_assert_true(qcrypto_cipher_supports(v->alg, v->mode));
+        g_assert_true(qcrypto_cipher_supports(v->alg, v->mode) ||
+                      !backends_complete());
         for (int b = 0; b < QCRYPTO_BACKEND__MAX; b++) {
             if (qcrypto_cipher_supports_with_backend(b, v->alg, v->mode)) {
                 check_vector(b, v);
@@ -282,7 +284,8 @@ static void test_agree(void)
 
         for (int mode = 0; mode < QCRYPTO_CIPHER_MODE__MAX; mode++) {
             if (!qcrypto_cipher_supports(alg, mode)) {
-                g_assert_true(mode == QCRYPTO_CIPHER_MODE_XTS && block == 8);
+                g_assert_true((mode == QCRYPTO_CIPHER_MODE_XTS && block == 8) ||
+                              !backends_complete());
                 continue;
             }
             s->alg = alg;

@@ -14,6 +14,7 @@
 #include "crypto/random.h"
 #include "util/error.h"
 
+#include "backends.h"
 #include "hex.h"
 
 typedef struct HashVector {
@@ -85,7 +86,7 @@ static void test_vectors(void)
         int libraries = 0;
 
         g_assert_cmpuint(qcrypto_hash_digest_len(alg), ==, v->len);
-        g_assert_true(qcrypto_hash_supports(alg));
+        g_assert_true(qcrypto_hash_supports(alg) || !backends_complete());
         for (int b = 0; b < QCRYPTO_BACKEND__MAX; b++) {
             if (!qcrypto_hash_supports_with_backend(b, alg)) {
                 continue;
@@ -98,7 +99,8 @@ static void test_vectors(void)
                 check(b, alg, a1000, sizeof(a1000), steps[i], v->a1000);
             }
         }
-        g_assert_cmpint(libraries, >=, 2);
+        /* The default and at least one that has a name. */
+        g_assert_cmpint(libraries, >=, qcrypto_hash_supports(alg) ? 2 : 0);
     }
 }
 
@@ -211,6 +213,9 @@ static void test_agree(void)
         for (size_t len = 0; len <= sizeof(msg); len++) {
             g_autofree char *want = NULL;
 
+            if (!qcrypto_hash_supports(alg)) {
+                break;
+            }
             qcrypto_hash_digest(alg, msg, len, &want, &error_abort);
             for (int b = 1; b < QCRYPTO_BACKEND__MAX; b++) {
                 if (qcrypto_hash_supports_with_backend(b, alg)) {

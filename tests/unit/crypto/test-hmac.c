@@ -16,6 +16,7 @@
 #include "crypto/random.h"
 #include "util/error.h"
 
+#include "backends.h"
 #include "hex.h"
 
 typedef struct HmacVector {
@@ -110,14 +111,17 @@ static void test_vectors(void)
     for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
         int libraries = 0;
 
-        g_assert_true(qcrypto_hmac_supports(vectors[i].alg));
+        g_assert_true(qcrypto_hmac_supports(vectors[i].alg) ||
+                      !backends_complete());
         for (int b = 0; b < QCRYPTO_BACKEND__MAX; b++) {
             if (qcrypto_hmac_supports_with_backend(b, vectors[i].alg)) {
                 check(b, &vectors[i]);
                 libraries++;
             }
         }
-        g_assert_cmpint(libraries, >=, 2);
+        /* The default and at least one that has a name. */
+        g_assert_cmpint(libraries, >=,
+                        qcrypto_hmac_supports(vectors[i].alg) ? 2 : 0);
     }
 }
 

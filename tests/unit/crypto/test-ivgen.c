@@ -10,6 +10,7 @@
 #include "crypto/ivgen.h"
 #include "util/error.h"
 
+#include "backends.h"
 #include "hex.h"
 
 typedef struct IVGenVector {
@@ -57,6 +58,12 @@ static void test_vectors(void)
     for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
         const IVGenVector *v = &vectors[i];
         g_autofree uint8_t *want = hex_decode(v->iv, NULL);
+
+        /* essiv needs a cipher in ecb, which GnuTLS has not. */
+        if (v->alg == ESSIV && !backends_complete()) {
+            continue;
+        }
+
         g_autoptr(QCryptoIVGen) ivgen = qcrypto_ivgen_new(
             v->alg, v->cipher, v->hash, key, sizeof(key), &error_abort);
 
@@ -79,10 +86,14 @@ static void test_vectors(void)
 static void test_essiv_short_block(void)
 {
     uint8_t key[16] = { 0 }, iv[16];
-    g_autoptr(QCryptoIVGen) ivgen =
-        qcrypto_ivgen_new(ESSIV, QCRYPTO_CIPHER_ALG_CAST5_128, MD5, key,
-                          sizeof(key), &error_abort);
+    g_autoptr(QCryptoIVGen) ivgen = NULL;
 
+    if (!backends_complete()) {
+        g_test_skip("no cipher in ecb");
+        return;
+    }
+    ivgen = qcrypto_ivgen_new(ESSIV, QCRYPTO_CIPHER_ALG_CAST5_128, MD5, key,
+                              sizeof(key), &error_abort);
     qcrypto_ivgen_calculate(ivgen, 7, iv, sizeof(iv), &error_abort);
     for (size_t i = 8; i < sizeof(iv); i++) {
         g_assert_cmphex(iv[i], ==, 0);

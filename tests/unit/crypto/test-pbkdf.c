@@ -12,6 +12,7 @@
 #include "crypto/pbkdf.h"
 #include "util/error.h"
 
+#include "backends.h"
 #include "hex.h"
 
 typedef struct PbkdfVector {
@@ -81,7 +82,7 @@ static void test_vectors(void)
     for (size_t i = 0; i < ARRAY_SIZE(vectors); i++) {
         const PbkdfVector *v = &vectors[i];
 
-        g_assert_true(qcrypto_pbkdf2_supports(v->hash));
+        g_assert_true(qcrypto_pbkdf2_supports(v->hash) || !backends_complete());
         for (int b = 0; b < QCRYPTO_BACKEND__MAX; b++) {
             if (!qcrypto_pbkdf2_supports_with_backend(b, v->hash)) {
                 continue;
