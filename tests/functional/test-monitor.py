@@ -43,7 +43,7 @@ def test_ids_errors_and_recovery(t: Test) -> None:
         assert r['id'] == id_ and type(r['id']) == type(id_), r
     q.sock.sendall(b"{'execute': 'query-name', 'id': 'single'}")
     assert q.reply()['id'] == 'single'
-    for bad in (b'{"execute": }\n', b'}{\n', b'[1,2\n\xff', b'"\x01"\n'):
+    for bad in (b'{"execute": }\n', b'}\n', b'[1,2\n\xff', b'"\x01"\n'):
         q.sock.sendall(bad)
         assert 'error' in q.reply(), bad
         # What is left of the bad text may cause more errors; get in step.
