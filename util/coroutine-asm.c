@@ -114,7 +114,7 @@ __asm__(".text\n"
         "    .cfi_endproc\n"
         ".size coroutine_asm_start, . - coroutine_asm_start\n");
 
-static CoroutineAsm *of_base(Coroutine *co)
+static COROUTINE_NO_SANITIZE_INLINE CoroutineAsm *of_base(Coroutine *co)
 {
     return container_of(co, CoroutineAsm, base);
 }

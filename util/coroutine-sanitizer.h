@@ -29,9 +29,21 @@
 #define COROUTINE_TSAN 0
 #endif
 
-/* For functions that begin on one stack and end on another. */
-#define COROUTINE_NO_SANITIZE                                                  \
-    __attribute__((noinline, no_sanitize("address"), no_sanitize("thread")))
+/*
+ * For functions that begin on one stack and end on another. Clang's
+ * no_sanitize("thread") still reports entry and exit of the function, which
+ * would go to different fibers.
+ */
+#if defined(__clang__) && __has_attribute(disable_sanitizer_instrumentation)
+#define COROUTINE_NO_SANITIZE_                                                 \
+    no_sanitize("address"), disable_sanitizer_instrumentation
+#else
+#define COROUTINE_NO_SANITIZE_ no_sanitize("address"), no_sanitize("thread")
+#endif
+#define COROUTINE_NO_SANITIZE __attribute__((noinline, COROUTINE_NO_SANITIZE_))
+/* For what those call on the way: must not be functions of their own. */
+#define COROUTINE_NO_SANITIZE_INLINE                                           \
+    inline __attribute__((always_inline, COROUTINE_NO_SANITIZE_))
 
 typedef struct CoroutineSan {
 #if COROUTINE_ASAN
@@ -69,8 +81,9 @@ static inline void coroutine_san_destroy(CoroutineSan *san, void *stack,
 }
 
 /* Right before the switch. @ends: nothing of this stack is needed again. */
-static inline void coroutine_san_leave(CoroutineSan *to, bool ends,
-                                       void **fake_stack)
+static COROUTINE_NO_SANITIZE_INLINE void coroutine_san_leave(CoroutineSan *to,
+                                                             bool ends,
+                                                             void **fake_stack)
 {
 #if COROUTINE_ASAN
     __sanitizer_start_switch_fiber(ends ? NULL : fake_stack, to->stack_bottom,
@@ -82,7 +95,8 @@ static inline void coroutine_san_leave(CoroutineSan *to, bool ends,
 }
 
 /* Right after arriving; @from: where from, if that may be a thread's stack. */
-static inline void coroutine_san_arrive(CoroutineSan *from, void *fake_stack)
+static COROUTINE_NO_SANITIZE_INLINE void coroutine_san_arrive(
+    CoroutineSan *from, void *fake_stack)
 {
 #if COROUTINE_ASAN
     const void *bottom;

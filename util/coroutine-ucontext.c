@@ -29,7 +29,7 @@ typedef struct CoroutineUcontext {
     CoroutineSan san;
 } CoroutineUcontext;
 
-static CoroutineUcontext *of_base(Coroutine *co)
+static COROUTINE_NO_SANITIZE_INLINE CoroutineUcontext *of_base(Coroutine *co)
 {
     return container_of(co, CoroutineUcontext, base);
 }

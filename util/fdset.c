@@ -151,7 +151,8 @@ static Fdset *fdset_create(bool has_id, int64_t id)
 bool fdset_add(int fd, bool has_fdset_id, int64_t fdset_id, const char *opaque,
                int64_t *ret_fdset_id, Error **errp)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
     Fdset *set = NULL;
     FdsetFd *f;
 
@@ -187,7 +188,8 @@ bool fdset_add(int fd, bool has_fdset_id, int64_t fdset_id, const char *opaque,
 
 bool fdset_remove(int64_t fdset_id, bool has_fd, int64_t fd, Error **errp)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
     Fdset *set = fdset_find(fdset_id);
     bool found = false;
 
@@ -215,7 +217,8 @@ bool fdset_remove(int64_t fdset_id, bool has_fd, int64_t fd, Error **errp)
 
 void fdset_foreach(FdsetVisitFunc *func, void *data)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
 
     for (guint i = 0; registry.sets && i < registry.sets->len; i++) {
         Fdset *set = g_ptr_array_index(registry.sets, i);
@@ -237,14 +240,16 @@ void fdset_foreach(FdsetVisitFunc *func, void *data)
 
 void fdset_monitor_ref(void)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
 
     registry.monitors++;
 }
 
 void fdset_monitor_unref(void)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
 
     assert(registry.monitors > 0);
     registry.monitors--;
@@ -323,7 +328,8 @@ static int fdset_dup(Fdset *set, int flags)
 
 static int fdset_open_id(int64_t id, int flags)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&registry.lock);
     Fdset *set = fdset_find(id);
 
     if (!set) {

@@ -160,14 +160,16 @@ static bool apply_log(int flags, Error **errp)
 
 bool qemu_set_log(int log_flags, Error **errp)
 {
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&log_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&log_lock);
 
     return apply_log(log_flags, errp);
 }
 
 bool qemu_set_log_filename_flags(const char *name, int flags, Error **errp)
 {
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&log_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&log_lock);
     g_autofree char *old_name = NULL;
     FILE *old_file = log_file;
     bool old_append = log_append;
@@ -203,14 +205,16 @@ bool qemu_set_log_filename(const char *filename, Error **errp)
 
 bool qemu_log_enabled(void)
 {
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&log_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&log_lock);
 
     return log_file != NULL;
 }
 
 bool qemu_log_separate(void)
 {
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&log_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&log_lock);
 
     return log_file && log_name;
 }
@@ -333,7 +337,8 @@ bool qemu_set_dfilter_ranges(const char *ranges, Error **errp)
 
 bool qemu_log_in_addr_range(uint64_t addr)
 {
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&log_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&log_lock);
 
     for (guint i = 0; log_ranges && i < log_ranges->len; i++) {
         const LogRange *r = &g_array_index(log_ranges, LogRange, i);

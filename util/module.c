@@ -54,7 +54,8 @@ void register_module_init(void (*fn)(void), module_init_type type)
 
 static InitEntry *init_list_pop(module_init_type type)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&init_lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&init_lock);
     InitList *list = init_list(type);
     InitEntry *e = QSIMPLEQ_FIRST(list);
 
@@ -164,7 +165,8 @@ static bool module_open_file(const char *path, const char *full_name,
 bool module_is_loaded(const char *prefix, const char *name)
 {
     g_autofree char *full_name = g_strdup_printf("%s-%s", prefix, name);
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&module_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&module_lock);
 
     return loaded_modules && g_hash_table_contains(loaded_modules, full_name);
 }
@@ -188,7 +190,8 @@ bool module_load(const char *prefix, const char *name, Error **errp)
 {
     ERRP_GUARD();
     g_autofree char *full_name = g_strdup_printf("%s-%s", prefix, name);
-    g_autoptr(GRecMutexLocker) locker = g_rec_mutex_locker_new(&module_lock);
+    g_autoptr(GRecMutexLocker) locker G_GNUC_UNUSED =
+        g_rec_mutex_locker_new(&module_lock);
     g_autofree char *path = NULL;
 
     if (!module_name_ok(prefix) || !module_name_ok(name)) {
