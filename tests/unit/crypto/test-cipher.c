@@ -132,6 +132,14 @@ static const CipherVector vectors[] = {
       ZERO_16, "37527be0052334b89f0cfccae87cfa20" },
 };
 
+/* May a build lack @alg? Twofish with 192 bits is in nettle alone. */
+static bool may_be_missing(QCryptoCipherAlgorithm alg)
+{
+    return !backends_complete() ||
+           (alg == ALG(TWOFISH_192) &&
+            !qcrypto_backend_is_built(QCRYPTO_BACKEND_NETTLE));
+}
+
 static uint8_t *vector_plain(const CipherVector *v, size_t *len)
 {
     uint8_t *plain;
@@ -197,7 +205,7 @@ static void test_vectors(void)
         const CipherVector *v = &vectors[i];
 
         g_assert_true(qcrypto_cipher_supports(v->alg, v->mode) ||
-                      !backends_complete());
+                      may_be_missing(v->alg));
         for (int b = 0; b < QCRYPTO_BACKEND__MAX; b++) {
             if (qcrypto_cipher_supports_with_backend(b, v->alg, v->mode)) {
                 check_vector(b, v);
@@ -285,7 +293,7 @@ static void test_agree(void)
         for (int mode = 0; mode < QCRYPTO_CIPHER_MODE__MAX; mode++) {
             if (!qcrypto_cipher_supports(alg, mode)) {
                 g_assert_true((mode == QCRYPTO_CIPHER_MODE_XTS && block == 8) ||
-                              !backends_complete());
+                              may_be_missing(alg));
                 continue;
             }
             s->alg = alg;
