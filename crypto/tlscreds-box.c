@@ -24,19 +24,21 @@
 
 #define PRIORITY_END "-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1"
 
-static const char *priority_end(gnutls_credentials_type_t type)
+/*
+ * Key exchanges that the credentials cannot serve are taken out: a server
+ * would choose them if the peer likes them best, and fail.
+ */
+static const char *priority_end(gnutls_credentials_type_t type,
+                                const char *base)
 {
     switch (type) {
     case GNUTLS_CRD_ANON:
         /* TLS 1.3 has no anonymous key exchange; ANON-ECDH no AEAD cipher. */
-        return PRIORITY_END ":-VERS-TLS1.3:+ANON-DH:+ANON-ECDH";
+        return PRIORITY_END ":-VERS-TLS1.3:-KX-ALL:+ANON-DH:+ANON-ECDH";
     case GNUTLS_CRD_PSK:
-        /*
-         * With a key exchange that needs a certificate in the list, a TLS
-         * 1.2 server fails when the client offers it too.
-         */
-        return PRIORITY_END ":-ECDHE-RSA:-ECDHE-ECDSA:-DHE-RSA:-RSA"
-                            ":+ECDHE-PSK:+DHE-PSK";
+        return strstr(base, "+PSK")
+                   ? PRIORITY_END ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
+                   : PRIORITY_END ":-KX-ALL:+ECDHE-PSK:+DHE-PSK";
     default:
         return PRIORITY_END;
     }
@@ -74,7 +76,7 @@ static bool box_set_priority(QCryptoTLSCredsBox *box, const char *user,
     const char *base = user && *user ? user : CONFIG_TLS_PRIORITY;
     bool profile = strstr(base, PRIORITY_PROFILE) != NULL;
     g_autofree char *full =
-        g_strdup_printf("%s:%s%s", base, priority_end(box->type),
+        g_strdup_printf("%s:%s%s", base, priority_end(box->type, base),
                         profile ? "" : ":" PRIORITY_PROFILE "MEDIUM");
     const char *at = NULL;
     int ret = gnutls_priority_init(&box->priority, full, &at);
