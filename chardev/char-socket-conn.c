@@ -111,6 +111,7 @@ static bool conn_remove(SocketConn *c, bool *was_ready, bool *was_last)
     return true;
 }
 
+/* Closing a TLS channel says goodbye to the peer, if that fits now. */
 static void conn_shut(SocketConn *c)
 {
     conn_detach(c);
