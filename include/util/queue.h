@@ -357,8 +357,21 @@
     QTAILQ_LINK_(head, elm, field, (head)->tqh_tail, NULL)
 #define QTAILQ_INSERT_AFTER(head, listelm, elm, field)                         \
     QTAILQ_LINK_(head, elm, field, (listelm), (listelm)->field.tqe_next)
-#define QTAILQ_INSERT_BEFORE_IN(head, listelm, elm, field)                     \
-    QTAILQ_LINK_(head, elm, field, (listelm)->field.tqe_before, (listelm))
+/* Needs no head: the owner is its first member, tqh_first. */
+#define QTAILQ_INSERT_BEFORE(listelm, elm, field)                              \
+    do {                                                                       \
+        __typeof__(elm) next_ = (listelm);                                     \
+        __typeof__(elm) prev_ = next_->field.tqe_before;                       \
+        (elm)->field.tqe_before = prev_;                                       \
+        (elm)->field.tqe_next = next_;                                         \
+        (elm)->field.tqe_owner = next_->field.tqe_owner;                       \
+        next_->field.tqe_before = (elm);                                       \
+        if (prev_) {                                                           \
+            prev_->field.tqe_next = (elm);                                     \
+        } else {                                                               \
+            *(__typeof__(&prev_))next_->field.tqe_owner = (elm);               \
+        }                                                                      \
+    } while (0)
 
 #define QTAILQ_REMOVE(head, elm, field)                                        \
     do {                                                                       \

@@ -136,10 +136,12 @@ static void test_qtailq(void)
 
     items_init();
     QTAILQ_INSERT_TAIL(&t, &items[1], t);
+    QTAILQ_INSERT_BEFORE(&items[1], &items[0], t); /* becomes the first */
+    QTAILQ_REMOVE(&t, &items[0], t);
     QTAILQ_INSERT_HEAD(&t, &items[0], t);
     QTAILQ_INSERT_TAIL(&t, &items[4], t);
     QTAILQ_INSERT_AFTER(&t, &items[1], &items[2], t);
-    QTAILQ_INSERT_BEFORE_IN(&t, &items[4], &items[3], t);
+    QTAILQ_INSERT_BEFORE(&items[4], &items[3], t);
     g_assert_cmpstr(SHOW(QTAILQ_FOREACH, &t, t), ==, "abcde");
     g_assert_cmpstr(SHOW(QTAILQ_FOREACH_REVERSE, &t, t), ==, "edcba");
     g_assert_true(QTAILQ_LAST(&t) == &items[4]);
