@@ -3,7 +3,8 @@
  *
  *   char-socket.c         class, output
  *   char-socket-options.c property table, command line, checks
- *   char-socket-conn.c    one connection: layers, handshakes, input
+ *   char-socket-conn.c    one connection: life, output, input
+ *   char-socket-handshake.c  TLS, websocket, telnet negotiation
  *   char-socket-server.c  listener, who becomes the client
  *   char-socket-client.c  connect, reconnect
  *   char-socket-name.c    text for query-chardev
@@ -122,8 +123,6 @@ static inline int64_t socket_reconnect_ms(SocketChardev *s)
 SocketConn *conn_new(SocketChardev *s, QIOChannelSocket *sioc, ConnState state);
 SocketConn *conn_ref(SocketConn *c);
 void conn_unref(void *c);
-/** conn_connected: the socket is up: go through the layers. */
-void conn_connected(SocketConn *c);
 /** conn_drop: end it; @err (owned, may be NULL) says why a handshake or
  * connect failed. Sends CLOSED when it was the last. */
 void conn_drop(SocketConn *c, Error *err);
@@ -145,6 +144,24 @@ bool conn_peer_left(SocketConn *c);
 /** conn_read_some: read once, take descriptors. Returns: as
  * qio_channel_readv(). */
 ssize_t conn_read_some(SocketConn *c, uint8_t *buf, size_t size);
+
+/** conn_set_state: takes the lock. */
+void conn_set_state(SocketConn *c, ConnState state);
+/** conn_send_or_keep: lock held; @buf is encoded, what does not fit is kept.
+ * Sets c->broken on failure. */
+void conn_send_or_keep(SocketConn *c, const uint8_t *buf, size_t len);
+/** conn_telnet_step: decode once, send the replies. Returns: bytes used. */
+size_t conn_telnet_step(SocketConn *c, const uint8_t *in, size_t len,
+                        uint8_t *out, size_t *out_len, TelnetEvent *event);
+/** conn_telnet_input: decode all of it and hand the data over. */
+void conn_telnet_input(SocketConn *c, const uint8_t *in, size_t len);
+/** conn_yank_register: from now on yank shuts the socket down. */
+void conn_yank_register(SocketConn *c);
+
+/* -- char-socket-handshake.c -- */
+
+/** conn_connected: the socket is up: go through the layers to READY. */
+void conn_connected(SocketConn *c);
 
 /* -- char-socket-server.c -- */
 
