@@ -15,10 +15,6 @@
 
 #include "tlscreds-internal.h"
 
-#ifndef CONFIG_TLS_PRIORITY
-#define CONFIG_TLS_PRIORITY "NORMAL"
-#endif
-
 /* Strength that is asked of certificates; MEDIUM is 112 bits. */
 #define PRIORITY_PROFILE "%PROFILE_"
 
