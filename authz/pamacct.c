@@ -18,6 +18,22 @@
 #include "qom/object_interfaces.h"
 #include "qom/property.h"
 #include "util/error.h"
+#include "util/library.h"
+
+/* Loaded with the first question. */
+static int (*lib_start)(const char *service, const char *user,
+                        const struct pam_conv *conv, pam_handle_t **handle);
+static int (*lib_acct_mgmt)(pam_handle_t *handle, int flags);
+static const char *(*lib_strerror)(pam_handle_t *handle, int error);
+static int (*lib_end)(pam_handle_t *handle, int status);
+static const LibrarySymbol pam_symbols[] = { { "pam_start", &lib_start },
+                                             { "pam_acct_mgmt",
+                                               &lib_acct_mgmt },
+                                             { "pam_strerror", &lib_strerror },
+                                             { "pam_end", &lib_end },
+                                             {} };
+static Library pam_library = { .soname = "libpam.so.0",
+                               .symbols = pam_symbols };
 
 struct QAuthZPAM {
     QAuthZ parent_obj;
@@ -53,18 +69,21 @@ static bool pam_is_allowed(QAuthZ *authz, const char *identity, Error **errp)
     pam_handle_t *handle = NULL;
     int ret;
 
-    ret = pam_start(p->service, identity, &conv, &handle);
+    if (!library_load(&pam_library, errp)) {
+        return false;
+    }
+    ret = lib_start(p->service, identity, &conv, &handle);
     if (ret != PAM_SUCCESS) {
         error_setg(errp, "cannot start PAM service '%s' for '%s': error %d",
                    p->service, identity, ret);
         return false;
     }
-    ret = pam_acct_mgmt(handle, PAM_SILENT);
+    ret = lib_acct_mgmt(handle, PAM_SILENT);
     if (ret != PAM_SUCCESS && !pam_is_refusal(ret)) {
         error_setg(errp, "PAM service '%s' cannot decide about '%s': %s",
-                   p->service, identity, pam_strerror(handle, ret));
+                   p->service, identity, lib_strerror(handle, ret));
     }
-    pam_end(handle, ret);
+    lib_end(handle, ret);
     return ret == PAM_SUCCESS;
 }
 

@@ -7,18 +7,25 @@
 
 #include "crypto/secret_keyring.h"
 
-#include <keyutils.h>
+#include <linux/keyctl.h>
+#include <sys/syscall.h>
 
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/secret-mem.h"
+
+/* keyctl(2) without a library around it. */
+static long keyring_read(int32_t serial, void *buf, size_t size)
+{
+    return syscall(SYS_keyctl, KEYCTL_READ, serial, buf, size);
+}
 
 static bool secret_keyring_load_data(QCryptoSecretCommon *common,
                                      uint8_t **output, size_t *outputlen,
                                      Error **errp)
 {
     QCryptoSecretKeyring *secret = QCRYPTO_SECRET_KEYRING(common);
-    long size = keyctl_read(secret->serial, NULL, 0), got;
+    long size = keyring_read(secret->serial, NULL, 0), got;
     uint8_t *data;
 
     if (size < 0) {
@@ -33,7 +40,7 @@ static bool secret_keyring_load_data(QCryptoSecretCommon *common,
         return false;
     }
     data = g_malloc(size + 1);
-    got = keyctl_read(secret->serial, (char *)data, size);
+    got = keyring_read(secret->serial, data, size);
     if (got < 0 || got > size) {
         /* Larger: somebody replaced it between the two calls. */
         error_setg_errno(errp, got < 0 ? errno : EAGAIN,

@@ -16,12 +16,32 @@
 #include "sandbox.h"
 
 #include "util/error.h"
+#include "util/library.h"
 
 #if CONFIG_SECCOMP
 
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+
+/* Loaded only when a sandbox is wanted. */
+static scmp_filter_ctx (*lib_init)(uint32_t action);
+static int (*lib_attr_set)(scmp_filter_ctx ctx, enum scmp_filter_attr attr,
+                           uint32_t value);
+static int (*lib_rule_add)(scmp_filter_ctx ctx, uint32_t action, int nr,
+                           unsigned count, const struct scmp_arg_cmp *args);
+static int (*lib_load)(scmp_filter_ctx ctx);
+static void (*lib_release)(scmp_filter_ctx ctx);
+static const LibrarySymbol seccomp_symbols[] = {
+    { "seccomp_init", &lib_init },
+    { "seccomp_attr_set", &lib_attr_set },
+    { "seccomp_rule_add_array", &lib_rule_add },
+    { "seccomp_load", &lib_load },
+    { "seccomp_release", &lib_release },
+    {}
+};
+static Library seccomp_library = { .soname = "libseccomp.so.2",
+                                   .symbols = seccomp_symbols };
 
 typedef enum CallGroup {
     GROUP_ALWAYS,
@@ -129,31 +149,41 @@ static int add_rules(scmp_filter_ctx ctx, const bool *deny)
         CallGroup group = filtered[i].group;
 
         if (group == GROUP_ALWAYS) {
-            r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, filtered[i].nr, 0);
+            r = lib_rule_add(ctx, SCMP_ACT_KILL_PROCESS, filtered[i].nr, 0,
+                             NULL);
         } else if (deny[group]) {
-            r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), filtered[i].nr, 0);
+            r = lib_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), filtered[i].nr, 0,
+                             NULL);
         }
     }
     if (r == 0 && deny[GROUP_SPAWN]) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+        const struct scmp_arg_cmp no_thread =
+            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
+
+        r = lib_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                         &no_thread);
         r = r
-                ?: seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
-                                    SCMP_SYS(clone3), 0);
+                ?: lib_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+                                0, NULL);
     }
     return r;
 }
 
 static bool load_filter(const bool *deny, Error **errp)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    int r = ctx ? 0 : -ENOMEM;
+    scmp_filter_ctx ctx;
+    int r;
 
-    r = r ?: seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (!library_load(&seccomp_library, errp)) {
+        return false;
+    }
+    ctx = lib_init(SCMP_ACT_ALLOW);
+    r = ctx ? 0 : -ENOMEM;
+    r = r ?: lib_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
     r = r ?: add_rules(ctx, deny);
-    r = r ?: seccomp_load(ctx);
+    r = r ?: lib_load(ctx);
     if (ctx) {
-        seccomp_release(ctx);
+        lib_release(ctx);
     }
     if (r < 0) {
         error_setg_errno(errp, -r, "-sandbox: the filter was not installed");
