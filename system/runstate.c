@@ -220,6 +220,11 @@ static void host_exit_request(void *opaque, int status)
     qemu_notify_event();
 }
 
+void run_request_exit(int status)
+{
+    host_exit_request(NULL, status);
+}
+
 static void host_guest_panicked(void *opaque)
 {
     WITH_QEMU_LOCK_GUARD(&run.lock)

@@ -45,6 +45,9 @@ void run_request_powerdown(void);
 /** run_request_quit: end the program, whatever -no-shutdown says. */
 void run_request_quit(ShutdownCause cause);
 
+/** run_request_exit: end the program with @status. */
+void run_request_exit(int status);
+
 /** run_machine_host: requests as the machine makes them. */
 extern const MachineHost run_machine_host;
 

@@ -432,12 +432,29 @@ static int lookup_monitor_fd(const char *name, void *opaque, Error **errp)
     return monitor_get_fd(mon, name, errp);
 }
 
+/* Ctrl-a x on a multiplexed terminal. */
+static void chardev_quit(void *opaque)
+{
+    run_request_quit(SHUTDOWN_CAUSE_HOST_UI);
+}
+
+static void chardev_exit(int status, void *opaque)
+{
+    run_request_exit(status);
+}
+
+static const ChardevHostOps chardev_ops = {
+    .quit = chardev_quit,
+    .exit = chardev_exit,
+};
+
 bool startup_backends(System *s, Error **errp)
 {
     ERRP_GUARD();
 
     default_devices_choose(s->config);
     socket_set_fd_lookup(lookup_monitor_fd, NULL);
+    chardev_set_host_ops(&chardev_ops, NULL);
     s->monitors = system_monitors_new(s, errp);
     return s->monitors && create_objects(s, false, errp) &&
            create_chardevs(s, errp) && create_monitors(s, errp);

@@ -240,6 +240,16 @@ def test_monitor_and_console_share_a_terminal(t: Test) -> None:
     assert f.wait() == 0
 
 
+def test_leave_by_the_multiplexer_key(t: Test) -> None:
+    f = t.ferry('-machine', 'none', '-serial', 'mon:stdio',
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    q = f.qmp
+    f.proc.stdin.write(b'\x01x')
+    f.proc.stdin.flush()
+    assert q.event('SHUTDOWN')['data']['reason'] == 'host-ui'
+    assert f.wait() == 0
+
+
 def test_qmp_over_tls_in_one_record_or_many(t: Test) -> None:
     t.requires('certtool', 'openssl')
     from pki import Pki
