@@ -158,7 +158,10 @@ GIOCondition qio_channel_held(QIOChannel *ioc, GIOCondition condition)
 {
     QIOChannelClass *klass = QIO_CHANNEL_GET_CLASS(ioc);
 
-    return klass->io_held ? klass->io_held(ioc, condition) : 0;
+    /* Input only: the writer's thread must not look at the reader's state. */
+    return klass->io_held && (condition & G_IO_IN)
+               ? klass->io_held(ioc, G_IO_IN)
+               : 0;
 }
 
 /* -- layers ---------------------------------------------------------------- */

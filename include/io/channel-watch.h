@@ -29,7 +29,7 @@ typedef GIOCondition (*QIOChannelReadyFunc)(QIOChannel *ioc,
 GSource *qio_channel_create_ready_watch(QIOChannel *ioc, GIOCondition condition,
                                         QIOChannelReadyFunc ready);
 
-/** Returns: what the class's io_held says; 0 where it has none. */
+/** Returns: G_IO_IN if asked for and the class's io_held says so; else 0. */
 GIOCondition qio_channel_held(QIOChannel *ioc, GIOCondition condition);
 
 /**

@@ -123,9 +123,9 @@ struct QIOChannelClass {
                                   IOHandler *io_read, IOHandler *io_write,
                                   void *opaque);
     /*
-     * For layers: the subset of @condition that holds from what this channel
-     * or one below it has buffered, without asking the kernel. Must not
-     * block. Thread: the reader's. Optional; default: nothing.
+     * For layers: @condition, which is G_IO_IN, if this channel or one below
+     * it holds something to read already, without asking the kernel; else 0.
+     * Must not block. Thread: the reader's. Optional; default: nothing.
      */
     GIOCondition (*io_held)(QIOChannel *ioc, GIOCondition condition);
     /* optional; default: nothing to flush, returns 0 */

@@ -117,18 +117,13 @@ static int fault_close(QIOChannel *ioc, Error **errp)
 static GIOCondition fault_held(QIOChannel *ioc, GIOCondition condition)
 {
     FaultChannel *f = FAULT_CHANNEL(ioc);
-    unsigned rd = qatomic_read(&f->rd.calls) + 1;
-    unsigned wr = qatomic_read(&f->wr.calls) + 1;
-    GIOCondition ready = 0;
+    unsigned next = qatomic_read(&f->rd.calls) + 1;
 
-    if ((f->plan.fail_at_read && rd >= f->plan.fail_at_read) ||
-        (f->plan.eof_at_read && rd >= f->plan.eof_at_read)) {
-        ready |= G_IO_IN;
+    if ((f->plan.fail_at_read && next >= f->plan.fail_at_read) ||
+        (f->plan.eof_at_read && next >= f->plan.eof_at_read)) {
+        return condition;
     }
-    if (f->plan.fail_at_write && wr >= f->plan.fail_at_write) {
-        ready |= G_IO_OUT;
-    }
-    return (ready & condition) | qio_channel_held(f->master, condition);
+    return qio_channel_held(f->master, condition);
 }
 
 static GSource *fault_create_watch(QIOChannel *ioc, GIOCondition condition)
