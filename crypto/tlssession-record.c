@@ -67,6 +67,13 @@ void tls_hook_setup(QCryptoTLSSession *sess)
                                        GNUTLS_HOOK_PRE, session_hook);
 }
 
+/* Under send_lock: a batch may wait there, and a limited number of replies. */
+static bool fresh_is_bounded(const QCryptoTLSSession *sess)
+{
+    return sess->fresh.end - sess->fresh.start <=
+           TLS_AHEAD_MAX + TLS_CONTROL_MAX;
+}
+
 /*
  * Under recv_lock, after GnuTLS returned: give back what the hook took.
  * Returns: false if the peer makes us queue more than it should.
@@ -87,20 +94,29 @@ static bool session_hook_done(QCryptoTLSSession *sess)
         gnutls_record_send2(sess->handle, "", 0, 1, 0);
         sess->records = 0;
         sess->hook_request = false;
-        ok = sess->fresh.end - sess->fresh.start <= TLS_AHEAD_MAX;
+        ok = fresh_is_bounded(sess);
     }
     sess->hook_locked = false;
     qemu_mutex_unlock(&sess->send_lock);
     return ok;
 }
 
+static bool rekey_is_due(QCryptoTLSSession *sess)
+{
+    if (!sess->tls13) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&sess->send_lock);
+    return sess->records >= sess->rekey_after ||
+           g_atomic_int_get(&sess->rekey_wanted);
+}
+
 /* Under out_lock: change keys if it is time. */
 static bool session_rekey(QCryptoTLSSession *sess, Error **errp)
 {
-    bool asked = g_atomic_int_get(&sess->rekey_wanted);
     int ret;
 
-    if (!sess->tls13 || (!asked && sess->records < sess->rekey_after)) {
+    if (!rekey_is_due(sess)) {
         return true;
     }
     QEMU_LOCK_GUARD(&sess->recv_lock);
@@ -247,7 +263,7 @@ static bool session_refuse_renegotiation(QCryptoTLSSession *sess)
     QEMU_LOCK_GUARD(&sess->send_lock);
     gnutls_alert_send(sess->handle, GNUTLS_AL_WARNING,
                       GNUTLS_A_NO_RENEGOTIATION);
-    return sess->fresh.end - sess->fresh.start <= TLS_AHEAD_MAX;
+    return fresh_is_bounded(sess);
 }
 
 /* Under in_lock. Returns: what gnutls_record_recv() does. */
