@@ -411,8 +411,10 @@ static void write_b(RTCState *s, uint8_t value)
     runs = clock_runs(s);
     if (!ran && runs) {
         take_written_time(s);
-    } else if (runs) {
-        /* Mode bits may have changed how the same time is shown. */
+    }
+    if (runs) {
+        /* Mode bits may have changed how the same time is shown, and the day
+         * of the week follows from the date. */
         store_time(s, guest_seconds(s));
     }
 }
