@@ -121,8 +121,9 @@ static bool header_line_parse(HeaderBlock *b, char *line, Error **errp)
 static ssize_t header_block_parse(const char *buf, size_t len, HeaderBlock *b,
                                   bool *too_large, Error **errp)
 {
-    const char *end =
-        memmem(buf, MIN(len, WEBSOCK_HTTP_MAX), HTTP_END, strlen(HTTP_END));
+    const char *end = len ? memmem(buf, MIN(len, WEBSOCK_HTTP_MAX), HTTP_END,
+                                   strlen(HTTP_END))
+                          : NULL;
     g_autofree char *text = NULL;
     char *line, *next;
     size_t block;

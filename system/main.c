@@ -5,7 +5,9 @@
  */
 #include "util/osdep.h"
 
+#include <jansson.h>
 #include <locale.h>
+#include <malloc.h>
 
 #include "hw/types.h"
 #include "util/atomic.h"
@@ -29,12 +31,30 @@ static bool start(System *s, Error **errp)
     return startup_run(s, errp);
 }
 
+/*
+ * A secret may arrive inside a JSON text (object-add, -object); jansson's
+ * copies of it are wiped like all others.
+ */
+static void *json_alloc(size_t size)
+{
+    return g_malloc(size);
+}
+
+static void json_wipe_free(void *p)
+{
+    if (p) {
+        explicit_bzero(p, malloc_usable_size(p));
+    }
+    g_free(p);
+}
+
 int main(int argc, char **argv)
 {
     System *s = system_get();
     Error *err = NULL;
     int status;
 
+    json_set_alloc_funcs(json_alloc, json_wipe_free);
     setlocale(LC_CTYPE, "");
     g_set_prgname("ferry");
     /* `help` options list classes. */

@@ -27,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     text = g_malloc(size + 1); /* read_file_bounded() adds a NUL as well */
-    memcpy(text, data, size);
+    if (size) {
+        memcpy(text, data, size);
+    }
     text[size] = '\0';
     f.data = text;
     pem.data = (unsigned char *)text;
