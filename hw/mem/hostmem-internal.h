@@ -6,8 +6,6 @@
 #ifndef HW_MEM_HOSTMEM_INTERNAL_H
 #define HW_MEM_HOSTMEM_INTERNAL_H
 
-#include <jansson.h>
-
 #include "hw/hostmem.h"
 #include "qom/property.h"
 
@@ -50,7 +48,7 @@ struct HostMemoryBackend {
     bool canonical_path;
     uint32_t prealloc_threads;
     int policy;
-    json_t *host_nodes;
+    GArray *host_nodes; /* unsigned, ascending */
 
     int fd;           /* -1: anonymous */
     size_t page_size; /* of the mapping, bytes */
@@ -63,11 +61,13 @@ struct HostMemoryBackend {
 /** hostmem_map: reserve and map backend->size bytes. */
 bool hostmem_map(HostMemoryBackend *backend, Error **errp);
 void hostmem_unmap(HostMemoryBackend *backend);
-/** hostmem_prealloc: make every page present, with @threads threads. */
-bool hostmem_prealloc(void *ptr, size_t size, size_t page_size,
+/** hostmem_prealloc: make every page present (for writing if @writable), with
+ *  @threads threads. Errors: not enough memory, also where a plain access
+ *  would raise SIGBUS. */
+bool hostmem_prealloc(void *ptr, size_t size, size_t page_size, bool writable,
                       unsigned threads, Error **errp);
-/** hostmem_nodes_parse: (transfer full) array of unsigned, ascending, from
- *  numbers or text ("0", "0-3"), single or in a list; NULL json = empty. */
-GArray *hostmem_nodes_parse(const json_t *json, Error **errp);
+/** hostmem_nodes_parse: add the nodes that @text names ("0", "0-3") to
+ *  @nodes, an array of unsigned. */
+bool hostmem_nodes_parse(const char *text, GArray *nodes, Error **errp);
 
 #endif

@@ -19,6 +19,7 @@
 #define HUGE_ALIGN     ((size_t)2 << 20)
 #define PREALLOC_CHUNK ((size_t)64 << 20)
 #ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 
@@ -81,6 +82,7 @@ typedef struct Prealloc {
     uint8_t *ptr;
     size_t size;
     size_t page_size;
+    bool writable;
     size_t next; /* atomic: offset of the next chunk */
     int error;   /* atomic: first errno */
 } Prealloc;
@@ -97,8 +99,9 @@ static void sigbus_handler(int signo)
     signal(SIGBUS, SIG_DFL);
 }
 
-/* For kernels without MADV_POPULATE_WRITE. Returns: 0 or errno. */
-static int touch_pages(uint8_t *ptr, size_t size, size_t page_size)
+/* For kernels without MADV_POPULATE_*. Returns: 0 or errno. */
+static int touch_pages(uint8_t *ptr, size_t size, size_t page_size,
+                       bool writable)
 {
     sigjmp_buf env;
 
@@ -109,20 +112,27 @@ static int touch_pages(uint8_t *ptr, size_t size, size_t page_size)
     touch_env = &env;
     for (size_t off = 0; off < size; off += page_size) {
         volatile uint8_t *p = ptr + off;
-        *p = *p;
+        uint8_t byte = *p;
+
+        if (writable) {
+            *p = byte;
+        }
     }
     touch_env = NULL;
     return 0;
 }
 
-static int populate(uint8_t *ptr, size_t size, size_t page_size)
+static int populate(const Prealloc *p, size_t off, size_t size)
 {
+    int advice = p->writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
     int ret;
 
     do {
-        ret = madvise(ptr, size, MADV_POPULATE_WRITE) < 0 ? errno : 0;
+        ret = madvise(p->ptr + off, size, advice) < 0 ? errno : 0;
     } while (ret == EINTR || ret == EAGAIN);
-    return ret == EINVAL ? touch_pages(ptr, size, page_size) : ret;
+    return ret == EINVAL
+               ? touch_pages(p->ptr + off, size, p->page_size, p->writable)
+               : ret;
 }
 
 static void *prealloc_thread(void *opaque)
@@ -137,7 +147,7 @@ static void *prealloc_thread(void *opaque)
         if (off >= p->size) {
             break;
         }
-        ret = populate(p->ptr + off, MIN(chunk, p->size - off), p->page_size);
+        ret = populate(p, off, MIN(chunk, p->size - off));
         if (ret) {
             qatomic_set(&p->error, ret);
         }
@@ -145,10 +155,12 @@ static void *prealloc_thread(void *opaque)
     return NULL;
 }
 
-bool hostmem_prealloc(void *ptr, size_t size, size_t page_size,
+bool hostmem_prealloc(void *ptr, size_t size, size_t page_size, bool writable,
                       unsigned threads, Error **errp)
 {
-    Prealloc p = { .ptr = ptr, .size = size, .page_size = page_size };
+    Prealloc p = {
+        .ptr = ptr, .size = size, .page_size = page_size, .writable = writable
+    };
     g_autofree QemuThread *thread = g_new0(QemuThread, threads);
     struct sigaction action = { .sa_handler = sigbus_handler };
     struct sigaction before;

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "hw/mem/hostmem-internal.h"
+#include "qapi/qapi-builtin-visit.h"
 #include "qapi/util.h"
 #include "qom/object_interfaces.h"
 #include "util/error.h"
@@ -59,25 +60,18 @@ static bool add_node_range(GArray *nodes, uint64_t first, uint64_t last,
     return true;
 }
 
-static bool add_nodes(GArray *nodes, const json_t *json, Error **errp)
+bool hostmem_nodes_parse(const char *text, GArray *nodes, Error **errp)
 {
-    const char *text = json_string_value(json);
     uint64_t first, last;
-    char *end;
+    char *end = (char *)text;
 
-    if (json_is_integer(json) && json_integer_value(json) >= 0) {
-        first = (uint64_t)json_integer_value(json);
-        return add_node_range(nodes, first, first, errp);
+    if (g_ascii_isdigit(*text)) {
+        first = last = g_ascii_strtoull(text, &end, 10);
+        if (*end == '-' && g_ascii_isdigit(end[1])) {
+            last = g_ascii_strtoull(end + 1, &end, 10);
+        }
     }
-    if (!text || !g_ascii_isdigit(*text)) {
-        error_setg(errp, "host-nodes: expected numbers of nodes");
-        return false;
-    }
-    first = last = g_ascii_strtoull(text, &end, 10);
-    if (*end == '-' && g_ascii_isdigit(end[1])) {
-        last = g_ascii_strtoull(end + 1, &end, 10);
-    }
-    if (*end) {
+    if (end == text || *end) {
         error_setg(errp, "host-nodes: '%s' is not a node or a range of nodes",
                    text);
         return false;
@@ -85,35 +79,55 @@ static bool add_nodes(GArray *nodes, const json_t *json, Error **errp)
     return add_node_range(nodes, first, last, errp);
 }
 
-GArray *hostmem_nodes_parse(const json_t *json, Error **errp)
+static void host_nodes_get(Object *obj, Visitor *v, const char *name,
+                           void *opaque, Error **errp)
 {
-    g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    GArray *nodes = MEMORY_BACKEND(obj)->host_nodes;
+    uint16List *list = NULL;
 
-    if (json_is_array(json)) {
-        size_t i;
-        json_t *item;
-
-        json_array_foreach(json, i, item)
-        {
-            if (!add_nodes(nodes, item, errp)) {
-                return NULL;
-            }
-        }
-    } else if (json && !add_nodes(nodes, json, errp)) {
-        return NULL;
+    for (guint i = nodes->len; i > 0; i--) {
+        QAPI_LIST_PREPEND(list,
+                          (uint16_t)g_array_index(nodes, unsigned, i - 1));
     }
-    g_array_sort(nodes, compare_nodes);
-    return g_steal_pointer(&nodes);
+    visit_type_uint16List(v, name, &list, errp);
+    qapi_free_uint16List(list);
+}
+
+/* A list of numbers, or on the command line one number or range as text. */
+static void host_nodes_set(Object *obj, Visitor *v, const char *name,
+                           void *opaque, Error **errp)
+{
+    HostMemoryBackend *b = MEMORY_BACKEND(obj);
+    g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(unsigned));
+    g_autofree char *text = NULL;
+    uint16List *list = NULL;
+    bool ok = true;
+
+    if (b->ptr) {
+        error_setg(errp, "property '%s' cannot be changed any more", name);
+        return;
+    }
+    if (visit_type_str(v, name, &text, NULL)) {
+        ok = hostmem_nodes_parse(text, nodes, errp);
+    } else if (!visit_type_uint16List(v, name, &list, errp)) {
+        return;
+    }
+    for (uint16List *l = list; ok && l; l = l->next) {
+        ok = add_node_range(nodes, l->value, l->value, errp);
+    }
+    qapi_free_uint16List(list);
+    if (ok) {
+        g_array_sort(nodes, compare_nodes);
+        g_array_unref(b->host_nodes);
+        b->host_nodes = g_steal_pointer(&nodes);
+    }
 }
 
 static bool apply_policy(HostMemoryBackend *b, Error **errp)
 {
     unsigned long mask[HOSTMEM_NODES_MAX / NODE_WORD_BITS] = { 0 };
-    g_autoptr(GArray) nodes = hostmem_nodes_parse(b->host_nodes, errp);
+    const GArray *nodes = b->host_nodes;
 
-    if (!nodes) {
-        return false;
-    }
     if (nodes->len && b->policy == HOSTMEM_DEFAULT) {
         error_setg(errp, "host-nodes must be empty for policy 'default', or "
                          "give another policy");
@@ -185,8 +199,8 @@ static void hostmem_complete(UserCreatable *uc, Error **errp)
         return;
     }
     if (b->prealloc) {
-        hostmem_prealloc(b->ptr, b->size, b->page_size, b->prealloc_threads,
-                         errp);
+        hostmem_prealloc(b->ptr, b->size, b->page_size, !b->readonly,
+                         b->prealloc_threads, errp);
     }
 }
 
@@ -261,7 +275,7 @@ static int add_memdev(Object *obj, void *opaque)
         info->share = b->share;
         info->reserve = b->reserve;
         info->policy = b->policy;
-        info->host_nodes = hostmem_nodes_parse(b->host_nodes, NULL);
+        info->host_nodes = g_array_copy(b->host_nodes);
         g_ptr_array_add(list, info);
     }
     return 0;
@@ -300,9 +314,9 @@ static const Property hostmem_props[] = {
     { "policy", PROP_ENUM, offsetof(HostMemoryBackend, policy),
       .qapi_type = "HostMemPolicy", .lookup = &policy_lookup, .def = "default",
       .help = "NUMA policy", .since = "0.1" },
-    { "host-nodes", PROP_JSON, offsetof(HostMemoryBackend, host_nodes),
-      .qapi_type = "any", .help = "host NUMA nodes of the policy",
-      .since = "0.1" },
+    { "host-nodes", PROP_CUSTOM, 0, .qapi_type = "[uint16]",
+      .get = host_nodes_get, .set = host_nodes_set,
+      .help = "host NUMA nodes of the policy", .since = "0.1" },
     { "x-use-canonical-path-for-ramblock-id", PROP_BOOL,
       offsetof(HostMemoryBackend, canonical_path), .def = "off",
       .help = "name in the migration stream is the whole object path",
@@ -312,7 +326,10 @@ static const Property hostmem_props[] = {
 
 static void hostmem_instance_init(Object *obj)
 {
-    MEMORY_BACKEND(obj)->fd = -1;
+    HostMemoryBackend *b = MEMORY_BACKEND(obj);
+
+    b->fd = -1;
+    b->host_nodes = g_array_new(FALSE, FALSE, sizeof(unsigned));
 }
 
 static void hostmem_instance_finalize(Object *obj)
@@ -321,6 +338,7 @@ static void hostmem_instance_finalize(Object *obj)
 
     hostmem_unmap(b);
     b->fd = fd_close(b->fd);
+    g_array_unref(b->host_nodes);
 }
 
 static void hostmem_class_init(ObjectClass *oc, void *data)

@@ -72,15 +72,21 @@ static void test_prealloc(void)
     del();
 }
 
+/* Memory behind the end of a file: an error, not a signal. */
 static void test_prealloc_fails(void)
 {
-    uint8_t *p =
-        mmap(NULL, 2 * MIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    AUTO_FD fd = memfd_create("short", MFD_CLOEXEC);
+    uint8_t *p;
     Error *err = NULL;
 
-    /* Memory that cannot be written: an error, not a signal. */
-    g_assert_false(hostmem_prealloc(p, 2 * MIB, 4096, 2, &err));
+    g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
+    p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(p != MAP_FAILED);
+    g_assert_false(hostmem_prealloc(p, 2 * MIB, 4096, true, 2, &err));
     error_free_or_abort(&err);
+    g_assert_false(hostmem_prealloc(p, 2 * MIB, 4096, false, 1, &err));
+    error_free_or_abort(&err);
+    g_assert_true(hostmem_prealloc(p, 4096, 4096, true, 4, &error_abort));
     munmap(p, 2 * MIB);
 }
 
@@ -108,7 +114,7 @@ static void test_file(void)
     g_autofree char *path = g_build_filename(dir, "ram", NULL);
     g_autofree char *opt = g_strdup_printf(
         "memory-backend-file,id=m,size=2M,share=on,mem-path=%s", path);
-    g_autofree char *more = g_strdup_printf("%s,readonly=on", opt);
+    g_autofree char *more = g_strdup_printf("%s,readonly=on,prealloc=on", opt);
     g_autofree char *big =
         g_strdup_printf("memory-backend-file,id=m,size=4M,mem-path=%s", path);
     g_autofree char *nameless =
@@ -182,9 +188,9 @@ static void test_errors(void)
 
 static void test_policy(void)
 {
-    HostMemoryBackend *b =
-        make("memory-backend-ram,id=m,size=4M,policy=preferred,host-nodes=0",
-             &error_abort);
+    HostMemoryBackend *b = make("memory-backend-ram,id=m,size=4M,"
+                                "policy=preferred,host-nodes.0=0",
+                                &error_abort);
     g_autoptr(GPtrArray) list = memdev_list();
     const MemdevInfo *info = g_ptr_array_index(list, 0);
 
@@ -198,12 +204,25 @@ static void test_policy(void)
 
 static void test_nodes(void)
 {
-    json_auto_t *j = json_pack("[s,i,s]", "2-4", 0, "7");
-    g_autoptr(GArray) nodes = hostmem_nodes_parse(j, &error_abort);
-    const unsigned want[] = { 0, 2, 3, 4, 7 };
+    g_autoptr(Object) obj = object_new(TYPE_MEMORY_BACKEND_RAM);
+    json_auto_t *j = json_pack("[i,i,i]", 7, 0, 2);
+    json_auto_t *text = json_pack("{s:s}", "host-nodes", "2-4");
+    json_auto_t *bad = json_pack("[i]", 2000);
+    json_auto_t *got = NULL;
+    json_auto_t *want = json_pack("[i,i,i]", 0, 2, 7);
+    json_auto_t *want_range = json_pack("[i,i,i]", 2, 3, 4);
+    Error *err = NULL;
 
-    g_assert_cmpmem(nodes->data, nodes->len * sizeof(unsigned), want,
-                    sizeof(want));
+    g_assert_true(
+        object_property_set_qobject(obj, "host-nodes", j, &error_abort));
+    g_assert_false(object_property_set_qobject(obj, "host-nodes", bad, &err));
+    error_free_or_abort(&err);
+    got = object_property_get_qobject(obj, "host-nodes", &error_abort);
+    g_assert_true(json_equal(got, want));
+    g_assert_true(object_set_properties_from_keyval(obj, text, &error_abort));
+    json_decref(got);
+    got = object_property_get_qobject(obj, "host-nodes", &error_abort);
+    g_assert_true(json_equal(got, want_range));
 }
 
 static void test_mapped(void)
