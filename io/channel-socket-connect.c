@@ -124,14 +124,25 @@ static void connect_take_fd(SocketConnect *c)
     connect_finish(c, NULL);
 }
 
+/* Then the source that ends it is on its way: nothing else to do. */
+static bool connect_is_cancelled(SocketConnect *c)
+{
+    QEMU_LOCK_GUARD(&c->lock);
+    return c->cancelled;
+}
+
 static gboolean connect_step(gpointer opaque);
 
 static gboolean connect_fd_ready(gint fd, GIOCondition condition,
                                  gpointer opaque)
 {
     SocketConnect *c = opaque;
-    int err = socket_pending_error(c->fd);
+    int err;
 
+    if (connect_is_cancelled(c)) {
+        return G_SOURCE_REMOVE;
+    }
+    err = socket_pending_error(c->fd);
     if (err == 0) {
         connect_take_fd(c);
         return G_SOURCE_REMOVE;
@@ -149,6 +160,9 @@ static gboolean connect_step(gpointer opaque)
     Error *err = NULL;
     bool pending = false;
 
+    if (connect_is_cancelled(c)) {
+        return G_SOURCE_REMOVE;
+    }
     while (c->next < c->targets.n) {
         SocketTarget *t = &c->targets.t[c->next++];
 
@@ -246,6 +260,9 @@ static gboolean connect_begin(gpointer opaque)
     {
         /* Orders this after ..._connect_async() in another thread. */
         assert(c->sioc->connect == c);
+    }
+    if (connect_is_cancelled(c)) {
+        return G_SOURCE_REMOVE;
     }
     if (c->addr->type == SOCKET_ADDRESS_TYPE_FD) {
         c->fd = socket_get_fd(c->addr->u.fd.str, &err);
