@@ -170,8 +170,7 @@ static bool is_word_byte(uint8_t ch)
 
 static bool is_reset_byte(uint8_t ch)
 {
-    return ch == 0xff ||
-           ((ch < ' ' || ch == 0x7f) && ch != '\t' && ch != '\r' && ch != '\n');
+    return ch == 0xff || (ch < ' ' && ch != '\t' && ch != '\r' && ch != '\n');
 }
 
 static bool is_blank(uint8_t ch)
