@@ -11,6 +11,7 @@
  */
 #include "util/osdep.h"
 
+#include "io/channel.h"
 #include "monitor/monitor.h"
 #include "util/cutils.h"
 #include "util/lockable.h"
@@ -19,18 +20,23 @@
 
 void monitor_collect_fds(Monitor *mon)
 {
-    for (;;) {
-        int fd = qemu_chr_fe_get_msgfd(&mon->chr);
+    int fds[QIO_CHANNEL_MAX_FDS];
+    int n = qemu_chr_fe_get_msgfds(&mon->chr, fds, ARRAY_SIZE(fds));
 
-        if (fd < 0) {
-            return;
-        }
-        QEMU_LOCK_GUARD(&mon->lock);
+    QEMU_LOCK_GUARD(&mon->lock);
+    for (int i = 0; i < n; i++) {
         if (g_queue_get_length(&mon->arrived_fds) == MONITOR_ARRIVED_FDS_MAX) {
             fd_close(GPOINTER_TO_INT(g_queue_pop_head(&mon->arrived_fds)));
         }
-        g_queue_push_tail(&mon->arrived_fds, GINT_TO_POINTER(fd));
+        g_queue_push_tail(&mon->arrived_fds, GINT_TO_POINTER(fds[i]));
     }
+}
+
+bool monitor_arrived_fds_full(Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    return g_queue_get_length(&mon->arrived_fds) + QIO_CHANNEL_MAX_FDS >
+           MONITOR_ARRIVED_FDS_MAX;
 }
 
 void monitor_drop_arrived_fds(Monitor *mon)

@@ -78,18 +78,6 @@ static void hmp_help(HMPContext *ctx, json_t *args)
     }
 }
 
-static void complete_help(HMPContext *ctx, int arg_index, const char *text)
-{
-    const HMPCommand *const *tables =
-        hmp_set_of_context(ctx)->config.hmp_tables;
-
-    for (; arg_index == 0 && *tables; tables++) {
-        for (const HMPCommand *c = *tables; c->name; c++) {
-            hmp_add_completion(ctx, c->name);
-        }
-    }
-}
-
 static void hmp_info(HMPContext *ctx, json_t *args)
 {
     print_tables(ctx, "info ", hmp_set_of_context(ctx)->config.hmp_info_tables);
@@ -125,7 +113,6 @@ const HMPCommand monitor_hmp_commands[] = {
       .params = "[command]",
       .help = "show what commands do",
       .handler = hmp_help,
-      .complete = complete_help,
       .flags = HMP_PRECONFIG },
     { .name = "info",
       .args = "",

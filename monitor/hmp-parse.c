@@ -198,6 +198,16 @@ static void take_format(const char **p, json_t *args)
     skip_blanks(p);
 }
 
+static json_t *string_from(const char *word, const char *name, Error **errp)
+{
+    json_t *text = json_string(word);
+
+    if (!text) {
+        error_setg(errp, "parameter '%s' is not valid UTF-8", name);
+    }
+    return text;
+}
+
 static json_t *value_from(const char *word, char type, const char *name,
                           Error **errp)
 {
@@ -205,7 +215,7 @@ static json_t *value_from(const char *word, char type, const char *name,
     case 's':
     case 'F':
     case 'B':
-        return json_string(word);
+        return string_from(word, name, errp);
     case 'T':
         return time_from(word, name, errp);
     case 'b':

@@ -3,13 +3,14 @@
  * tables that the folders export.
  *
  * It lives in the main loop. While a command runs in a coroutine the monitor
- * takes no further input. What a command reports by error_report() is shown
+ * takes no further input; what has arrived waits. What a command reports by error_report() is shown
  * on the monitor that ran it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include "util/atomic.h"
 #include "util/coroutine.h"
 #include "util/error-report.h"
 #include "util/error.h"
@@ -22,25 +23,28 @@
 struct HmpSession {
     Monitor *mon;
     ReadLine *rl;
-    bool started; /* the greeting was shown */
-    bool muted;   /* another front end of the multiplexer has the focus */
-    bool busy;    /* a command runs */
+    bool started;   /* the greeting was shown */
+    bool muted;     /* another front end of the multiplexer has the focus */
+    bool busy;      /* a command runs */
+    bool feeding;   /* feed_input() is on the stack */
+    GString *input; /* what arrived behind the line that runs */
 };
 
 /* Where output goes: a monitor, or a string for human-monitor-command. */
 typedef struct HmpOutput {
     HMPContext ctx;
     MonitorSet *set;
-    Monitor *mon;  /* or NULL */
-    GString *text; /* or NULL */
-    ReadLine *rl;  /* while completing */
+    Monitor *mon;        /* or NULL */
+    unsigned connection; /* of @mon: whose command it is */
+    GString *text;       /* or NULL */
+    ReadLine *rl;        /* while completing */
     const char *word_prefix;
 } HmpOutput;
 
 /* -- output -------------------------------------------------------------- */
 
 /* A terminal wants CR LF. */
-static void monitor_print(Monitor *mon, const char *text)
+static void monitor_print(Monitor *mon, unsigned connection, const char *text)
 {
     g_autoptr(GString) out = g_string_new(NULL);
 
@@ -50,7 +54,12 @@ static void monitor_print(Monitor *mon, const char *text)
         }
         g_string_append_c(out, *text);
     }
-    monitor_write(mon, out->str, out->len);
+    monitor_write(mon, connection, out->str, out->len);
+}
+
+static void session_print(HmpSession *s, const char *text)
+{
+    monitor_print(s->mon, monitor_connection(s->mon), text);
 }
 
 static void output_vprintf(HMPContext *ctx, const char *fmt, va_list ap)
@@ -62,7 +71,7 @@ static void output_vprintf(HMPContext *ctx, const char *fmt, va_list ap)
     } else {
         g_autofree char *text = g_strdup_vprintf(fmt, ap);
 
-        monitor_print(out->mon, text);
+        monitor_print(out->mon, out->connection, text);
     }
 }
 
@@ -90,6 +99,7 @@ static void output_init(HmpOutput *out, MonitorSet *set, Monitor *mon,
                                  .opaque = set },
                         .set = set,
                         .mon = mon,
+                        .connection = mon ? monitor_connection(mon) : 0,
                         .text = text };
 }
 
@@ -99,6 +109,7 @@ static const HMPCommand *find_command(MonitorSet *set, const char **line,
                                       GString *full_name, Error **errp)
 {
     const HMPCommand *const *tables = set->config.hmp_tables;
+    const HMPCommand *sub_tables[] = { NULL, NULL };
 
     for (;;) {
         g_autofree char *name = hmp_word(line, errp);
@@ -114,9 +125,10 @@ static const HMPCommand *find_command(MonitorSet *set, const char **line,
             return NULL;
         }
         if (cmd->sub_table && **line) {
+            sub_tables[0] = cmd->sub_table;
             tables = g_str_equal(cmd->name, "info")
                          ? set->config.hmp_info_tables
-                         : (const HMPCommand *const[]){ cmd->sub_table, NULL };
+                         : sub_tables;
             continue;
         }
         return cmd;
@@ -160,7 +172,8 @@ static void run_line(HmpOutput *out, const char *line)
         cmd->handler(&out->ctx, args);
         return;
     }
-    old = monitor_set_cur(out->mon);
+    /* For human-monitor-command the QMP monitor stays the current one. */
+    old = monitor_set_cur(out->mon ?: monitor_cur());
     error_report_set_sink(output_report, out);
     cmd->handler(&out->ctx, args);
     error_report_set_sink(NULL, NULL);
@@ -206,28 +219,51 @@ static void prompt(HmpSession *s)
     }
 }
 
+/* What follows a line waits until its command has ended. */
+static void feed_input(HmpSession *s)
+{
+    s->feeding = true;
+    while (s->input->len && !s->busy) {
+        char byte = s->input->str[0];
+
+        g_string_erase(s->input, 0, 1);
+        readline_feed(s->rl, &byte, 1);
+    }
+    s->feeding = false;
+}
+
 static void coroutine_fn line_in_coroutine(void *opaque)
 {
     g_autofree LineJob *job = opaque;
     HmpSession *s = job->session;
+    MonitorSet *set = s->mon->set;
     HmpOutput out;
 
-    output_init(&out, s->mon->set, s->mon, NULL);
+    output_init(&out, set, s->mon, NULL);
     run_line(&out, job->line);
     g_free(job->line);
     s->busy = false;
     prompt(s);
-    qemu_chr_fe_accept_input(&s->mon->chr);
+    if (!s->feeding) {
+        feed_input(s);
+        qemu_chr_fe_accept_input(&s->mon->chr);
+    }
+    qatomic_dec(&set->in_flight);
 }
 
 static void on_line(const char *line, void *opaque)
 {
     HmpSession *s = opaque;
-    LineJob *job = g_new(LineJob, 1);
+    LineJob *job;
 
+    if (qatomic_read(&s->mon->set->stopping)) {
+        return;
+    }
+    job = g_new(LineJob, 1);
     job->session = s;
     job->line = g_strdup(line);
     s->busy = true;
+    qatomic_inc(&s->mon->set->in_flight);
     qemu_coroutine_enter(qemu_coroutine_create(line_in_coroutine, job));
 }
 
@@ -235,7 +271,7 @@ static void on_show(const char *text, size_t len, void *opaque)
 {
     HmpSession *s = opaque;
 
-    monitor_write(s->mon, text, len);
+    monitor_write(s->mon, monitor_connection(s->mon), text, len);
 }
 
 static void complete_names(HmpOutput *out, const HMPCommand *const *tables)
@@ -247,43 +283,65 @@ static void complete_names(HmpOutput *out, const HMPCommand *const *tables)
     }
 }
 
+/*
+ * Where the completion of a line's last word stands: in a table of commands,
+ * or in the arguments of one.
+ */
+typedef struct Completion {
+    const HMPCommand *const *tables;
+    const HMPCommand *sub_tables[2];
+    const HMPCommand *cmd; /* or NULL: a command's name */
+    int arg;
+    bool names_only; /* "help NAME": names, but no arguments of theirs */
+} Completion;
+
+/* Returns: is there anything to complete behind @word? */
+static bool completion_step(Completion *c, MonitorSet *set, const char *word)
+{
+    const HMPCommand *cmd;
+
+    if (c->cmd) {
+        c->arg++;
+        return true;
+    }
+    cmd = hmp_command_find(c->tables, word);
+    if (!cmd) {
+        return false;
+    }
+    if (g_str_equal(cmd->name, "help") && !c->names_only) {
+        c->names_only = true;
+    } else if (cmd->sub_table) {
+        c->sub_tables[0] = cmd->sub_table;
+        c->tables = g_str_equal(cmd->name, "info") ? set->config.hmp_info_tables
+                                                   : c->sub_tables;
+    } else {
+        c->cmd = cmd;
+        return !c->names_only;
+    }
+    return true;
+}
+
 static void on_complete(ReadLine *rl, const char *prefix, void *opaque)
 {
     HmpSession *s = opaque;
-    const HMPCommand *const *tables = s->mon->set->config.hmp_tables;
     g_auto(GStrv) words = g_strsplit_set(prefix, " \t", -1);
-    const HMPCommand *cmd = NULL;
+    Completion c = { .tables = s->mon->set->config.hmp_tables };
     HmpOutput out;
-    int arg = 0;
 
     output_init(&out, s->mon->set, s->mon, NULL);
     out.rl = rl;
     out.word_prefix = "";
     for (char **w = words; *w; w++) {
-        if (w[1] && !**w) {
-            continue;
-        }
         if (!w[1]) {
             out.word_prefix = *w;
-            break;
-        }
-        if (cmd) {
-            arg++;
-            continue;
-        }
-        cmd = hmp_command_find(tables, *w);
-        if (!cmd) {
+        } else if (**w && !completion_step(&c, s->mon->set, *w)) {
             return;
         }
-        if (cmd->sub_table) {
-            tables = s->mon->set->config.hmp_info_tables;
-            cmd = NULL;
-        }
     }
-    if (!cmd) {
-        complete_names(&out, tables);
-    } else if (cmd->complete) {
-        cmd->complete(&out.ctx, arg, out.word_prefix);
+    if (!c.cmd) {
+        complete_names(&out, c.tables);
+    } else if (c.cmd->complete) {
+        c.cmd->complete(&out.ctx, c.arg, out.word_prefix);
     }
 }
 
@@ -299,20 +357,27 @@ static int hmp_can_read(void *opaque)
 {
     HmpSession *s = opaque;
 
-    /* One byte a time: what follows a line belongs behind its command. */
-    return s->busy ? 0 : 1;
+    return s->busy || s->input->len || monitor_is_held_up(s->mon)
+               ? 0
+               : CHR_READ_BUF_LEN;
 }
 
 static void hmp_read(void *opaque, const uint8_t *buf, int size)
 {
     HmpSession *s = opaque;
 
-    readline_feed(s->rl, (const char *)buf, size);
+    g_string_append_len(s->input, (const char *)buf, size);
+    feed_input(s);
+}
+
+void hmp_session_resume(Monitor *mon)
+{
+    qemu_chr_fe_accept_input(&mon->chr);
 }
 
 static void show_banner(HmpSession *s)
 {
-    monitor_print(s->mon, s->mon->set->config.banner);
+    session_print(s, s->mon->set->config.banner);
     prompt(s);
 }
 
@@ -333,19 +398,23 @@ static void hmp_event(void *opaque, QEMUChrEvent event)
             s->started = true;
             show_banner(s);
         } else if (!s->busy) {
-            monitor_print(s->mon, "\n");
+            session_print(s, "\n");
             readline_redisplay(s->rl);
         }
         break;
     case CHR_EVENT_MUX_OUT:
         if (s->started && !s->muted) {
-            monitor_print(s->mon, "\n");
+            session_print(s, "\n");
         }
         s->muted = true;
         break;
     case CHR_EVENT_CLOSED:
-        s->started = false;
-        monitor_drop_output(s->mon);
+        if (!monitor_outlives_input(s->mon)) {
+            s->started = false;
+            g_string_truncate(s->input, 0);
+            readline_reset(s->rl);
+            monitor_next_connection(s->mon);
+        }
         break;
     case CHR_EVENT_BREAK:
         break;
@@ -368,6 +437,7 @@ HmpSession *hmp_session_new(Monitor *mon)
 
     s->mon = mon;
     s->rl = readline_new(&line_ops, s);
+    s->input = g_string_new(NULL);
     return s;
 }
 
@@ -377,5 +447,6 @@ void hmp_session_free(HmpSession *s)
         return;
     }
     readline_free(s->rl);
+    g_string_free(s->input, TRUE);
     g_free(s);
 }

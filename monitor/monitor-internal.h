@@ -20,12 +20,14 @@
 
 /* In-band requests that wait; beyond it a monitor stops reading. */
 #define QMP_QUEUE_MAX 8
-/* Unread output at which a monitor stops taking requests. */
-#define QMP_OUTPUT_PAUSE_BYTES (1024 * 1024)
-/* Unread output (of events) at which the peer is disconnected. */
-#define QMP_OUTPUT_MAX_BYTES (64 * 1024 * 1024)
+/* Unread output at which a monitor stops serving its peer. */
+#define MONITOR_OUTPUT_PAUSE_BYTES (1024 * 1024)
+/* Unread output (events come on top) at which the peer is disconnected. */
+#define MONITOR_OUTPUT_MAX_BYTES (64 * 1024 * 1024)
+/* How long the end of the program waits for peers to take their output. */
+#define MONITOR_FAREWELL_MS 100
 /* Descriptors that arrived and that no command has claimed yet. */
-#define MONITOR_ARRIVED_FDS_MAX 16
+#define MONITOR_ARRIVED_FDS_MAX 64
 /* Descriptors kept by name, per monitor. */
 #define MONITOR_NAMED_FDS_MAX 1024
 
@@ -41,9 +43,13 @@ struct Monitor {
 
     /* Guards all below. */
     QemuMutex lock;
-    GString *out;          /* not yet taken by the peer */
+    unsigned connection; /* number of the peer, to know what is stale */
+    bool takes_events;   /* the peer has negotiated */
+    GString *out;        /* from out_sent on: not yet taken by the peer */
+    size_t out_sent;
     guint out_watch;       /* 0: nobody waits for the peer */
-    bool overflowed;       /* disconnect is on its way; output is dropped */
+    bool overflowed;       /* output is dropped until all of @out is sent */
+    GSource *disconnect;   /* attached: the peer is about to be cut off */
     GHashTable *named_fds; /* char * -> GINT_TO_POINTER(fd) */
     GQueue arrived_fds;    /* of GINT_TO_POINTER(fd), oldest first */
 };
@@ -53,6 +59,10 @@ struct MonitorSet {
     GMainContext *context; /* of the thread */
     GMainLoop *loop;
     QemuThread thread;
+
+    /* Atomic. */
+    int stopping;  /* no new commands */
+    int in_flight; /* commands that the main loop has or runs */
 
     /* Guards the list (changed by the main thread only) and the limiter. */
     QemuMutex lock;
@@ -66,19 +76,45 @@ struct MonitorSet {
 /* Make @mon the current monitor of this thread; returns the one before. */
 Monitor *monitor_set_cur(Monitor *mon);
 
-/* Queue @len bytes and send what the peer takes. Thread: any. */
-void monitor_write(Monitor *mon, const char *text, size_t len);
+/*
+ * Queue @len bytes for peer @connection and send what it takes; nothing when
+ * another peer has come since. Thread: any.
+ */
+void monitor_write(Monitor *mon, unsigned connection, const char *text,
+                   size_t len);
 
-/* Bytes that the peer has not taken. Thread: any. */
-size_t monitor_pending(Monitor *mon);
+/* The same for whoever is there, if it wants events. Thread: any. */
+void monitor_write_event(Monitor *mon, const char *text, size_t len);
+/* From now on peer @connection gets events. Thread: any. */
+void monitor_open_events(Monitor *mon, unsigned connection);
+/* A hint, to save work. Thread: any. */
+bool monitor_takes_events(Monitor *mon);
 
-/* Forget output and descriptors of a peer that is gone. */
-void monitor_drop_output(Monitor *mon);
+/* Number of the peer. Thread: any. */
+unsigned monitor_connection(Monitor *mon);
+
+/* Does the peer leave too much unread to be served? Thread: any. */
+bool monitor_is_held_up(Monitor *mon);
+
+/*
+ * The peer is gone: forget its output and descriptors.
+ * Thread: the monitor's context.
+ * Returns: number of the next peer.
+ */
+unsigned monitor_next_connection(Monitor *mon);
+
+/*
+ * Is CLOSED only the end of input (a pipe, standard input)? Output can still
+ * be sent then, and what was asked before is answered.
+ */
+bool monitor_outlives_input(Monitor *mon);
 
 /* -- fds.c --------------------------------------------------------------- */
 
 /* Take descriptors that came with the bytes just read. */
 void monitor_collect_fds(Monitor *mon);
+/* Would more descriptors push out some that wait? */
+bool monitor_arrived_fds_full(Monitor *mon);
 /* Close descriptors that arrived and were not claimed. */
 void monitor_drop_arrived_fds(Monitor *mon);
 /* The oldest descriptor that arrived, now the caller's; -1 if none. */
@@ -92,15 +128,17 @@ void qmp_session_free(QmpSession *s);
 void qmp_session_start(Monitor *mon);
 /* Send an event, if the peer has negotiated. Thread: any. */
 void qmp_session_event(Monitor *mon, json_t *event);
-/* Allow "exec-oob" and open the command mode. */
+/* The peer takes output again. Thread: the monitor's context. */
+void qmp_session_resume(Monitor *mon);
+/* Allow "exec-oob" and open the command mode. Thread: the same. */
 void qmp_session_negotiated(Monitor *mon, bool oob);
-bool qmp_session_is_negotiated(Monitor *mon);
 /* May this monitor offer the out-of-band capability? */
 bool qmp_session_offers_oob(Monitor *mon);
 
 HmpSession *hmp_session_new(Monitor *mon);
 void hmp_session_free(HmpSession *s);
 void hmp_session_start(Monitor *mon);
+void hmp_session_resume(Monitor *mon);
 /* Line @index of the history, 0 the oldest; NULL beyond the newest. */
 const char *hmp_session_history(Monitor *mon, size_t index);
 /* Whose command runs; the monitor is NULL for human-monitor-command. */

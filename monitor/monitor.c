@@ -16,8 +16,9 @@
 
 #include "monitor/monitor.h"
 
+#include "chardev/char-fd.h"
 #include "qapi/qmp-event.h"
-#include "util/aio.h"
+#include "util/atomic.h"
 #include "util/error.h"
 #include "util/fdset.h"
 #include "util/lockable.h"
@@ -43,36 +44,42 @@ Monitor *monitor_set_cur(Monitor *mon)
 
 /* -- output -------------------------------------------------------------- */
 
-static void flush_locked(Monitor *mon);
-
-static gboolean on_writable(void *do_not_use, GIOCondition cond, void *opaque)
+static size_t pending_locked(const Monitor *mon)
 {
-    Monitor *mon = opaque;
-    bool drained;
-
-    WITH_QEMU_LOCK_GUARD(&mon->lock)
-    {
-        mon->out_watch = 0;
-        if (cond & G_IO_HUP) {
-            g_string_truncate(mon->out, 0);
-        }
-        flush_locked(mon);
-        drained = mon->out->len == 0;
-    }
-    if (drained) {
-        qemu_chr_fe_accept_input(&mon->chr);
-    }
-    return G_SOURCE_REMOVE;
+    return mon->out->len - mon->out_sent;
 }
+
+static void drop_locked(Monitor *mon)
+{
+    g_string_truncate(mon->out, 0);
+    mon->out_sent = 0;
+}
+
+static void sent_locked(Monitor *mon, size_t n)
+{
+    mon->out_sent += n;
+    if (mon->out_sent == mon->out->len) {
+        drop_locked(mon);
+        mon->overflowed = false;
+    } else if (mon->out_sent > mon->out->len / 2) {
+        /* Seldom enough that a long text is not moved for each send. */
+        g_string_erase(mon->out, 0, mon->out_sent);
+        mon->out_sent = 0;
+    }
+}
+
+static gboolean on_writable(void *do_not_use, GIOCondition cond, void *opaque);
 
 static void flush_locked(Monitor *mon)
 {
-    while (mon->out->len && !mon->out_watch) {
-        int n = qemu_chr_fe_write(&mon->chr, (const uint8_t *)mon->out->str,
-                                  MIN(mon->out->len, INT_MAX));
+    while (pending_locked(mon) && !mon->out_watch) {
+        int n =
+            qemu_chr_fe_write(&mon->chr,
+                              (const uint8_t *)mon->out->str + mon->out_sent,
+                              MIN(pending_locked(mon), INT_MAX));
 
         if (n > 0) {
-            g_string_erase(mon->out, 0, n);
+            sent_locked(mon, n);
         } else if (n < 0 && errno == EAGAIN) {
             mon->out_watch = qemu_chr_fe_add_watch(
                 &mon->chr, G_IO_OUT | G_IO_HUP, on_writable, mon);
@@ -81,51 +88,140 @@ static void flush_locked(Monitor *mon)
             }
         } else {
             /* The peer is gone: its CLOSED event follows. */
-            g_string_truncate(mon->out, 0);
+            drop_locked(mon);
         }
     }
+}
+
+static gboolean on_writable(void *do_not_use, GIOCondition cond, void *opaque)
+{
+    Monitor *mon = opaque;
+    bool readable;
+
+    WITH_QEMU_LOCK_GUARD(&mon->lock)
+    {
+        mon->out_watch = 0;
+        if (cond & G_IO_HUP) {
+            drop_locked(mon);
+        }
+        flush_locked(mon);
+        readable = pending_locked(mon) <= MONITOR_OUTPUT_PAUSE_BYTES;
+    }
+    if (readable && mon->qmp) {
+        qmp_session_resume(mon);
+    } else if (readable) {
+        hmp_session_resume(mon);
+    }
+    return G_SOURCE_REMOVE;
 }
 
 static gboolean disconnect_slow_peer(gpointer opaque)
 {
     Monitor *mon = opaque;
 
+    WITH_QEMU_LOCK_GUARD(&mon->lock)
+    {
+        g_clear_pointer(&mon->disconnect, g_source_unref);
+    }
     qemu_chr_fe_disconnect(&mon->chr);
     return G_SOURCE_REMOVE;
 }
 
-void monitor_write(Monitor *mon, const char *text, size_t len)
+/*
+ * Never at once: the caller may be a callback of the chardev, or another
+ * thread. A chardev that cannot disconnect loses whole messages, until its
+ * peer has read what there is.
+ */
+static void overflow_locked(Monitor *mon)
 {
-    QEMU_LOCK_GUARD(&mon->lock);
     if (mon->overflowed) {
         return;
     }
-    if (mon->out->len + len > QMP_OUTPUT_MAX_BYTES) {
-        mon->overflowed = true;
-        g_string_truncate(mon->out, 0);
-        g_main_context_invoke(mon->context, disconnect_slow_peer, mon);
+    mon->overflowed = true;
+    mon->disconnect = g_idle_source_new();
+    g_source_set_callback(mon->disconnect, disconnect_slow_peer, mon, NULL);
+    g_source_attach(mon->disconnect, mon->context);
+}
+
+static void write_locked(Monitor *mon, const char *text, size_t len)
+{
+    if (mon->overflowed ||
+        pending_locked(mon) + len > MONITOR_OUTPUT_MAX_BYTES) {
+        overflow_locked(mon);
         return;
     }
     g_string_append_len(mon->out, text, len);
     flush_locked(mon);
 }
 
-size_t monitor_pending(Monitor *mon)
+void monitor_write(Monitor *mon, unsigned connection, const char *text,
+                   size_t len)
 {
     QEMU_LOCK_GUARD(&mon->lock);
-    return mon->out->len;
+    if (mon->connection == connection) {
+        write_locked(mon, text, len);
+    }
 }
 
-void monitor_drop_output(Monitor *mon)
+void monitor_write_event(Monitor *mon, const char *text, size_t len)
 {
+    QEMU_LOCK_GUARD(&mon->lock);
+    if (mon->takes_events) {
+        write_locked(mon, text, len);
+    }
+}
+
+void monitor_open_events(Monitor *mon, unsigned connection)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    if (mon->connection == connection) {
+        mon->takes_events = true;
+    }
+}
+
+bool monitor_takes_events(Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    return mon->takes_events;
+}
+
+unsigned monitor_connection(Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    return mon->connection;
+}
+
+bool monitor_is_held_up(Monitor *mon)
+{
+    QEMU_LOCK_GUARD(&mon->lock);
+    return pending_locked(mon) > MONITOR_OUTPUT_PAUSE_BYTES;
+}
+
+unsigned monitor_next_connection(Monitor *mon)
+{
+    unsigned connection;
+
     WITH_QEMU_LOCK_GUARD(&mon->lock)
     {
-        g_string_truncate(mon->out, 0);
+        drop_locked(mon);
         mon->overflowed = false;
+        mon->takes_events = false;
         qemu_chr_fe_remove_watch(&mon->chr, mon->out_watch);
         mon->out_watch = 0;
+        if (mon->disconnect) {
+            g_source_destroy(mon->disconnect);
+            g_clear_pointer(&mon->disconnect, g_source_unref);
+        }
+        connection = ++mon->connection;
     }
     monitor_drop_arrived_fds(mon);
+    return connection;
+}
+
+bool monitor_outlives_input(Monitor *mon)
+{
+    return object_dynamic_cast(OBJECT(qemu_chr_fe_get_driver(&mon->chr)),
+                               TYPE_CHARDEV_FD) != NULL;
 }
 
 /* -- events -------------------------------------------------------------- */
@@ -212,9 +308,9 @@ MonitorSet *monitor_set_new(const MonitorSetConfig *config)
     set->limiter = event_limiter_new(event_limits_default);
     set->context = g_main_context_new();
     set->loop = g_main_loop_new(set->context, FALSE);
+    qmp_event_set_emit(emit_event, set, config->compat);
     qemu_thread_create(&set->thread, "monitor", monitor_thread, set,
                        QEMU_THREAD_JOINABLE);
-    qmp_event_set_emit(emit_event, set, config->compat);
     return set;
 }
 
@@ -256,7 +352,8 @@ Monitor *monitor_new_qmp(MonitorSet *set, Chardev *chr, bool pretty,
     }
     qemu_chr_fe_set_echo(&mon->chr, true);
     /* A multiplexer stays in the main loop, where its other users are. */
-    if (qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_GCONTEXT)) {
+    if (!CHARDEV_IS_MUX(chr) &&
+        qemu_chr_has_feature(chr, QEMU_CHAR_FEATURE_GCONTEXT)) {
         mon->context = set->context;
     }
     mon->qmp = qmp_session_new(mon, pretty);
@@ -285,7 +382,7 @@ bool monitor_set_is_empty(const MonitorSet *set)
 
 static void monitor_free(Monitor *mon)
 {
-    monitor_drop_output(mon);
+    monitor_next_connection(mon);
     qemu_chr_fe_deinit(&mon->chr, false);
     qmp_session_free(mon->qmp);
     hmp_session_free(mon->hmp);
@@ -301,6 +398,16 @@ static gboolean quit_loop(gpointer loop)
     return G_SOURCE_REMOVE;
 }
 
+/* With its thread gone, the context is ours. A slow peer gets some time. */
+static void send_the_rest(MonitorSet *set)
+{
+    int64_t end_us = g_get_monotonic_time() + MONITOR_FAREWELL_MS * 1000;
+
+    while (g_main_context_iteration(set->context, FALSE) &&
+           g_get_monotonic_time() < end_us) {
+    }
+}
+
 void monitor_set_free(MonitorSet *set)
 {
     g_autoptr(GSource) quit = NULL;
@@ -308,20 +415,18 @@ void monitor_set_free(MonitorSet *set)
     if (!set) {
         return;
     }
-    qmp_event_set_emit(NULL, NULL, NULL);
+    qatomic_set(&set->stopping, true);
     /* From inside, because a loop that does not run yet cannot be ended. */
     quit = g_idle_source_new();
     g_source_set_callback(quit, quit_loop, set->loop, NULL);
     g_source_attach(quit, set->context);
     qemu_thread_join(&set->thread);
-    /*
-     * With its thread gone, the context is ours to use: let the main loop
-     * finish what it has of the monitors', and send the answers.
-     */
-    while (aio_poll(qemu_get_aio_context(), false)) {
+    qmp_event_set_emit(NULL, NULL, NULL);
+    /* Commands that have begun end; nothing starts a new one. */
+    while (qatomic_read(&set->in_flight) > 0) {
+        main_loop_wait(false);
     }
-    while (g_main_context_iteration(set->context, FALSE)) {
-    }
+    send_the_rest(set);
     for (guint i = 0; i < set->monitors->len; i++) {
         monitor_free(g_ptr_array_index(set->monitors, i));
     }

@@ -4,14 +4,17 @@
  *   bytes -> QmpDecoder -> request -> queue -> run -> response -> bytes
  *
  * Everything up to the queue happens in the monitor's context. In-band
- * requests run one after the other: the head of the queue runs at once if it
- * is 'x-concurrent', else it travels to the main loop and the queue rests
- * until it is back. A request sent out of band passes the queue. When the
- * queue is full or the peer does not read its answers, the monitor stops
- * reading: the peer is held up, nothing else is.
+ * requests are looked at one after the other, each when those before it have
+ * been answered: one that is 'x-concurrent' runs at once, another travels to
+ * the main loop and the queue rests until it is back. A request sent out of
+ * band passes the queue. When the queue is full or the peer does not read its
+ * answers, the monitor stops reading: the peer is held up, nothing else is.
  *
- * A request and its response belong to one thread at a time: they are handed
- * over, never shared.
+ * A job belongs to one thread at a time: it is handed over, never shared. The
+ * main loop answers the commands that it ran, so that an answer is sent
+ * before the events of what the main loop does next. When the peer leaves,
+ * its job in the main loop is disowned: it ends unheard, and the next peer
+ * need not wait for it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -27,63 +30,75 @@
 
 #include "monitor-internal.h"
 
+typedef struct QmpJob QmpJob;
+
+/* Used in the monitor's context only. */
 struct QmpSession {
     Monitor *mon;
     bool pretty;
-
-    /* Used in the monitor's context only. */
     QmpDecoder *decoder;
-    GQueue queue;    /* of QmpJob *, in band, oldest first */
-    bool running;    /* the main loop has one of ours */
-    unsigned serial; /* number of the connection; stale jobs are recognised */
+    GQueue queue;        /* of QmpJob *, in band, oldest first */
+    QmpJob *running;     /* the main loop has it; to compare only */
+    unsigned connection; /* number of the peer */
     bool connected;
+    bool held_up; /* the chardev was told that there is no room */
 
-    /* Atomic: events look at it from any thread. */
-    int negotiated;
-    int oob_enabled;
+    bool negotiated;
+    bool oob_enabled;
+    bool events_open;
 };
 
 /* A request on its way; owned by the thread that works on it. */
-typedef struct QmpJob {
+struct QmpJob {
     QmpSession *session;
-    unsigned serial;
-    QmpRequest req;
+    Monitor *mon;
+    unsigned connection;
+    bool pretty;
+    json_t *request; /* NULL: it could not be read, @response says why */
+    QmpRequest req;  /* the request taken apart, when its turn came */
     QmpContext ctx;
     json_t *response; /* set when it has run, or was refused */
-    bool refused;
-} QmpJob;
+};
 
 static void job_free(QmpJob *job)
 {
     qmp_request_clear(&job->req);
+    json_decref(job->request);
     json_decref(job->response);
     g_free(job);
 }
 
-static void send_json(QmpSession *s, const json_t *message)
+static void send_json(Monitor *mon, unsigned connection, bool pretty,
+                      const json_t *message)
 {
-    GString *text = qmp_encode(message, s->pretty);
+    GString *text = qmp_encode(message, pretty);
 
-    monitor_write(s->mon, text->str, text->len);
+    monitor_write(mon, connection, text->str, text->len);
     g_string_free(text, TRUE);
 }
 
 static void job_respond(QmpJob *job)
 {
-    QmpSession *s = job->session;
-
-    if (job->response && job->serial == s->serial && s->connected) {
-        send_json(s, job->response);
+    if (job->response) {
+        send_json(job->mon, job->connection, job->pretty, job->response);
     }
-    job_free(job);
 }
 
 static void job_run(QmpJob *job)
 {
-    Monitor *old = monitor_set_cur(job->session->mon);
+    Monitor *old = monitor_set_cur(job->mon);
 
     job->response = qmp_request_run(&job->req, &job->ctx);
     monitor_set_cur(old);
+}
+
+/* Ask the chardev for input that it was told there is no room for. */
+static void accept_input(QmpSession *s)
+{
+    if (s->held_up) {
+        s->held_up = false;
+        qemu_chr_fe_accept_input(&s->mon->chr);
+    }
 }
 
 /* -- to the main loop and back ------------------------------------------- */
@@ -95,10 +110,12 @@ static gboolean job_came_back(gpointer opaque)
     QmpJob *job = opaque;
     QmpSession *s = job->session;
 
-    s->running = false;
-    job_respond(job);
-    pump(s);
-    qemu_chr_fe_accept_input(&s->mon->chr);
+    if (s->running == job) {
+        s->running = NULL;
+        pump(s);
+        accept_input(s);
+    }
+    job_free(job);
     return G_SOURCE_REMOVE;
 }
 
@@ -106,21 +123,25 @@ static gboolean job_came_back(gpointer opaque)
  * The reference counts that handler and dispatcher touched are at rest now,
  * and the context's lock orders our writes before the other thread's reads.
  */
-static void job_send_back(QmpJob *job)
+static void job_finish(QmpJob *job)
 {
     g_autoptr(GSource) source = g_idle_source_new();
+    MonitorSet *set = job->mon->set;
 
+    job_respond(job);
     g_source_set_priority(source, G_PRIORITY_DEFAULT);
     g_source_set_callback(source, job_came_back, job, NULL);
-    g_source_attach(source, job->session->mon->context);
+    g_source_attach(source, job->mon->context);
+    qatomic_dec(&set->in_flight);
 }
 
 static void coroutine_fn job_in_coroutine(void *opaque)
 {
     QmpJob *job = opaque;
 
-    job_run(job);
-    job_send_back(job);
+    /* It may yield: what is current belongs to the thread, so it stays. */
+    job->response = qmp_request_run(&job->req, &job->ctx);
+    job_finish(job);
 }
 
 static void job_in_main_loop(void *opaque)
@@ -131,47 +152,23 @@ static void job_in_main_loop(void *opaque)
         qemu_coroutine_enter(qemu_coroutine_create(job_in_coroutine, job));
     } else {
         job_run(job);
-        job_send_back(job);
+        job_finish(job);
     }
+}
+
+/* Not in the main AioContext: a command may poll that one and must not meet
+ * another command there. */
+static void job_send_to_main_loop(QmpSession *s, QmpJob *job)
+{
+    s->running = job;
+    qatomic_inc(&s->mon->set->in_flight);
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), job_in_main_loop, job);
 }
 
 /* -- queue --------------------------------------------------------------- */
 
-static void pump(QmpSession *s)
-{
-    while (!s->running && !g_queue_is_empty(&s->queue)) {
-        QmpJob *job = g_queue_pop_head(&s->queue);
-
-        if (job->refused) {
-            job_respond(job);
-        } else if (qmp_command_options(job->req.cmd) & QCO_CONCURRENT) {
-            job_run(job);
-            job_respond(job);
-        } else {
-            s->running = true;
-            aio_bh_schedule_oneshot(qemu_get_aio_context(), job_in_main_loop,
-                                    job);
-        }
-    }
-}
-
-static QmpJob *job_new(QmpSession *s)
-{
-    QmpJob *job = g_new0(QmpJob, 1);
-    const MonitorSetConfig *config = &s->mon->set->config;
-
-    job->session = s;
-    job->serial = s->serial;
-    job->ctx.commands = config->commands;
-    job->ctx.compat = config->compat;
-    job->ctx.preconfig = config->preconfig && config->preconfig();
-    job->ctx.opaque = s->mon;
-    return job;
-}
-
 static void job_refuse(QmpJob *job, Error *err)
 {
-    job->refused = true;
     job->response = qmp_error_response(err);
     qmp_response_set_id(job->response, job->req.id);
 }
@@ -182,13 +179,13 @@ static bool check_mode(QmpSession *s, const QmpRequest *req, Error **errp)
     bool is_negotiation =
         g_str_equal(qmp_command_name(req->cmd), "qmp_capabilities");
 
-    if (!qatomic_read(&s->negotiated) && !is_negotiation) {
+    if (!s->negotiated && !is_negotiation) {
         error_set(errp, ERROR_CLASS_COMMAND_NOT_FOUND,
                   "command '%s' must wait for 'qmp_capabilities'",
                   qmp_command_name(req->cmd));
         return false;
     }
-    if (qatomic_read(&s->negotiated) && is_negotiation) {
+    if (s->negotiated && is_negotiation) {
         error_set(errp, ERROR_CLASS_COMMAND_NOT_FOUND,
                   "capabilities are negotiated already, command "
                   "'qmp_capabilities' is for the start");
@@ -197,19 +194,83 @@ static bool check_mode(QmpSession *s, const QmpRequest *req, Error **errp)
     return true;
 }
 
+/* Takes the request apart. Returns: may it run? If not, it is answered. */
+static bool job_prepare(QmpSession *s, QmpJob *job)
+{
+    const MonitorSetConfig *config = &s->mon->set->config;
+    Error *err = NULL;
+
+    if (!job->request) {
+        return false;
+    }
+    job->ctx =
+        (QmpContext){ .commands = config->commands,
+                      .compat = config->compat,
+                      .preconfig = config->preconfig && config->preconfig(),
+                      .opaque = s->mon };
+    if (!qmp_request_parse(config->commands, job->request, s->oob_enabled,
+                           &job->ctx, &job->req, &err) ||
+        !check_mode(s, &job->req, &err)) {
+        job_refuse(job, err);
+        return false;
+    }
+    return true;
+}
+
+static void job_answer_here(QmpSession *s, QmpJob *job)
+{
+    job_respond(job);
+    job_free(job);
+    if (s->negotiated && !s->events_open) {
+        /* Only now, so that no event comes before the answer. */
+        s->events_open = true;
+        monitor_open_events(s->mon, s->connection);
+    }
+}
+
+static bool can_work(QmpSession *s)
+{
+    return !s->running && !g_queue_is_empty(&s->queue) &&
+           !qatomic_read(&s->mon->set->stopping) && !monitor_is_held_up(s->mon);
+}
+
+static void pump(QmpSession *s)
+{
+    while (can_work(s)) {
+        QmpJob *job = g_queue_pop_head(&s->queue);
+
+        if (!job_prepare(s, job)) {
+            job_answer_here(s, job);
+        } else if (qmp_command_options(job->req.cmd) & QCO_CONCURRENT) {
+            job_run(job);
+            job_answer_here(s, job);
+        } else {
+            job_send_to_main_loop(s, job);
+        }
+    }
+}
+
+static QmpJob *job_new(QmpSession *s)
+{
+    QmpJob *job = g_new0(QmpJob, 1);
+
+    job->session = s;
+    job->mon = s->mon;
+    job->connection = s->connection;
+    job->pretty = s->pretty;
+    return job;
+}
+
 static void handle_request(QmpSession *s, json_t *request)
 {
     QmpJob *job = job_new(s);
-    Error *err = NULL;
 
-    if (!qmp_request_parse(job->ctx.commands, request,
-                           qatomic_read(&s->oob_enabled), &job->ctx, &job->req,
-                           &err) ||
-        !check_mode(s, &job->req, &err)) {
-        job_refuse(job, err);
-    } else if (job->req.oob) {
-        job_run(job);
-        job_respond(job);
+    job->request = json_incref(request);
+    if (qmp_is_oob(request)) {
+        if (job_prepare(s, job)) {
+            job_run(job);
+        }
+        job_answer_here(s, job);
         return;
     }
     g_queue_push_tail(&s->queue, job);
@@ -227,15 +288,20 @@ static void handle_error(QmpSession *s, Error *err)
 
 /* -- chardev callbacks --------------------------------------------------- */
 
+static bool is_idle(QmpSession *s)
+{
+    return !s->running && g_queue_is_empty(&s->queue);
+}
+
 static int qmp_can_read(void *opaque)
 {
     QmpSession *s = opaque;
 
-    if (g_queue_get_length(&s->queue) >= QMP_QUEUE_MAX ||
-        monitor_pending(s->mon) > QMP_OUTPUT_PAUSE_BYTES) {
-        return 0;
-    }
-    return CHR_READ_BUF_LEN;
+    s->held_up = g_queue_get_length(&s->queue) >= QMP_QUEUE_MAX ||
+                 qatomic_read(&s->mon->set->stopping) ||
+                 monitor_is_held_up(s->mon) ||
+                 (!is_idle(s) && monitor_arrived_fds_full(s->mon));
+    return s->held_up ? 0 : CHR_READ_BUF_LEN;
 }
 
 static void qmp_read(void *opaque, const uint8_t *buf, int size)
@@ -243,7 +309,7 @@ static void qmp_read(void *opaque, const uint8_t *buf, int size)
     QmpSession *s = opaque;
     size_t len = size;
 
-    if (!s->running && g_queue_is_empty(&s->queue)) {
+    if (is_idle(s) && qmp_decoder_pending(s->decoder) == 0) {
         monitor_drop_arrived_fds(s->mon);
     }
     monitor_collect_fds(s->mon);
@@ -276,7 +342,7 @@ static void greet(QmpSession *s)
         json_array_append_new(json_object_get(qmp, "capabilities"),
                               json_string("oob"));
     }
-    send_json(s, greeting);
+    send_json(s->mon, s->connection, s->pretty, greeting);
 }
 
 static void session_closed(QmpSession *s)
@@ -285,14 +351,15 @@ static void session_closed(QmpSession *s)
         return;
     }
     s->connected = false;
-    s->serial++;
-    qatomic_set(&s->negotiated, false);
-    qatomic_set(&s->oob_enabled, false);
+    s->negotiated = false;
+    s->oob_enabled = false;
+    s->events_open = false;
+    s->running = NULL;
     qmp_decoder_reset(s->decoder);
     while (!g_queue_is_empty(&s->queue)) {
         job_free(g_queue_pop_head(&s->queue));
     }
-    monitor_drop_output(s->mon);
+    s->connection = monitor_next_connection(s->mon);
     fdset_monitor_unref();
 }
 
@@ -304,11 +371,14 @@ static void qmp_event(void *opaque, QEMUChrEvent event)
     case CHR_EVENT_OPENED:
         session_closed(s);
         s->connected = true;
+        s->connection = monitor_connection(s->mon);
         fdset_monitor_ref();
         greet(s);
         break;
     case CHR_EVENT_CLOSED:
-        session_closed(s);
+        if (!monitor_outlives_input(s->mon)) {
+            session_closed(s);
+        }
         break;
     case CHR_EVENT_BREAK:
     case CHR_EVENT_MUX_IN:
@@ -321,20 +391,25 @@ static void qmp_event(void *opaque, QEMUChrEvent event)
 
 void qmp_session_event(Monitor *mon, json_t *event)
 {
-    if (qatomic_read(&mon->qmp->negotiated)) {
-        send_json(mon->qmp, event);
+    GString *text;
+
+    if (monitor_takes_events(mon)) {
+        text = qmp_encode(event, mon->qmp->pretty);
+        monitor_write_event(mon, text->str, text->len);
+        g_string_free(text, TRUE);
     }
+}
+
+void qmp_session_resume(Monitor *mon)
+{
+    pump(mon->qmp);
+    accept_input(mon->qmp);
 }
 
 void qmp_session_negotiated(Monitor *mon, bool oob)
 {
-    qatomic_set(&mon->qmp->oob_enabled, oob);
-    qatomic_set(&mon->qmp->negotiated, true);
-}
-
-bool qmp_session_is_negotiated(Monitor *mon)
-{
-    return qatomic_read(&mon->qmp->negotiated);
+    mon->qmp->oob_enabled = oob;
+    mon->qmp->negotiated = true;
 }
 
 bool qmp_session_offers_oob(Monitor *mon)

@@ -33,6 +33,7 @@ struct ReadLine {
     size_t cursor; /* byte offset in line, on a character boundary */
     EscState esc;
     int esc_number;
+    bool after_cr;      /* an LF now belongs to it */
     GPtrArray *history; /* of char *, oldest first */
     size_t history_pos; /* == history->len: the line being typed */
     char *saved;        /* that line while older ones are looked at */
@@ -422,11 +423,26 @@ static void escape_key(ReadLine *rl, unsigned char ch)
     }
 }
 
+void readline_reset(ReadLine *rl)
+{
+    g_string_truncate(rl->line, 0);
+    rl->cursor = 0;
+    rl->esc = ESC_NONE;
+    rl->after_cr = false;
+    rl->history_pos = rl->history->len;
+    g_clear_pointer(&rl->saved, g_free);
+}
+
 void readline_feed(ReadLine *rl, const char *buf, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char ch = buf[i];
+        bool second_half = rl->after_cr && ch == '\n';
 
+        rl->after_cr = ch == '\r';
+        if (second_half) {
+            continue;
+        }
         if (rl->esc != ESC_NONE) {
             escape_key(rl, ch);
         } else if (ch < 32 || ch == 127) {

@@ -52,6 +52,9 @@ void readline_prompt(ReadLine *rl, const char *prompt);
 /** readline_redisplay: show prompt and line again, on a line of their own. */
 void readline_redisplay(ReadLine *rl);
 
+/** readline_reset: the terminal is gone, with what was typed on it. */
+void readline_reset(ReadLine *rl);
+
 /** readline_feed: handle @len bytes that the terminal sent. */
 void readline_feed(ReadLine *rl, const char *buf, size_t len);
 
