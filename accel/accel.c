@@ -34,7 +34,7 @@ AccelClass *accel_find(const char *name)
 
 char *accel_help(void)
 {
-    GString *text = g_string_new("Accelerators built into this binary:\n");
+    GString *text = g_string_new("Accelerators:\n");
     GSList *list;
 
     accel_register_types();

@@ -383,7 +383,7 @@ char *qemu_chr_help(const char *kind, Error **errp)
     ChardevClass *cc;
 
     if (!kind) {
-        g_string_append(out, "Available chardev backend types:\n");
+        g_string_append(out, "Character devices:\n");
         qemu_chr_foreach_kind(help_kind, out);
     } else {
         cc = chardev_class_by_kind(kind, errp);

@@ -121,7 +121,7 @@ char *object_class_help(ObjectClass *klass)
 
 static char *list_types(void)
 {
-    GString *out = g_string_new("List of user creatable objects:\n");
+    GString *out = g_string_new("Objects:\n");
     g_autoptr(GSList) list =
         object_class_get_list_sorted(TYPE_USER_CREATABLE, false);
 

@@ -580,14 +580,15 @@ static bool add_devices(System *s, Error **errp)
     return true;
 }
 
-static void report_about_machine(MachineState *machine)
+static void report_about_machine(MachineState *machine, bool cpu_chosen)
 {
     const GPtrArray *warnings = machine_warnings(machine);
 
     if (machine_accel_note(machine)) {
         info_report("%s", machine_accel_note(machine));
     }
-    for (guint i = 0; warnings && i < warnings->len; i++) {
+    /* Nobody who named no CPU model cares what the default one lacks. */
+    for (guint i = 0; cpu_chosen && warnings && i < warnings->len; i++) {
         warn_report("%s", (const char *)g_ptr_array_index(warnings, i));
     }
 }
@@ -612,7 +613,7 @@ bool startup_machine(System *s, Error **errp)
         return false;
     }
     qdev_globals_check();
-    report_about_machine(s->machine);
+    report_about_machine(s->machine, c->cpu != NULL);
     s->machine_ready = true;
     qatomic_set(&s->preconfig, false);
     return true;

@@ -44,7 +44,7 @@ MachineClass *machine_class_find(const char *name, Error **errp)
 char *machine_help(void)
 {
     g_autoptr(GPtrArray) list = machine_class_list();
-    GString *text = g_string_new("Supported machines are:\n");
+    GString *text = g_string_new("Machines:\n");
 
     for (guint i = 0; i < list->len; i++) {
         MachineClass *mc = g_ptr_array_index(list, i);

@@ -300,7 +300,7 @@ static void pc_i440fx_7_2_class_init(ObjectClass *oc, void *data)
 
     mc->name = "pc-i440fx-7.2";
     mc->alias = "pc";
-    mc->desc = "Standard PC (i440FX + PIIX, 1996)";
+    mc->desc = "PC with ISA devices, direct kernel boot";
     mc->is_default = true;
 }
 

@@ -31,7 +31,7 @@
 
 static const X86CPUModel model_base = {
     .name = "base",
-    .description = "base CPU model type with no features enabled",
+    .description = "no features; a start for feature lists",
     .vendor = VENDOR_INTEL,
     .xlevel = 0x80000008,
     .model_id = "",
@@ -40,7 +40,7 @@ static const X86CPUModel model_base = {
 
 static const X86CPUModel model_qemu64 = {
     .name = "qemu64",
-    .description = "QEMU Virtual CPU version 2.5+",
+    .description = "what every x86-64 host has",
     .vendor = VENDOR_AMD,
     .family = 15,
     .model = 107,
@@ -57,7 +57,7 @@ static const X86CPUModel model_qemu64 = {
 
 static const X86CPUModel model_kvm64 = {
     .name = "kvm64",
-    .description = "Common KVM processor",
+    .description = "what every x86-64 host with KVM has",
     .vendor = VENDOR_INTEL,
     .family = 15,
     .model = 6,
@@ -73,8 +73,7 @@ static const X86CPUModel model_kvm64 = {
 
 static const X86CPUModel model_max = {
     .name = "max",
-    .description = "Enables all features supported by the accelerator in the "
-                   "current host",
+    .description = "everything that this accelerator can give on this host",
     .vendor = VENDOR_AMD,
     .family = 6,
     .model = 6,
@@ -88,7 +87,7 @@ static const X86CPUModel model_max = {
 
 static const X86CPUModel model_host = {
     .name = "host",
-    .description = "processor with all supported host features",
+    .description = "the host's CPU, as far as the accelerator can give it",
     .vendor = VENDOR_INTEL,
     .family = 6,
     .level = 0xd,
@@ -304,8 +303,8 @@ static void warn_missing(X86CPU *cpu)
                 g_autofree char *what =
                     x86_feature_describe((X86FeatureWord)w, b);
                 machine_warn(machine,
-                             "host doesn't support requested feature: %s",
-                             what);
+                             "CPU model '%s': this host does not have %s",
+                             X86_CPU_GET_CLASS(cpu)->model->name, what);
             }
         }
     }
@@ -494,7 +493,7 @@ char *cpu_help(void)
         g_string_append_printf(text, "x86 %-12s %s\n", info->name,
                                info->description);
     }
-    g_string_append(text, "\nRecognized CPUID flags:\n");
+    g_string_append(text, "\nCPU features by name:\n");
     for (int w = 0; w < FEAT_WORDS; w++) {
         g_string_append_c(text, ' ');
         for (unsigned b = 0; b < 32; b++) {

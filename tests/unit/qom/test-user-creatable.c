@@ -211,7 +211,7 @@ static void test_help(void)
     g_autofree char *lamp2 =
         user_creatable_help("watts=1,qom-type=test-lamp,?", &error_abort);
 
-    g_assert_true(g_str_has_prefix(list, "List of user creatable objects:\n"));
+    g_assert_true(g_str_has_prefix(list, "Objects:\n"));
     g_assert_nonnull(strstr(list, "  test-lamp\n"));
     g_assert_null(strstr(list, "test-furniture"));
     g_assert_true(g_str_has_prefix(lamp, "test-light options:\n"));
