@@ -31,9 +31,9 @@ typedef struct WebsockQueue {
     bool pong;      /* newest ping to answer (RFC 6455 5.5.3) */
     uint8_t pong_data[WEBSOCK_CONTROL_MAX];
     size_t pong_len;
-    bool close;     /* to be sent */
-    bool closed;    /* no other close after the first */
-    bool sending;   /* one of them is on its way, in WebsockOut.control */
+    bool close;   /* to be sent */
+    bool closed;  /* no other close after the first */
+    bool sending; /* one of them is on its way, in WebsockOut.control */
     uint8_t close_data[WEBSOCK_CONTROL_MAX];
     size_t close_len;
 } WebsockQueue;
