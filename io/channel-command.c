@@ -16,6 +16,7 @@
 
 #include "io/channel-watch.h"
 #include "io/types.h"
+#include "trace/trace-io.h"
 #include "util/error.h"
 #include "util/sockets.h"
 
@@ -59,6 +60,7 @@ QIOChannelCommand *qio_channel_command_new_spawn(const char *const argv[],
     ioc->readfd = rfd;
     ioc->writefd = wfd;
     ioc->pid = pid;
+    trace_qio_channel_command_spawn(ioc, argv[0], pid);
     return ioc;
 }
 
@@ -138,10 +140,12 @@ static void child_end(GPid pid)
     if (child_wait(pid, REAP_GRACE_MS)) {
         return;
     }
+    trace_qio_channel_command_kill(pid, SIGTERM);
     kill(pid, SIGTERM);
     if (child_wait(pid, REAP_GRACE_MS)) {
         return;
     }
+    trace_qio_channel_command_kill(pid, SIGKILL);
     kill(pid, SIGKILL);
     child_wait(pid, -1);
 }

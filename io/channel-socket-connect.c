@@ -18,6 +18,7 @@
 
 #include "qapi/clone-visitor.h"
 #include "qapi/qapi-visit-sockets.h"
+#include "trace/trace-io.h"
 #include "util/atomic.h"
 #include "util/error.h"
 #include "util/lockable.h"
@@ -103,6 +104,8 @@ static void connect_finish(SocketConnect *c, Error *err)
     }
     connect_drop_source(c);
     c->fd = fd_close(c->fd);
+    trace_qio_channel_socket_connect_done(sioc, err ? error_get_pretty(err)
+                                                    : "connected");
     if (err) {
         qio_task_set_error(task, err);
     }
@@ -167,6 +170,7 @@ static gboolean connect_step(gpointer opaque)
         SocketTarget *t = &c->targets.t[c->next++];
 
         c->fd = socket_target_connect(t, c->addr, true, &pending);
+        trace_qio_channel_socket_connect_try(c->sioc, t->text, pending);
         if (c->fd >= 0 && !pending) {
             connect_take_fd(c);
             return G_SOURCE_REMOVE;
@@ -297,6 +301,8 @@ void qio_channel_socket_connect_async(QIOChannelSocket *sioc,
     c->context = context ? g_main_context_ref(context) : NULL;
     c->task = qio_task_new(OBJECT(sioc), callback, opaque, destroy);
     qemu_mutex_init(&c->lock);
+    trace_qio_channel_socket_connect_async(sioc,
+                                           SocketAddressType_str(addr->type));
     QEMU_LOCK_GUARD(&sioc->connect_lock);
     assert(!sioc->connect && sioc->fd < 0);
     sioc->connect = c;

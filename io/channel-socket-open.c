@@ -11,6 +11,7 @@
 #include "io/socket-address.h"
 #include "qapi/clone-visitor.h"
 #include "qapi/qapi-visit-sockets.h"
+#include "trace/trace-io.h"
 #include "util/error.h"
 #include "util/sockets.h"
 
@@ -76,6 +77,7 @@ bool socket_channel_set_fd(QIOChannelSocket *sioc, int fd, Error **errp)
     sioc->remoteAddr = remote;
     sioc->remoteAddrLen = remote_len;
     detect_features(sioc);
+    trace_qio_channel_socket_open(sioc, fd);
     return true;
 }
 

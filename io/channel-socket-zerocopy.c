@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 
+#include "trace/trace-io.h"
 #include "util/error.h"
 #include "util/sockets.h"
 
@@ -127,6 +128,8 @@ ssize_t socket_channel_writev_zero_copy(QIOChannelSocket *sioc,
         if (errno != ENOBUFS || !flags) {
             break;
         }
+        trace_qio_channel_socket_zero_copy_full(sioc, sioc->zero_copy_queued,
+                                                sioc->zero_copy_sent);
         if (sioc->zero_copy_sent == sioc->zero_copy_queued) {
             flags = 0;
         } else if (!report_wait(sioc, errp) || report_take(sioc, errp) == -1) {

@@ -20,6 +20,7 @@
 #include "io/socket-address.h"
 #include "io/types.h"
 #include "qapi/qapi-visit-sockets.h"
+#include "trace/trace-io.h"
 #include "util/atomic.h"
 #include "util/error.h"
 #include "util/iov.h"
@@ -297,6 +298,7 @@ static int socket_close(QIOChannel *ioc, Error **errp)
     if (sioc->fd < 0) {
         return 0;
     }
+    trace_qio_channel_socket_close(sioc, sioc->fd);
     if (sioc->is_listener_path) {
         socket_listen_cleanup(sioc->fd, &err);
         sioc->is_listener_path = false;

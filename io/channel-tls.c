@@ -19,6 +19,7 @@
 #include "crypto/tlssession.h"
 #include "io/channel-watch.h"
 #include "io/types.h"
+#include "trace/trace-io.h"
 #include "util/atomic.h"
 #include "util/coroutine.h"
 #include "util/error.h"
@@ -152,6 +153,7 @@ int qio_channel_tls_bye(QIOChannelTLS *tioc, Error **errp)
     for (;;) {
         int ret = qcrypto_tls_session_shutdown(tioc->session, errp);
 
+        trace_qio_channel_tls_bye(tioc, ret);
         if (ret != QCRYPTO_TLS_BYE_SENDING) {
             return ret < 0 ? -1 : 0;
         }

@@ -11,6 +11,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-io.h"
 #include "util/atomic.h"
 #include "util/error.h"
 
@@ -94,6 +95,7 @@ static int server_receive(QIOChannelWebsock *wioc, Error **errp)
     if (used > 0) {
         wioc->in_start = used;
     }
+    trace_qio_channel_websock_request(wioc, req.status);
     handshake_send(wioc, websock_response_format(&req));
     return 0;
 }

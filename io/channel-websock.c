@@ -21,6 +21,7 @@
 #include "crypto/random.h"
 #include "io/channel-watch.h"
 #include "io/types.h"
+#include "trace/trace-io.h"
 #include "util/atomic.h"
 #include "util/error.h"
 #include "util/iov.h"
@@ -118,14 +119,17 @@ static bool websock_event(QIOChannelWebsock *wioc, WebsockEvent event)
     case WEBSOCK_PONG:
         return true;
     case WEBSOCK_PING:
+        trace_qio_channel_websock_ping(wioc, d->control_len);
         websock_queue_pong(wioc, d->control, d->control_len);
         websock_send_queued(wioc);
         return true;
     case WEBSOCK_CLOSE:
+        trace_qio_channel_websock_peer_closed(wioc, d->close_code);
         wioc->ended = true;
         websock_queue_close(wioc, d->close_code);
         break;
     case WEBSOCK_ERROR:
+        trace_qio_channel_websock_broken(wioc, d->error);
         wioc->broken = d->error;
         websock_queue_close(wioc, d->close_code);
         break;

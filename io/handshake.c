@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-io.h"
 #include "util/aio.h"
 #include "util/coroutine.h"
 #include "util/error.h"
@@ -70,6 +71,8 @@ static void handshake_finish(QIOHandshake *h, Error *err)
     if (!err && !h->nonblocking) {
         qio_channel_set_blocking(h->master, true, &err);
     }
+    trace_qio_handshake_done(h->ioc, h->what,
+                             err ? error_get_pretty(err) : "completed");
     if (err) {
         qio_task_set_error(task, err);
     }
@@ -170,6 +173,7 @@ void qio_handshake_start(QIOHandshakeSlot *slot, QIOChannel *ioc,
     h->task = qio_task_new(OBJECT(ioc), func, opaque, destroy);
     h->context = context ? g_main_context_ref(context) : NULL;
 
+    trace_qio_handshake_start(ioc, what, timeout_ms);
     QEMU_LOCK_GUARD(&slot->lock);
     assert(!slot->handshake);
     slot->handshake = h;

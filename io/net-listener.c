@@ -14,6 +14,7 @@
 
 #include "io/types.h"
 #include "qapi/qapi-visit-sockets.h"
+#include "trace/trace-io.h"
 #include "util/error.h"
 #include "util/sockets.h"
 
@@ -94,6 +95,7 @@ static gboolean listener_backoff_over(gpointer opaque)
 
 static void listener_back_off(QIONetListener *listener)
 {
+    trace_qio_net_listener_back_off(listener);
     listener_disarm(listener);
     listener->backoff = g_timeout_source_new(BACKOFF_MS);
     g_source_set_callback(listener->backoff, listener_backoff_over,
@@ -111,6 +113,7 @@ static void listener_hand_out(QIONetListener *listener,
     if (listener->name) {
         qio_channel_set_name(QIO_CHANNEL(client), listener->name);
     }
+    trace_qio_net_listener_client(listener, client, listener->clients);
     listener->io_func(listener, client, listener->io_data);
 }
 
