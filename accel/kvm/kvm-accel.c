@@ -11,6 +11,7 @@
 
 #include "qapi/util.h"
 #include "qom/property.h"
+#include "trace/trace-accel.h"
 #include "util/error.h"
 
 #include "kvm-internal.h"
@@ -115,38 +116,46 @@ static bool check_required(int fd, Error **errp)
     return true;
 }
 
+/* An optional capability; that it is missing is only traced. */
+static int probe_cap(KVMState *s, int cap, const char *name)
+{
+    int value = kvm_check_extension(s->vm_fd, cap);
+
+    if (!value) {
+        trace_kvm_cap_missing(name);
+    }
+    return value;
+}
+
+#define PROBE(s, cap) probe_cap((s), (cap), #cap)
+
 static void probe_caps(KVMState *s)
 {
     KVMCaps *c = &s->caps;
     int n;
 
-    n = kvm_check_extension(s->vm_fd, KVM_CAP_NR_MEMSLOTS);
+    n = PROBE(s, KVM_CAP_NR_MEMSLOTS);
     c->nr_memslots = n ? n : KVM_DEFAULT_MEMSLOTS;
-    n = kvm_check_extension(s->vm_fd, KVM_CAP_MAX_VCPUS);
+    n = PROBE(s, KVM_CAP_MAX_VCPUS);
     c->max_vcpus = n ? n : KVM_DEFAULT_VCPUS;
-    n = kvm_check_extension(s->vm_fd, KVM_CAP_MAX_VCPU_ID);
+    n = PROBE(s, KVM_CAP_MAX_VCPU_ID);
     c->max_vcpu_id = n ? n : c->max_vcpus;
-    if (kvm_check_extension(s->vm_fd, KVM_CAP_XSAVE)) {
-        n = kvm_check_extension(s->vm_fd, KVM_CAP_XSAVE2);
+    if (PROBE(s, KVM_CAP_XSAVE)) {
+        n = PROBE(s, KVM_CAP_XSAVE2);
         c->xsave_bytes = MAX(n, (int)sizeof(struct kvm_xsave));
     }
-    c->xcrs = kvm_check_extension(s->vm_fd, KVM_CAP_XCRS);
-    c->debugregs = kvm_check_extension(s->vm_fd, KVM_CAP_DEBUGREGS);
-    c->vcpu_events = kvm_check_extension(s->vm_fd, KVM_CAP_VCPU_EVENTS);
-    c->exception_payload =
-        kvm_check_extension(s->vm_fd, KVM_CAP_EXCEPTION_PAYLOAD);
+    c->xcrs = PROBE(s, KVM_CAP_XCRS);
+    c->debugregs = PROBE(s, KVM_CAP_DEBUGREGS);
+    c->vcpu_events = PROBE(s, KVM_CAP_VCPU_EVENTS);
+    c->exception_payload = PROBE(s, KVM_CAP_EXCEPTION_PAYLOAD);
 #ifdef KVM_CAP_X86_TRIPLE_FAULT_EVENT
-    c->triple_fault_event =
-        kvm_check_extension(s->vm_fd, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
+    c->triple_fault_event = PROBE(s, KVM_CAP_X86_TRIPLE_FAULT_EVENT);
 #endif
-    c->mp_state = true;
-    c->readonly_mem = kvm_check_extension(s->vm_fd, KVM_CAP_READONLY_MEM);
-    c->kvmclock_ctrl = kvm_check_extension(s->vm_fd, KVM_CAP_KVMCLOCK_CTRL);
-    c->adjust_clock = kvm_check_extension(s->vm_fd, KVM_CAP_ADJUST_CLOCK);
-    c->reinject_control =
-        kvm_check_extension(s->vm_fd, KVM_CAP_REINJECT_CONTROL);
-    c->smm = kvm_check_extension(s->vm_fd, KVM_CAP_X86_SMM);
-    c->sync_mmu = kvm_check_extension(s->vm_fd, KVM_CAP_SYNC_MMU);
+    c->readonly_mem = PROBE(s, KVM_CAP_READONLY_MEM);
+    c->kvmclock_ctrl = PROBE(s, KVM_CAP_KVMCLOCK_CTRL);
+    c->adjust_clock = PROBE(s, KVM_CAP_ADJUST_CLOCK);
+    c->reinject_control = PROBE(s, KVM_CAP_REINJECT_CONTROL);
+    c->smm = PROBE(s, KVM_CAP_X86_SMM);
 }
 
 /* Optional kernel features that are switched on for the whole machine. */

@@ -40,13 +40,11 @@ typedef struct KVMCaps {
     bool vcpu_events;
     bool exception_payload;
     bool triple_fault_event;
-    bool mp_state;
     bool readonly_mem;
     bool kvmclock_ctrl;
     bool adjust_clock;
     bool reinject_control;
     bool smm;
-    bool sync_mmu;
 } KVMCaps;
 
 struct KVMState {

@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-accel.h"
 #include "util/error.h"
 #include "util/lockable.h"
 
@@ -20,6 +21,7 @@ static int set_slot(KVMState *s, guint number, const KVMSlot *slot)
         .userspace_addr = (uintptr_t)slot->host,
     };
 
+    trace_kvm_slot(number, slot->gpa, slot->size, slot->flags);
     return kvm_ioctl(s->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 

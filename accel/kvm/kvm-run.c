@@ -11,6 +11,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-accel.h"
 #include "util/error.h"
 
 #include "kvm-internal.h"
@@ -51,6 +52,7 @@ void kvm_vcpu_kick(AccelVCPU *base)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
 
+    trace_kvm_kick(base->index);
     qatomic_set(&vcpu->run->immediate_exit, 1);
     if (qatomic_load_acquire(&vcpu->has_thread)) {
         pthread_kill(vcpu->thread, KVM_KICK_SIGNAL);
@@ -164,6 +166,7 @@ static bool handle_exit(KVMVCPU *vcpu, AccelExit *ret, Error **errp)
 {
     struct kvm_run *run = vcpu->run;
 
+    trace_kvm_exit(vcpu->base.index, run->exit_reason);
     switch (run->exit_reason) {
     case KVM_EXIT_IO:
         handle_io(vcpu);

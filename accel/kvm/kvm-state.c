@@ -8,6 +8,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-accel.h"
 #include "util/error.h"
 
 #include "kvm-internal.h"
@@ -271,6 +272,8 @@ bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp)
         one->entries[0] = (struct kvm_msr_entry){ .index = list->indices[i] };
         if (kvm_ioctl(vcpu->fd, KVM_GET_MSRS, one) == 1) {
             vcpu->msrs[vcpu->n_msrs++] = list->indices[i];
+        } else {
+            trace_kvm_msr_left_out(vcpu->base.index, list->indices[i]);
         }
     }
     return true;
@@ -321,6 +324,8 @@ static bool set_msrs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
         }
         done += (size_t)ret;
         if ((size_t)ret < left) {
+            trace_kvm_msr_refused(vcpu->base.index, st->msrs[done].index,
+                                  st->msrs[done].value);
             done++;
         }
     }

@@ -20,6 +20,7 @@
 
 #include "chardev/char-serial.h"
 #include "hw/machine-lock.h"
+#include "trace/trace-hw.h"
 #include "util/main-loop.h"
 
 #define REG_DATA 0 /* and divisor, low byte */
@@ -158,7 +159,10 @@ static uint8_t interrupt_id(const SerialState *s)
 
 static void update_irq(SerialState *s)
 {
-    qemu_set_irq(s->irq, interrupt_id(s) != IIR_NONE);
+    bool level = interrupt_id(s) != IIR_NONE;
+
+    trace_serial_irq(s, level);
+    qemu_set_irq(s->irq, level);
 }
 
 /* -- line parameters ------------------------------------------------------------------- */
@@ -430,6 +434,7 @@ static void tx_flush(SerialState *s)
         return;
     }
     taken = qemu_chr_fe_write(&s->chr, buf, (int)n);
+    trace_serial_tx(s, n, taken);
     if (taken > 0) {
         tx_drop(s, (unsigned)taken);
     }
@@ -437,6 +442,7 @@ static void tx_flush(SerialState *s)
         s->watch =
             qemu_chr_fe_add_watch(&s->chr, G_IO_OUT | G_IO_HUP, watch_cb, s);
         if (s->watch) {
+            trace_serial_tx_wait(s, s->tx.count);
             return;
         }
         /* A back end that never keeps anyone waiting yet refuses is broken:

@@ -9,6 +9,7 @@
 #include "hw/core/cpu-internal.h"
 #include "hw/core/machine-internal.h"
 #include "hw/machine-lock.h"
+#include "trace/trace-hw.h"
 #include "util/error.h"
 #include "util/lockable.h"
 
@@ -50,6 +51,7 @@ static void handle_exit(CPUState *cpu, AccelExit reason, Error *err)
     if (reason == ACCEL_EXIT_INTERRUPTED) {
         return;
     }
+    trace_cpu_exit(cpu->cpu_index, reason);
     cpu_stop_current();
     switch (reason) {
     case ACCEL_EXIT_RESET:
@@ -176,6 +178,7 @@ static bool all_stopped(CPUSet *set)
 void cpus_pause(CPUSet *set)
 {
     assert(!machine_locked() && !current_cpu);
+    trace_cpus_pause(set->cpus->len);
     QEMU_LOCK_GUARD(&set->lock);
     for (guint i = 0; i < set->cpus->len; i++) {
         CPUState *cpu = CPU(set->cpus->pdata[i]);
@@ -192,6 +195,7 @@ void cpus_pause(CPUSet *set)
 
 void cpus_resume(CPUSet *set)
 {
+    trace_cpus_resume(set->cpus->len);
     QEMU_LOCK_GUARD(&set->lock);
     for (guint i = 0; i < set->cpus->len; i++) {
         CPU(set->cpus->pdata[i])->stop = false;

@@ -7,6 +7,7 @@
 
 #include "hw/core/io-space.h"
 
+#include "trace/trace-hw.h"
 #include "util/error.h"
 
 struct IOSpace {
@@ -153,7 +154,9 @@ uint64_t io_space_read(IOSpace *space, uint64_t addr, unsigned size)
         unsigned n = next_piece(space, addr + done, size - done, &r);
         uint64_t part = ones(n);
 
-        if (r && r->ops->read) {
+        if (!r) {
+            trace_io_space_unassigned_read(space->name, addr + done, n);
+        } else if (r->ops->read) {
             part &= r->ops->read(r->opaque, addr + done - r->base, n);
         }
         value |= part << (done * 8);
@@ -169,9 +172,12 @@ void io_space_write(IOSpace *space, uint64_t addr, uint64_t value,
         IORegion *r;
         unsigned n = next_piece(space, addr + done, size - done, &r);
 
-        if (r && r->ops->write) {
-            r->ops->write(r->opaque, addr + done - r->base,
-                          (value >> (done * 8)) & ones(n), n);
+        uint64_t part = (value >> (done * 8)) & ones(n);
+
+        if (!r) {
+            trace_io_space_unassigned_write(space->name, addr + done, part, n);
+        } else if (r->ops->write) {
+            r->ops->write(r->opaque, addr + done - r->base, part, n);
         }
         done += n;
     }

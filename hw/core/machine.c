@@ -13,6 +13,7 @@
 #include "hw/types.h"
 #include "qom/object_interfaces.h"
 #include "qom/property.h"
+#include "trace/trace-hw.h"
 #include "util/error.h"
 #include "util/timer.h"
 
@@ -434,6 +435,7 @@ bool machine_reset(MachineState *machine, Error **errp)
 {
     bool ok;
 
+    trace_machine_reset(machine->running);
     cpus_pause(&machine->cpus);
     ok = reset_all(machine, errp);
     machine->created = true;
@@ -445,6 +447,7 @@ bool machine_reset(MachineState *machine, Error **errp)
 
 void machine_start(MachineState *machine)
 {
+    trace_machine_start(machine->running);
     if (machine->running) {
         /* A CPU that stopped itself with its request goes on as well. */
         cpus_resume(&machine->cpus);
@@ -458,6 +461,7 @@ void machine_start(MachineState *machine)
 
 void machine_stop(MachineState *machine)
 {
+    trace_machine_stop(machine->running);
     cpus_pause(&machine->cpus);
     if (!machine->running) {
         return;

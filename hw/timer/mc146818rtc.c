@@ -20,6 +20,7 @@
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
 #include "qom/property.h"
+#include "trace/trace-hw.h"
 #include "util/cutils.h"
 #include "util/error.h"
 #include "util/timer.h"
@@ -213,6 +214,7 @@ static void take_written_time(RTCState *s)
 
     s->base_s = load_time(s) - floor_div(now - s->phase_ns, NS_PER_S);
     s->last_second = guest_seconds_at(s, now);
+    trace_rtc_set(s->base_s - s->start_s);
     if (s->machine) {
         g_autofree char *path = object_get_canonical_path(OBJECT(s));
         s->machine->host->rtc_change(s->machine->host_opaque,

@@ -275,7 +275,7 @@ static void use_host_names(X86CPU *cpu, const X86CPUIDTable *supported)
     }
 }
 
-static void complete_names(X86CPU *cpu, const X86CPUIDTable *supported)
+void x86_cpu_complete_names(X86CPU *cpu, const X86CPUIDTable *supported)
 {
     const X86CPUModel *model = X86_CPU_GET_CLASS(cpu)->model;
 
@@ -322,7 +322,7 @@ static bool x86_cpu_realize(DeviceState *dev, Error **errp)
     if (!supported || !x86_cpu_setup_features(cpu, supported, errp)) {
         return false;
     }
-    complete_names(cpu, supported);
+    x86_cpu_complete_names(cpu, supported);
     warn_missing(cpu);
     table = x86_cpuid_build(cpu, supported, &cs->machine->smp,
                             (unsigned)cs->cpu_index);
@@ -430,79 +430,3 @@ MODEL_TYPE(host, "host");
 MODEL_TYPE(kvm64, "kvm64");
 MODEL_TYPE(max, "max");
 MODEL_TYPE(qemu64, "qemu64");
-
-/* -- lists ---------------------------------------------------------------------- */
-
-void cpu_model_info_free(CPUModelInfo *info)
-{
-    if (info) {
-        g_free(info->name);
-        g_free(info->type_name);
-        g_free(info->description);
-        g_strfreev(info->unavailable_features);
-        g_free(info);
-    }
-}
-
-static char **model_unavailable(ObjectClass *oc, const X86CPUIDTable *supported)
-{
-    g_autoptr(X86CPU) cpu = X86_CPU(object_new_with_class(oc));
-
-    x86_cpu_setup_features(cpu, supported, NULL);
-    return x86_cpu_unavailable(cpu);
-}
-
-GPtrArray *cpu_model_list(MachineState *machine)
-{
-    GPtrArray *list =
-        g_ptr_array_new_with_free_func((GDestroyNotify)cpu_model_info_free);
-    g_autoptr(X86CPUIDTable) supported = NULL;
-    GSList *classes;
-
-    hw_register_types();
-    if (machine && machine->realized) {
-        supported = ACCEL_GET_CLASS(machine->accel)
-                        ->cpuid_supported(machine->accel, NULL);
-    }
-    classes = object_class_get_list_sorted(TYPE_X86_CPU, false);
-    for (GSList *l = classes; l; l = l->next) {
-        const X86CPUModel *model = X86_CPU_CLASS(l->data)->model;
-        CPUModelInfo *info = g_new0(CPUModelInfo, 1);
-
-        info->name = g_strdup(model->name);
-        info->type_name = g_strdup(object_class_get_name(l->data));
-        info->description = g_strdup(model->description);
-        info->migration_safe = !model->from_host;
-        info->is_static = model == &model_base;
-        if (supported) {
-            info->unavailable_features = model_unavailable(l->data, supported);
-        }
-        g_ptr_array_add(list, info);
-    }
-    g_slist_free(classes);
-    return list;
-}
-
-char *cpu_help(void)
-{
-    g_autoptr(GPtrArray) list = cpu_model_list(NULL);
-    GString *text = g_string_new("Available CPUs:\n");
-
-    for (guint i = 0; i < list->len; i++) {
-        const CPUModelInfo *info = g_ptr_array_index(list, i);
-        g_string_append_printf(text, "x86 %-12s %s\n", info->name,
-                               info->description);
-    }
-    g_string_append(text, "\nCPU features by name:\n");
-    for (int w = 0; w < FEAT_WORDS; w++) {
-        g_string_append_c(text, ' ');
-        for (unsigned b = 0; b < 32; b++) {
-            if (x86_feature_words[w].names[b]) {
-                g_string_append_printf(text, " %s",
-                                       x86_feature_words[w].names[b]);
-            }
-        }
-        g_string_append_c(text, '\n');
-    }
-    return g_string_free(text, FALSE);
-}

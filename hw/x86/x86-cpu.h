@@ -95,6 +95,10 @@ X86CPUIDTable *x86_cpuid_build(const X86CPU *cpu,
  */
 X86CPU *x86_cpu_new(const char *spec, unsigned index, Error **errp);
 
+/** x86_cpu_complete_names: vendor, model name and numbers that the user did
+ *  not give, from the model or the host. */
+void x86_cpu_complete_names(X86CPU *cpu, const X86CPUIDTable *supported);
+
 /** x86_cpu_unavailable: (transfer full) names in cpu->missing. */
 char **x86_cpu_unavailable(const X86CPU *cpu);
 

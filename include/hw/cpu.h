@@ -52,6 +52,18 @@ void cpu_model_info_free(CPUModelInfo *info);
  *  machine whose accelerator limits features, or NULL. */
 GPtrArray *cpu_model_list(MachineState *machine);
 
+/**
+ * cpu_model_expand:
+ * @machine: realized; its accelerator says what the host can do
+ * @name: model
+ * @props: (in) (nullable) JSON object of properties that differ
+ *
+ * Returns: (transfer full) JSON object: features by name, vendor and numbers.
+ * Errors: no such model; unknown property; feature that is not there.
+ */
+json_t *cpu_model_expand(MachineState *machine, const char *name,
+                         const json_t *props, Error **errp);
+
 /** cpu_help: (transfer full) text of `-cpu help`. */
 char *cpu_help(void);
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import ferrytest
-from ferrytest import BUILD, FERRY, STRESS, Test, read_until, wait_for
+from ferrytest import BUILD, FERRY, QmpError, STRESS, Test, read_until, wait_for
 
 PVH = BUILD / 'guest/stress-pvh.elf'
 EXIT = ('-device', 'isa-debug-exit')
@@ -236,6 +236,34 @@ def test_thread_names(t: Test) -> None:
         unavailable = f.qmp.cmd('qom-get', path=c['qom-path'],
                                 property='unavailable-features')
         assert isinstance(unavailable, list)
+    assert f.quit() == 0
+
+
+def test_queries(t: Test) -> None:
+    t.requires_kvm()
+    f = t.ferry('-S', '-smp', '2', '-machine', 'pc,memory-backend=m', '-object',
+                'memory-backend-memfd,id=m,size=16M')
+    q = f.qmp
+    assert [(m['id'], m['size'], m['share']) for m in q.cmd('query-memdev')] \
+        == [('m', 16 << 20, True)]
+    places = q.cmd('query-hotpluggable-cpus')
+    assert [p['props']['core-id'] for p in places] == [1, 0], places
+    for name in ('host', 'max', 'qemu64'):
+        model = q.raw('query-cpu-model-expansion',
+                      {'type': 'static', 'model': {'name': name}})['model']
+        assert model['name'] == 'base' and model['props']['lm'] is True, model
+    model = q.raw('query-cpu-model-expansion',
+                  {'type': 'full', 'model': {'name': 'qemu64',
+                                             'props': {'lm': False}}})['model']
+    assert model['name'] == 'qemu64' and model['props']['lm'] is False, model
+    for model in ({'name': 'nosuch'}, {'name': 'host,+x'},
+                  {'name': 'host', 'props': {'nosuch': True}},
+                  {'name': 'host', 'props': 5}):
+        try:
+            q.raw('query-cpu-model-expansion', {'type': 'full', 'model': model})
+        except QmpError:
+            continue
+        raise AssertionError(model)
     assert f.quit() == 0
 
 
