@@ -10,7 +10,6 @@
 #include "qom/object.h"
 #include "qom/types.h"
 #include "util/module.h"
-#include "util/module.h"
 
 #define TYPE_ENTRY(n) extern const TypeInfo accel_type_##n;
 #include "accel-types.inc"
