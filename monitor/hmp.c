@@ -23,6 +23,7 @@
 struct HmpSession {
     Monitor *mon;
     ReadLine *rl;
+    bool open;      /* the chardev has a peer */
     bool started;   /* the greeting was shown */
     bool muted;     /* another front end of the multiplexer has the focus */
     bool busy;      /* a command runs */
@@ -375,10 +376,14 @@ void hmp_session_resume(Monitor *mon)
     qemu_chr_fe_accept_input(&mon->chr);
 }
 
-static void show_banner(HmpSession *s)
+/* The peer sees us for the first time. */
+static void greet(HmpSession *s)
 {
-    session_print(s, s->mon->set->config.banner);
-    prompt(s);
+    if (s->open && !s->muted && !s->started) {
+        s->started = true;
+        session_print(s, s->mon->set->config.banner);
+        prompt(s);
+    }
 }
 
 static void hmp_event(void *opaque, QEMUChrEvent event)
@@ -387,20 +392,17 @@ static void hmp_event(void *opaque, QEMUChrEvent event)
 
     switch (event) {
     case CHR_EVENT_OPENED:
-        if (!s->muted) {
-            s->started = true;
-            show_banner(s);
-        }
+        s->open = true;
+        s->started = false;
+        greet(s);
         break;
     case CHR_EVENT_MUX_IN:
         s->muted = false;
-        if (!s->started) {
-            s->started = true;
-            show_banner(s);
-        } else if (!s->busy) {
+        if (s->started && !s->busy) {
             session_print(s, "\n");
             readline_redisplay(s->rl);
         }
+        greet(s);
         break;
     case CHR_EVENT_MUX_OUT:
         if (s->started && !s->muted) {
@@ -410,6 +412,7 @@ static void hmp_event(void *opaque, QEMUChrEvent event)
         break;
     case CHR_EVENT_CLOSED:
         if (!monitor_outlives_input(s->mon)) {
+            s->open = false;
             s->started = false;
             g_string_truncate(s->input, 0);
             readline_reset(s->rl);

@@ -46,6 +46,10 @@ struct QmpSession {
     bool negotiated;
     bool oob_enabled;
     bool events_open;
+
+    /* Woken from any thread. */
+    GSource *wake;
+    GQueue returned; /* of QmpJob *, guarded by the monitor's lock */
 };
 
 /* A request on its way; owned by the thread that works on it. */
@@ -105,33 +109,42 @@ static void accept_input(QmpSession *s)
 
 static void pump(QmpSession *s);
 
-static gboolean job_came_back(gpointer opaque)
+static QmpJob *take_returned(QmpSession *s)
 {
-    QmpJob *job = opaque;
-    QmpSession *s = job->session;
-
-    if (s->running == job) {
-        s->running = NULL;
-        pump(s);
-        accept_input(s);
-    }
-    job_free(job);
-    return G_SOURCE_REMOVE;
+    QEMU_LOCK_GUARD(&s->mon->lock);
+    return g_queue_pop_head(&s->returned);
 }
 
-/*
- * The reference counts that handler and dispatcher touched are at rest now,
- * and the context's lock orders our writes before the other thread's reads.
- */
+static gboolean jobs_came_back(gpointer opaque)
+{
+    QmpSession *s = opaque;
+    QmpJob *job;
+
+    g_source_set_ready_time(s->wake, -1);
+    while ((job = take_returned(s))) {
+        bool ours = s->running == job;
+
+        job_free(job);
+        if (ours) {
+            s->running = NULL;
+            pump(s);
+            accept_input(s);
+        }
+    }
+    return G_SOURCE_CONTINUE;
+}
+
 static void job_finish(QmpJob *job)
 {
-    g_autoptr(GSource) source = g_idle_source_new();
+    QmpSession *s = job->session;
     MonitorSet *set = job->mon->set;
 
     job_respond(job);
-    g_source_set_priority(source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(source, job_came_back, job, NULL);
-    g_source_attach(source, job->mon->context);
+    WITH_QEMU_LOCK_GUARD(&s->mon->lock)
+    {
+        g_queue_push_tail(&s->returned, job);
+    }
+    g_source_set_ready_time(s->wake, 0);
     qatomic_dec(&set->in_flight);
 }
 
@@ -421,6 +434,8 @@ static gboolean attach_handlers(gpointer opaque)
 {
     Monitor *mon = opaque;
 
+    /* Waits until the main thread has let go. */
+    mon->qmp->connection = monitor_connection(mon);
     qemu_chr_fe_set_handlers(&mon->chr, qmp_can_read, qmp_read, qmp_event, NULL,
                              mon->qmp, mon->context, true);
     return G_SOURCE_REMOVE;
@@ -428,14 +443,28 @@ static gboolean attach_handlers(gpointer opaque)
 
 void qmp_session_start(Monitor *mon)
 {
+    if (!mon->context) {
+        attach_handlers(mon);
+        return;
+    }
     /*
      * First the chardev moves to the monitors' thread, deaf; then that thread
      * attaches the callbacks, so that all of them run there from the first.
+     * The lock keeps it from doing so before the move is over.
      */
     qemu_chr_fe_set_handlers(&mon->chr, NULL, NULL, NULL, NULL, NULL,
                              mon->context, false);
+    QEMU_LOCK_GUARD(&mon->lock);
     g_main_context_invoke(mon->context, attach_handlers, mon);
 }
+
+static gboolean wake_dispatch(GSource *source, GSourceFunc callback,
+                              gpointer opaque)
+{
+    return callback(opaque);
+}
+
+static GSourceFuncs wake_funcs = { .dispatch = wake_dispatch };
 
 QmpSession *qmp_session_new(Monitor *mon, bool pretty)
 {
@@ -445,6 +474,10 @@ QmpSession *qmp_session_new(Monitor *mon, bool pretty)
     s->pretty = pretty;
     s->decoder = qmp_decoder_new(NULL);
     g_queue_init(&s->queue);
+    g_queue_init(&s->returned);
+    s->wake = g_source_new(&wake_funcs, sizeof(GSource));
+    g_source_set_callback(s->wake, jobs_came_back, s, NULL);
+    g_source_attach(s->wake, mon->context);
     return s;
 }
 
@@ -454,6 +487,11 @@ void qmp_session_free(QmpSession *s)
         return;
     }
     session_closed(s);
+    g_source_destroy(s->wake);
+    g_source_unref(s->wake);
+    while (!g_queue_is_empty(&s->returned)) {
+        job_free(g_queue_pop_head(&s->returned));
+    }
     qmp_decoder_free(s->decoder);
     g_free(s);
 }

@@ -27,11 +27,14 @@
 /* For each state, where it may lead. */
 static const unsigned allowed_moves[RUN_STATE__MAX] = {
     [RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(INMIGRATE) | TO(FINISH_MIGRATE) |
-                            TO(POSTMIGRATE) | TO(PAUSED) | TO(SHUTDOWN),
+                            TO(POSTMIGRATE) | TO(PAUSED) | TO(SHUTDOWN) |
+                            TO(INTERNAL_ERROR) | TO(GUEST_PANICKED),
     [RUN_STATE_INMIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) |
                             TO(POSTMIGRATE) | TO(SHUTDOWN) | TO(INTERNAL_ERROR),
+    /* The last two: the guest did it just before it was stopped. */
     [RUN_STATE_PAUSED] = TO(RUNNING) | TO(PRELAUNCH) | TO(FINISH_MIGRATE) |
-                         TO(POSTMIGRATE) | TO(SHUTDOWN),
+                         TO(POSTMIGRATE) | TO(SHUTDOWN) | TO(INTERNAL_ERROR) |
+                         TO(GUEST_PANICKED),
     [RUN_STATE_RUNNING] = TO(DEBUG) | TO(INTERNAL_ERROR) | TO(IO_ERROR) |
                           TO(PAUSED) | TO(FINISH_MIGRATE) | TO(RESTORE_VM) |
                           TO(SAVE_VM) | TO(SHUTDOWN) | TO(SUSPENDED) |
@@ -108,6 +111,11 @@ bool run_state_needs_reset(void)
     return s == RUN_STATE_INTERNAL_ERROR || s == RUN_STATE_SHUTDOWN;
 }
 
+static bool may_move(RunState from, RunState to)
+{
+    return from == to || (allowed_moves[from] & (1u << to));
+}
+
 void run_state_move(RunState to)
 {
     RunState from = run_state_get();
@@ -115,7 +123,7 @@ void run_state_move(RunState to)
     if (from == to) {
         return;
     }
-    assert(allowed_moves[from] & (1u << to));
+    assert(may_move(from, to));
     trace_run_state_move(RunState_str(from), RunState_str(to));
     qatomic_set(&run.state, to);
 }
@@ -151,7 +159,10 @@ void vm_stop(RunState state)
     if (ran) {
         machine_stop(run.machine);
     }
-    run_state_move(state);
+    /* A guest that was stopped for one reason may stay so for another. */
+    if (ran || may_move(run_state_get(), state)) {
+        run_state_move(state);
+    }
     if (ran) {
         qapi_event_send_stop();
     }
@@ -300,7 +311,9 @@ static void do_panic(void)
     switch (action) {
     case PANIC_ACTION_NONE:
         qapi_event_send_guest_panicked(GUEST_PANIC_ACTION_RUN);
-        machine_start(run.machine);
+        if (run_state_is_running()) {
+            machine_start(run.machine);
+        }
         break;
     case PANIC_ACTION_PAUSE:
         qapi_event_send_guest_panicked(GUEST_PANIC_ACTION_PAUSE);

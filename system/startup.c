@@ -453,6 +453,8 @@ bool startup_backends(System *s, Error **errp)
     ERRP_GUARD();
 
     default_devices_choose(s->config);
+    /* Who shares a terminal is greeted when all are there. */
+    suspend_mux_open();
     socket_set_fd_lookup(lookup_monitor_fd, NULL);
     chardev_set_host_ops(&chardev_ops, NULL);
     s->monitors = system_monitors_new(s, errp);
@@ -641,6 +643,7 @@ bool startup_run(System *s, Error **errp)
         !sandbox_enable(c->sandbox, errp)) {
         return false;
     }
+    resume_mux_open();
     if (s->machine && !c->start_stopped) {
         vm_start();
     }

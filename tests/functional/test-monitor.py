@@ -3,6 +3,7 @@
 """QMP and the human monitor, as their clients see them."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -271,6 +272,136 @@ def test_qmp_over_tls_in_one_record_or_many(t: Test) -> None:
     for byte in b'{"execute":"query-status","id":2}':           # one record each
         q.sock.sendall(bytes([byte]))
     assert q.reply()['id'] == 2
+    q.close()
+
+
+def test_standard_input_ends_before_the_answers(t: Test) -> None:
+    """What was asked is answered, also by commands of the main loop."""
+    ask = ''.join(json.dumps({'execute': e, 'id': n}) for n, e in enumerate((
+        'qmp_capabilities', 'query-machines', 'query-kvm', 'query-status',
+        'quit')))
+    r = t.run(ferrytest.FERRY, '-nodefaults', '-display', 'none', '-machine',
+              'none', '-qmp', 'stdio', input=ask)
+    messages = [json.loads(line) for line in r.stdout.splitlines()]
+    ids = [m['id'] for m in messages if 'id' in m]
+    assert ids == [0, 1, 2, 3, 4], r.stdout
+    # quit is answered before the event that it causes.
+    assert messages[-1]['event'] == 'SHUTDOWN', r.stdout
+
+
+def test_banner_comes_with_the_focus(t: Test) -> None:
+    f = t.ferry('-machine', 'none', '-chardev', 'stdio,id=m,mux=on',
+                '-mon', 'chardev=m', '-mon', 'chardev=m,mode=control',
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # The last one has the focus; only QMP speaks without being asked.
+    first = read_until(f.proc.stdout, b'\\n')
+    assert first.startswith(b'{"QMP"') and b'"capabilities": []' in first, first
+    f.proc.stdin.write(b'\x01c')
+    f.proc.stdin.flush()
+    seen = read_until(f.proc.stdout, r'\(ferry\) ')
+    assert seen.count(b'monitor - type') == 1, seen
+    f.proc.stdin.write(b'info status\r')
+    f.proc.stdin.flush()
+    read_until(f.proc.stdout, r'VM status: running')
+
+
+def test_qmp_on_a_terminal(t: Test) -> None:
+    path = t.path('pty')
+    t.ferry('-machine', 'none', '-chardev', f'pty,id=p,path={path}', '-mon',
+            'chardev=p,mode=control', qmp=False)
+    wait_for(path.exists, 'the pty')
+    for _ in range(2):      # again after the terminal was left
+        fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        term = os.fdopen(fd, 'r+b', 0)
+        read_until(term, rb'"capabilities": \["oob"\]}}\r\n')
+        term.write(b'{"execute": "qmp_capabilities"}\n')
+        read_until(term, rb'"return": {}')
+        term.write(b'{"execute": "query-kvm", "id": 1}\n')
+        read_until(term, rb'"id": 1}')
+        term.close()
+        time.sleep(0.6)
+
+
+def telnet_strip(data: bytes) -> bytes:
+    return re.sub(rb'\xff[\xfb-\xfe].', b'', data, flags=re.S)
+
+
+def test_monitors_over_telnet(t: Test) -> None:
+    f = t.ferry('-machine', 'none', '-qmp', 'telnet:127.0.0.1:0,server,nowait',
+                '-monitor', 'telnet:127.0.0.1:0,server,nowait')
+    ports = [int(m) for m in re.findall(
+        r'telnet:127.0.0.1:(\d+)', json.dumps(f.qmp.cmd('query-chardev')))]
+    with socket.create_connection(('127.0.0.1', ports[0])) as s:
+        read_until(s, rb'capabilities": \["oob"\]}}\r\n')
+        s.sendall(b'{"execute": "qmp_capabilities"}\r\n'
+                  b'{"execute": "query-kvm", "id": 1}\r\n')
+        read_until(s, rb'"id": 1}')
+    with socket.create_connection(('127.0.0.1', ports[1])) as s:
+        read_until(s, r'\(ferry\) ')
+        s.sendall(b'info status\r\ninfo name\r\0')
+        text = telnet_strip(read_until(s, r'info name[\s\S]*\(ferry\) '))
+        # One prompt for each line.
+        assert text.count(b'(ferry) ') == 2, text
+
+
+def websocket_frame(data: bytes) -> bytes:
+    mask = b'\x01\x02\x03\x04'
+    assert len(data) < 126
+    return (bytes([0x82, 0x80 | len(data)]) + mask
+            + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+
+
+def test_qmp_over_websocket(t: Test) -> None:
+    f = t.ferry('-machine', 'none', '-chardev',
+                'socket,id=w,host=127.0.0.1,port=0,server=on,wait=off,'
+                'websocket=on', '-mon', 'chardev=w,mode=control')
+    with socket.create_connection(('127.0.0.1', f.chardev_port('w'))) as s:
+        s.sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n'
+                  b'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+                  b'Sec-WebSocket-Protocol: binary\r\n\r\n')
+        read_until(s, rb'\["oob"\]}}\r\n')
+        s.sendall(websocket_frame(b'{"execute": "qmp_capa')
+                  + websocket_frame(b'bilities"}{"execute": "query-kvm"}'))
+        read_until(s, rb'"present"')
+
+
+def test_human_monitor_over_tls(t: Test) -> None:
+    t.requires('certtool', 'openssl')
+    from pki import Pki
+    import ssl
+    pki = Pki(t.path('pki'))
+    srv, _ = pki.standard()
+    f = t.ferry('-machine', 'none', '-object',
+                f'tls-creds-x509,id=tls0,endpoint=server,dir={srv},'
+                'verify-peer=off', '-chardev',
+                'socket,id=m,host=127.0.0.1,port=0,server,wait=off,'
+                'tls-creds=tls0', '-mon', 'chardev=m')
+    ctx = ssl.create_default_context(cafile=str(pki.dir / 'ca-cert.pem'))
+    raw = socket.create_connection(('127.0.0.1', f.chardev_port('m')))
+    s = ctx.wrap_socket(raw, server_hostname='localhost')
+    s.settimeout(ferrytest.TIMEOUT)
+    s.sendall(b'info status\n' * 20)               # one record, many lines
+    data = b''
+    while data.count(b'VM status') < 20:
+        data += s.recv(65536)
+    s.close()
+
+
+def test_next_client_does_not_wait_for_the_last_ones_command(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    fifo = t.path('fifo')
+    os.mkfifo(fifo)
+    f.qmp.send('object-add', arguments={'qom-type': 'secret', 'id': 's',
+                                        'file': str(fifo)})
+    time.sleep(0.2)
+    f.qmp.close()
+    q = f.connect_qmp(0)
+    assert q.cmd('query-status')
+    fd = os.open(fifo, os.O_WRONLY)
+    os.write(fd, b'late')
+    os.close(fd)
+    assert q.cmd('query-kvm')
     q.close()
 
 
