@@ -66,10 +66,22 @@ static bool priority_has_null_cipher(gnutls_priority_t priority)
     return false;
 }
 
+/*
+ * The built-in string, in the order that is fastest. A PSK of TLS 1.3 goes with
+ * SHA-256 only, which leaves AES-128-GCM behind the much slower ChaCha20.
+ */
+static const char *priority_default(gnutls_credentials_type_t type)
+{
+    if (type == GNUTLS_CRD_PSK && g_str_equal(CONFIG_TLS_PRIORITY, "NORMAL")) {
+        return "NORMAL:-CHACHA20-POLY1305:+CHACHA20-POLY1305";
+    }
+    return CONFIG_TLS_PRIORITY;
+}
+
 static bool box_set_priority(QCryptoTLSCredsBox *box, const char *user,
                              Error **errp)
 {
-    const char *base = user && *user ? user : CONFIG_TLS_PRIORITY;
+    const char *base = user && *user ? user : priority_default(box->type);
     bool profile = strstr(base, PRIORITY_PROFILE) != NULL;
     g_autofree char *full =
         g_strdup_printf("%s:%s%s", base, priority_end(box->type, base),
