@@ -6,6 +6,11 @@
  * channel, below itself: for input when there is room, for a hang-up only
  * when there is none. The child is swapped only when the answer changes.
  *
+ * GLib takes the descriptors of a source that must not recurse out of the poll
+ * set while its callback runs, and wakes the loop both times: three system
+ * calls for every input. So the child may recurse as far as GLib knows, and
+ * goes away for the time of a nested loop.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
@@ -25,6 +30,7 @@ typedef struct PollSource {
     gpointer opaque;
     GSource *child;
     bool child_reads;
+    bool busy; /* the callback is running */
 } PollSource;
 
 static gboolean poll_child_fired(QIOChannel *ioc, GIOCondition cond,
@@ -35,7 +41,9 @@ static gboolean poll_child_fired(QIOChannel *ioc, GIOCondition cond,
     gboolean keep;
 
     g_source_ref(source);
+    p->busy = true;
     keep = !g_source_is_destroyed(source) && p->read(ioc, cond, p->opaque);
+    p->busy = false;
     if (!keep) {
         g_source_destroy(source);
     }
@@ -56,6 +64,7 @@ static void poll_set_child(PollSource *p, QIOChannel *ioc, GIOCondition cond)
 {
     p->child = qio_channel_create_watch(ioc, cond);
     g_source_set_priority(p->child, g_source_get_priority(&p->parent));
+    g_source_set_can_recurse(p->child, TRUE);
     g_source_set_callback(p->child, G_SOURCE_FUNC(poll_child_fired), p, NULL);
     g_source_attach(p->child, g_source_get_context(&p->parent));
 }
@@ -63,9 +72,14 @@ static void poll_set_child(PollSource *p, QIOChannel *ioc, GIOCondition cond)
 static gboolean poll_prepare(GSource *source, gint *timeout)
 {
     PollSource *p = (PollSource *)source;
-    bool reads = p->can_read(p->opaque) > 0;
+    bool reads;
 
     *timeout = -1;
+    if (p->busy) {
+        poll_drop_child(p); /* the next turn of the outer loop makes another */
+        return FALSE;
+    }
+    reads = p->can_read(p->opaque) > 0;
     /* can_read may have ended this watch. */
     if (g_source_is_destroyed(source) ||
         (p->child && reads == p->child_reads)) {

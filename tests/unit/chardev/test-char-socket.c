@@ -313,6 +313,48 @@ static void test_front_end_full(void)
     chr_delete(chr);
 }
 
+typedef struct NestedFe {
+    FakeFe fe;
+    int depth;
+} NestedFe;
+
+/* A front end that runs the loop from inside of its receive handler. */
+static void nested_read(void *opaque, const uint8_t *buf, int size)
+{
+    NestedFe *n = opaque;
+
+    g_assert_cmpint(n->depth, ==, 0);
+    n->depth++;
+    fake_read(&n->fe, buf, size);
+    run_for_ms(20);
+    n->depth--;
+}
+
+static void test_nested_loop(void)
+{
+    Chardev *chr = chr_new("socket,id=s0,host=127.0.0.1,port=0,server,nowait");
+    NestedFe n = { 0 };
+    int64_t cpu;
+    int fd;
+
+    fake_fe_init(&n.fe, chr);
+    n.fe.room = 1;
+    qemu_chr_fe_set_handlers(&n.fe.be, fake_can_read, nested_read, fake_event,
+                             NULL, &n, NULL, true);
+    fd = tcp_connect(server_port(chr));
+    RUN_UNTIL(g_str_equal(n.fe.events->str, "O"));
+    cpu = clock();
+    g_assert_cmpint(write(fd, "nested", 6), ==, 6);
+    RUN_UNTIL(n.fe.input->len == 6);
+    g_assert_cmpstr(n.fe.input->str, ==, "nested");
+    /* 120 ms with input waiting: the nested loops slept, and did not spin. */
+    g_assert_cmpint(clock() - cpu, <, CLOCKS_PER_SEC * 6 / 100);
+    close(fd);
+    RUN_UNTIL(g_str_equal(n.fe.events->str, "OC"));
+    fake_fe_clear(&n.fe);
+    chr_delete(chr);
+}
+
 /* -- who becomes the client ------------------------------------------------------------ */
 
 static void test_silent_clients(void)
@@ -745,6 +787,7 @@ int main(int argc, char **argv)
     g_test_add_func("/char-socket/fd-client", test_fd_client);
     g_test_add_func("/char-socket/stuck-peer", test_stuck_peer);
     g_test_add_func("/char-socket/front-end-full", test_front_end_full);
+    g_test_add_func("/char-socket/nested-loop", test_nested_loop);
     g_test_add_func("/char-socket/silent-clients", test_silent_clients);
     g_test_add_func("/char-socket/500-idle", test_500_idle);
     g_test_add_func("/char-socket/silent-reader", test_silent_reader);
