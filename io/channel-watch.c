@@ -209,6 +209,9 @@ GSource *qio_channel_create_layer_watch(QIOChannel *ioc, QIOChannel *master,
     s->base.ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     s->base.condition = condition;
     s->base.ready = qio_channel_held;
+    /* It takes a note and no more: GLib need not guard it, which costs three
+     * system calls for every event. */
+    g_source_set_can_recurse(child, TRUE);
     /* The child dies with its parent, so the bare pointer is safe. */
     g_source_set_callback(child, G_SOURCE_FUNC(layer_child_fired), s, NULL);
     g_source_add_child_source(source, child);
