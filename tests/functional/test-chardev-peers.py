@@ -27,6 +27,8 @@ PYTHON = '/usr/bin/python3'     # the one that has Debian's packages
 WEBSOCKET_PEER = Path(__file__).with_name('websocket-peer.py')
 BOOTED = r'stress boot[^\n]*\nend\r\n'
 SERVER = 'host=127.0.0.1,port=0,server=on,wait=off'
+# The guest waits for its client, who so sees all of its output.
+WAITING = 'host=127.0.0.1,port=0,server=on,wait=on'
 
 
 class Stream:
@@ -247,12 +249,12 @@ def test_stdio(t: Test) -> None:
 
 def test_file_with_input(t: Test) -> None:
     out, inp = t.path('out'), t.path('in')
-    out.write_text('kept\n')
     word = text(random.Random(3), BULK)
     inp.write_text(json.dumps({'execute': 'qmp_capabilities'})
                    + json.dumps({'execute': 'query-name', 'id': word}))
 
     def check(options: str, start: str) -> None:
+        out.write_text('kept\n')
         f = monitor(t, f'file,id=c,path={out},input-path={inp}{options}')
         wait_for(lambda: len(out.read_text()) > BULK and
                  out.read_text().endswith('\n'), 'the reply')
@@ -295,7 +297,7 @@ def echo_all(send, receive) -> None:
 
 
 def test_guest_echo(t: Test) -> None:
-    f = guest(t, '-chardev', f'socket,id=c,{SERVER}')
+    f = guest(t, '-chardev', f'socket,id=c,{WAITING}')
     with socket.create_connection(('127.0.0.1', f.chardev_port('c')),
                                   ferrytest.TIMEOUT) as s:
         read_until(s, BOOTED)
@@ -304,7 +306,7 @@ def test_guest_echo(t: Test) -> None:
 
 def test_guest_echo_by_telnet_bytes(t: Test) -> None:
     """IAC doubled both ways, commands in between are no data."""
-    f = guest(t, '-chardev', f'socket,id=c,{SERVER},telnet=on')
+    f = guest(t, '-chardev', f'socket,id=c,{WAITING},telnet=on')
     with socket.create_connection(('127.0.0.1', f.chardev_port('c')),
                                   ferrytest.TIMEOUT) as s:
         read_until(s, BOOTED)
@@ -352,7 +354,7 @@ def test_telnet_client(t: Test) -> None:
 
 def test_break(t: Test) -> None:
     """By QMP, by a telnet client: the guest's UART reads a zero byte."""
-    f = guest(t, '-chardev', f'socket,id=c,{SERVER},telnet=on')
+    f = guest(t, '-chardev', f'socket,id=c,{WAITING},telnet=on')
     with socket.create_connection(('127.0.0.1', f.chardev_port('c')),
                                   ferrytest.TIMEOUT) as s:
         read_until(s, BOOTED)
@@ -365,7 +367,7 @@ def test_break(t: Test) -> None:
 
 
 def test_chardev_change_under_a_guest(t: Test) -> None:
-    f = guest(t, '-chardev', f'socket,id=c,{SERVER}')
+    f = guest(t, '-chardev', f'socket,id=c,{WAITING}')
     old = socket.create_connection(('127.0.0.1', f.chardev_port('c')),
                                    ferrytest.TIMEOUT)
     read_until(old, BOOTED)
@@ -394,7 +396,7 @@ def test_chardev_change_under_a_guest(t: Test) -> None:
 
 
 def test_mux(t: Test) -> None:
-    f = guest(t, '-chardev', f'socket,id=c,{SERVER},mux=on', '-mon',
+    f = guest(t, '-chardev', f'socket,id=c,{WAITING},mux=on', '-mon',
               'chardev=c,mode=readline')
     with socket.create_connection(('127.0.0.1', f.chardev_port('c-base')),
                                   ferrytest.TIMEOUT) as s:
@@ -421,7 +423,7 @@ def test_mux(t: Test) -> None:
 def test_hub_of_two(t: Test) -> None:
     """Output to both, input from either."""
     link = t.path('tty')
-    f = guest(t, '-chardev', f'socket,id=a,{SERVER}', '-chardev',
+    f = guest(t, '-chardev', f'socket,id=a,{WAITING}', '-chardev',
               f'pty,id=b,path={link}', '-chardev',
               'hub,id=h,chardevs.0=a,chardevs.1=b', serial='h')
     s = socket.create_connection(('127.0.0.1', f.chardev_port('a')),
