@@ -1,11 +1,16 @@
 /*
  * What the loop and coroutines cost: nanoseconds for one switch there and
  * back, one life of a coroutine, one uncontended CoMutex round, one bottom
- * half, one wake-up of another thread and back. Best of several runs.
+ * half, one timer, one event of a descriptor, one wake-up of another thread
+ * and back. Best of several runs. `bare` is the least that the kernel asks for
+ * the same: to signal an eventfd, poll it and read it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
 
 #include "util/aio.h"
 #include "util/coroutine.h"
@@ -81,6 +86,74 @@ static void bench_bh(long n)
     aio_bh_poll(ctx);
 }
 
+static void timer_nothing(void *opaque)
+{
+    ++*(long *)opaque;
+}
+
+static void bench_timer(long n)
+{
+    long fired = 0;
+    QEMUTimer *t = aio_timer_new(ctx, QEMU_CLOCK_REALTIME, SCALE_NS,
+                                 timer_nothing, &fired);
+
+    for (long i = 0; i < n; i++) {
+        timer_mod(t, 1); /* long ago */
+        aio_poll(ctx, false);
+    }
+    g_assert_cmpint(fired, ==, n);
+    timer_free(t);
+}
+
+typedef struct Event {
+    int fd;
+    long seen;
+} Event;
+
+static void event_signal(const Event *e)
+{
+    uint64_t one = 1;
+
+    g_assert_cmpint(write(e->fd, &one, sizeof(one)), ==, sizeof(one));
+}
+
+static void event_take(void *opaque)
+{
+    Event *e = opaque;
+    uint64_t count;
+
+    g_assert_cmpint(read(e->fd, &count, sizeof(count)), ==, sizeof(count));
+    e->seen++;
+}
+
+static void bench_event(long n)
+{
+    Event e = { .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+
+    aio_set_fd_handler(ctx, e.fd, false, event_take, NULL, NULL, NULL, &e);
+    for (long i = 1; i <= n; i++) {
+        event_signal(&e);
+        while (e.seen < i) {
+            aio_poll(ctx, true);
+        }
+    }
+    aio_set_fd_handler(ctx, e.fd, false, NULL, NULL, NULL, NULL, NULL);
+    fd_close(e.fd);
+}
+
+static void bench_event_bare(long n)
+{
+    Event e = { .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+    struct pollfd p = { .fd = e.fd, .events = POLLIN };
+
+    for (long i = 0; i < n; i++) {
+        event_signal(&e);
+        g_assert_cmpint(poll(&p, 1, -1), ==, 1);
+        event_take(&e);
+    }
+    fd_close(e.fd);
+}
+
 typedef struct Peer {
     AioContext *ctx;
     bool stop;
@@ -142,7 +215,7 @@ static void measure(const char *name, void (*fn)(long n), long n)
         ns = (double)(get_clock() - start) / (double)n;
         best = run == 0 ? ns : MIN(best, ns);
     }
-    printf("%-28s %10.1f ns\n", name, best);
+    printf("%-30s %10.1f ns\n", name, best);
 }
 
 int main(void)
@@ -153,6 +226,9 @@ int main(void)
     measure("coroutine create and end", bench_life, 1000000);
     measure("CoMutex lock and unlock", bench_mutex, 2000000);
     measure("bottom half", bench_bh, 1000000);
+    measure("timer", bench_timer, 500000);
+    measure("event of a descriptor", bench_event, 200000);
+    measure("event of a descriptor, bare", bench_event_bare, 200000);
     measure("wake another loop and back", bench_wake, 10000);
     aio_context_unref(ctx);
     return 0;
