@@ -9,8 +9,8 @@
  * `ratio` its speed over that of the fastest. The defaults in crypto/ come
  * from this program's output, kept in docs/performance.md.
  *
- * With FILTER, only lines that contain it are measured. A target is
- * missed if a default falls below BENCH_TOLERANCE of the fastest; messages shorter than
+ * With FILTER, only lines that contain it are measured. A target is missed if
+ * a default falls below BENCH_TOLERANCE of the fastest; messages shorter than
  * BENCH_JUDGED_LEN, where set-up is most of the time, are shown only.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
