@@ -59,14 +59,16 @@ struct MonitorSet {
     GMainContext *context; /* of the thread */
     GMainLoop *loop;
     QemuThread thread;
+    QemuEvent ready; /* the thread owns the context */
 
     /* Atomic. */
     int stopping;  /* no new commands */
     int in_flight; /* commands that the main loop has or runs */
 
-    /* Guards the list (changed by the main thread only) and the limiter. */
+    /* Guards the lists and the limiter. */
     QemuMutex lock;
     GPtrArray *monitors; /* of Monitor *, owned */
+    GQueue starting;     /* of Monitor *, on the way to the thread */
     EventLimiter *limiter;
     GSource *limiter_timer; /* attached while an event waits */
 };
@@ -85,8 +87,9 @@ void monitor_write(Monitor *mon, unsigned connection, const char *text,
 
 /* The same for whoever is there, if it wants events. Thread: any. */
 void monitor_write_event(Monitor *mon, const char *text, size_t len);
-/* From now on peer @connection gets events. Thread: any. */
-void monitor_open_events(Monitor *mon, unsigned connection);
+/* monitor_write(), and events right behind it from now on. Thread: any. */
+void monitor_write_and_open_events(Monitor *mon, unsigned connection,
+                                   const char *text, size_t len);
 /* A hint, to save work. Thread: any. */
 bool monitor_takes_events(Monitor *mon);
 

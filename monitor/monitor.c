@@ -171,10 +171,12 @@ void monitor_write_event(Monitor *mon, const char *text, size_t len)
     }
 }
 
-void monitor_open_events(Monitor *mon, unsigned connection)
+void monitor_write_and_open_events(Monitor *mon, unsigned connection,
+                                   const char *text, size_t len)
 {
     QEMU_LOCK_GUARD(&mon->lock);
     if (mon->connection == connection) {
+        write_locked(mon, text, len);
         mon->takes_events = true;
     }
 }
@@ -291,7 +293,9 @@ static void *monitor_thread(void *opaque)
 {
     MonitorSet *set = opaque;
 
+    /* Takes the context, for good. */
     g_main_context_push_thread_default(set->context);
+    qemu_event_set(&set->ready);
     g_main_loop_run(set->loop);
     g_main_context_pop_thread_default(set->context);
     return NULL;
@@ -305,12 +309,16 @@ MonitorSet *monitor_set_new(const MonitorSetConfig *config)
     json_incref(set->config.version);
     qemu_mutex_init(&set->lock);
     set->monitors = g_ptr_array_new();
+    g_queue_init(&set->starting);
     set->limiter = event_limiter_new(event_limits_default);
     set->context = g_main_context_new();
     set->loop = g_main_loop_new(set->context, FALSE);
     qmp_event_set_emit(emit_event, set, config->compat);
+    qemu_event_init(&set->ready, false);
     qemu_thread_create(&set->thread, "monitor", monitor_thread, set,
                        QEMU_THREAD_JOINABLE);
+    /* Else somebody who waits for a chardev's peer might take the context. */
+    qemu_event_wait(&set->ready);
     return set;
 }
 
@@ -431,6 +439,7 @@ void monitor_set_free(MonitorSet *set)
         monitor_free(g_ptr_array_index(set->monitors, i));
     }
     g_ptr_array_unref(set->monitors);
+    g_queue_clear(&set->starting);
     if (set->limiter_timer) {
         g_source_destroy(set->limiter_timer);
         g_source_unref(set->limiter_timer);
@@ -439,6 +448,7 @@ void monitor_set_free(MonitorSet *set)
     g_main_loop_unref(set->loop);
     g_main_context_unref(set->context);
     json_decref(set->config.version);
+    qemu_event_destroy(&set->ready);
     qemu_mutex_destroy(&set->lock);
     g_free(set);
 }

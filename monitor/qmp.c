@@ -232,13 +232,18 @@ static bool job_prepare(QmpSession *s, QmpJob *job)
 
 static void job_answer_here(QmpSession *s, QmpJob *job)
 {
-    job_respond(job);
-    job_free(job);
-    if (s->negotiated && !s->events_open) {
-        /* Only now, so that no event comes before the answer. */
+    if (job->response && s->negotiated && !s->events_open) {
+        /* No event comes before the answer, and none behind it is lost. */
+        GString *text = qmp_encode(job->response, s->pretty);
+
         s->events_open = true;
-        monitor_open_events(s->mon, s->connection);
+        monitor_write_and_open_events(s->mon, job->connection, text->str,
+                                      text->len);
+        g_string_free(text, TRUE);
+    } else {
+        job_respond(job);
     }
+    job_free(job);
 }
 
 static bool can_work(QmpSession *s)
@@ -430,19 +435,30 @@ bool qmp_session_offers_oob(Monitor *mon)
     return mon->context != NULL;
 }
 
-static gboolean attach_handlers(gpointer opaque)
+static void attach_handlers(Monitor *mon)
 {
-    Monitor *mon = opaque;
-
-    /* Waits until the main thread has let go. */
-    mon->qmp->connection = monitor_connection(mon);
     qemu_chr_fe_set_handlers(&mon->chr, qmp_can_read, qmp_read, qmp_event, NULL,
                              mon->qmp, mon->context, true);
+}
+
+static gboolean attach_next(gpointer opaque)
+{
+    MonitorSet *set = opaque;
+    Monitor *mon;
+
+    /* Waits until the main thread has let go of it. */
+    WITH_QEMU_LOCK_GUARD(&set->lock)
+    {
+        mon = g_queue_pop_head(&set->starting);
+    }
+    attach_handlers(mon);
     return G_SOURCE_REMOVE;
 }
 
 void qmp_session_start(Monitor *mon)
 {
+    MonitorSet *set = mon->set;
+
     if (!mon->context) {
         attach_handlers(mon);
         return;
@@ -454,8 +470,9 @@ void qmp_session_start(Monitor *mon)
      */
     qemu_chr_fe_set_handlers(&mon->chr, NULL, NULL, NULL, NULL, NULL,
                              mon->context, false);
-    QEMU_LOCK_GUARD(&mon->lock);
-    g_main_context_invoke(mon->context, attach_handlers, mon);
+    QEMU_LOCK_GUARD(&set->lock);
+    g_queue_push_tail(&set->starting, mon);
+    g_main_context_invoke(mon->context, attach_next, set);
 }
 
 static gboolean wake_dispatch(GSource *source, GSourceFunc callback,
