@@ -171,12 +171,16 @@ typedef struct IdleCall {
     Chardev *chr;
     void (*func)(Chardev *chr);
     QEMUChrEvent event;
+    int posted; /* hands the rest to the other thread, as its tools can see */
 } IdleCall;
 
 static gboolean idle_call_run(gpointer opaque)
 {
     IdleCall *call = opaque;
 
+    if (!qatomic_load_acquire(&call->posted)) {
+        g_assert_not_reached();
+    }
     if (call->func) {
         call->func(call->chr);
     } else {
@@ -189,6 +193,7 @@ static void idle_call_free(gpointer opaque)
 {
     IdleCall *call = opaque;
 
+    (void)qatomic_load_acquire(&call->posted);
     object_unref(call->chr);
     g_free(call);
 }
@@ -205,6 +210,7 @@ static void idle_call_add(Chardev *chr, void (*func)(Chardev *),
     /* Before any input that is attached after it. */
     g_source_set_priority(source, G_PRIORITY_HIGH);
     g_source_set_callback(source, idle_call_run, call, idle_call_free);
+    qatomic_store_release(&call->posted, true);
     g_source_attach(source, chr->gcontext);
 }
 
