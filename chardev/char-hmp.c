@@ -109,9 +109,21 @@ static void complete_chardev(HMPContext *ctx, int arg_index, const char *text)
     }
 }
 
+static void complete_one_kind(const char *kind, ChardevClass *cc, void *opaque)
+{
+    hmp_add_completion(opaque, kind);
+}
+
+static void complete_kind(HMPContext *ctx, int arg_index, const char *text)
+{
+    if (arg_index == 0) {
+        qemu_chr_foreach_kind(complete_one_kind, ctx);
+    }
+}
+
 const HMPCommand chardev_hmp_commands[] = {
     { "chardev-add", NULL, "args:S", "args", "add a character device",
-      hmp_chardev_add },
+      hmp_chardev_add, complete_kind },
     { "chardev-change", NULL, "id:s,args:S", "id args",
       "replace the back end of a character device", hmp_chardev_change,
       complete_chardev },

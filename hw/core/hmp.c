@@ -132,6 +132,37 @@ static void hmp_info_qdm(HMPContext *ctx, json_t *args)
     hmp_printf(ctx, "%s", text ?: "");
 }
 
+/* -- completion ----------------------------------------------------------- */
+
+static void complete_driver(HMPContext *ctx, int arg_index, const char *text)
+{
+    g_autoptr(GSList) list = object_class_get_list_sorted(TYPE_DEVICE, false);
+
+    for (GSList *e = arg_index == 0 ? list : NULL; e; e = e->next) {
+        if (DEVICE_CLASS(e->data)->user_creatable) {
+            hmp_add_completion(ctx, object_class_get_name(e->data));
+        }
+    }
+}
+
+static int complete_one_id(Object *obj, void *opaque)
+{
+    hmp_add_completion(opaque, object_get_canonical_path_component(obj));
+    return 0;
+}
+
+static void complete_device_id(HMPContext *ctx, int arg_index, const char *text)
+{
+    MachineState *machine = machine_current();
+    Object *peripheral =
+        machine ? object_resolve_path_component(OBJECT(machine), "peripheral")
+                : NULL;
+
+    if (arg_index == 0 && peripheral) {
+        object_child_foreach(peripheral, complete_one_id, ctx);
+    }
+}
+
 /* -- tables -------------------------------------------------------------- */
 
 const HMPCommand hw_hmp_commands[] = {
@@ -139,12 +170,14 @@ const HMPCommand hw_hmp_commands[] = {
       .args = "driver:O",
       .params = "driver[,prop=value][,...]",
       .help = "add a device",
-      .handler = hmp_device_add },
+      .handler = hmp_device_add,
+      .complete = complete_driver },
     { .name = "device_del",
       .args = "id:s",
       .params = "id",
       .help = "remove a device",
-      .handler = hmp_device_del },
+      .handler = hmp_device_del,
+      .complete = complete_device_id },
     { NULL },
 };
 

@@ -305,6 +305,28 @@ def test_banner_comes_with_the_focus(t: Test) -> None:
     read_until(f.proc.stdout, r'VM status: running')
 
 
+def test_completion_of_arguments(t: Test) -> None:
+    t.requires_kvm()
+    path = t.path('hmp')
+    f = t.ferry('-m', '64', '-kernel', STRESS, '-S', '-chardev', 'null,id=nul',
+                '-device', 'isa-serial,id=uart,chardev=nul', '-monitor',
+                f'unix:{path},server=on,wait=off')
+    assert f.qmp
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        read_until(s, r'\(ferry\) ')
+        for typed, done in ((b'device_add isa-ser', b'isa-serial '),
+                            (b'device_del ua', b'uart '),
+                            (b'chardev-add ringb', b'ringbuf '),
+                            (b'chardev-remove nu', b'nul '),
+                            (b'object_add tls-creds-ps', b'tls-creds-psk '),
+                            (b'help chardev-cha', b'chardev-change '),
+                            (b'info qtr', b'info qtree ')):
+            s.sendall(typed + b'\t')
+            read_until(s, done)
+            s.sendall(b'\x15')          # ^U
+
+
 def test_qmp_on_a_terminal(t: Test) -> None:
     path = t.path('pty')
     t.ferry('-machine', 'none', '-chardev', f'pty,id=p,path={path}', '-mon',
