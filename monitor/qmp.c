@@ -311,11 +311,17 @@ static bool is_idle(QmpSession *s)
     return !s->running && g_queue_is_empty(&s->queue);
 }
 
+/*
+ * Without out-of-band commands there is nothing to gain from reading ahead;
+ * and the end of a client that has only sent (printf | socat) is not seen
+ * before it has its answers.
+ */
 static int qmp_can_read(void *opaque)
 {
     QmpSession *s = opaque;
 
-    s->held_up = g_queue_get_length(&s->queue) >= QMP_QUEUE_MAX ||
+    s->held_up = (!s->oob_enabled && !is_idle(s)) ||
+                 g_queue_get_length(&s->queue) >= QMP_QUEUE_MAX ||
                  qatomic_read(&s->mon->set->stopping) ||
                  monitor_is_held_up(s->mon) ||
                  (!is_idle(s) && monitor_arrived_fds_full(s->mon));

@@ -289,6 +289,25 @@ def test_standard_input_ends_before_the_answers(t: Test) -> None:
     assert messages[-1]['event'] == 'SHUTDOWN', r.stdout
 
 
+def test_client_that_only_sends_gets_its_answers(t: Test) -> None:
+    """As printf | socat does."""
+    f = t.ferry('-machine', 'none')
+    assert f.qmp.greeting
+    f.qmp.close()
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(f'{f.qmp_path}.0')
+    s.settimeout(ferrytest.TIMEOUT)
+    s.sendall(b'{"execute": "qmp_capabilities"}\n'
+              b'{"execute": "query-machines", "id": 1}\n'
+              b'{"execute": "quit", "id": 2}\n')
+    s.shutdown(socket.SHUT_WR)
+    data = b''
+    while more := s.recv(65536):
+        data += more
+    assert b'"id": 1}' in data and b'"id": 2}' in data, data
+    assert f.wait() == 0
+
+
 def test_banner_comes_with_the_focus(t: Test) -> None:
     f = t.ferry('-machine', 'none', '-chardev', 'stdio,id=m,mux=on',
                 '-mon', 'chardev=m', '-mon', 'chardev=m,mode=control',
