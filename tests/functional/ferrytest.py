@@ -28,6 +28,8 @@ FERRY = BUILD / 'ferry'
 STRESS = BUILD / 'guest/stress.elf'
 # Generous, because a test machine may be busy; nothing waits for it to pass.
 TIMEOUT = float(os.environ.get('FERRY_TEST_TIMEOUT', '30'))
+# The suite `slow` asks for more rounds and more data.
+LONG = bool(os.environ.get('FERRY_TEST_LONG'))
 
 
 class Skip(Exception):

@@ -22,7 +22,7 @@ from ferrytest import (Ferry, Qmp, QmpError, STRESS, Skip, Test, read_until,
                        wait_for)
 from pki import Pki
 
-BULK = 1 << 20
+BULK = 16 << 20 if ferrytest.LONG else 1 << 20
 PYTHON = '/usr/bin/python3'     # the one that has Debian's packages
 WEBSOCKET_PEER = Path(__file__).with_name('websocket-peer.py')
 BOOTED = r'stress boot[^\n]*\nend\r\n'
@@ -249,14 +249,14 @@ def test_stdio(t: Test) -> None:
 
 def test_file_with_input(t: Test) -> None:
     out, inp = t.path('out'), t.path('in')
-    word = text(random.Random(3), BULK)
+    word = text(random.Random(3), 1 << 20)
     inp.write_text(json.dumps({'execute': 'qmp_capabilities'})
                    + json.dumps({'execute': 'query-name', 'id': word}))
 
     def check(options: str, start: str) -> None:
         out.write_text('kept\n')
         f = monitor(t, f'file,id=c,path={out},input-path={inp}{options}')
-        wait_for(lambda: len(out.read_text()) > BULK and
+        wait_for(lambda: len(out.read_text()) > 1 << 20 and
                  out.read_text().endswith('\n'), 'the reply')
         assert out.read_text().startswith(start)
         assert json.loads(out.read_text().split('\n')[-2])['id'] == word
