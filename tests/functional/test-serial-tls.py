@@ -159,7 +159,7 @@ def test_input_reaches_the_guest(t: Test) -> None:
     t.requires('socat')
     t.requires_kvm()
     f = t.ferry('-m', '64', '-chardev',
-                'socket,id=s0,host=127.0.0.1,port=0,server,wait=off',
+                'socket,id=s0,host=127.0.0.1,port=0,server',
                 '-device', 'isa-serial,chardev=s0', '-kernel', str(STRESS),
                 '-append', 'echo')
     s = socket.create_connection(('127.0.0.1', f.chardev_port('s0')))

@@ -126,6 +126,15 @@ static void test_command_write(void)
     g_rmdir(dir);
 }
 
+/* Mask of signals that "NAME:\tHEX" in @text gives. */
+static uint64_t signal_mask(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    g_assert_nonnull(at);
+    return g_ascii_strtoull(at + strlen(name) + 1, NULL, 16);
+}
+
 /* No other descriptor, default SIGPIPE, nothing blocked. */
 static void test_command_environment(void)
 {
@@ -134,6 +143,7 @@ static void test_command_environment(void)
     g_autoptr(QIOChannel) ioc = NULL;
     g_autofree char *out = NULL;
 
+    signal(SIGPIPE, SIG_IGN);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     ioc = spawn("ls /proc/self/fd | wc -l; grep SigBlk /proc/self/status;"
@@ -142,8 +152,10 @@ static void test_command_environment(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     out = read_to_end(ioc);
     /* 0, 1, 2 and the directory that ls has open. */
-    g_assert_cmpstr(
-        out, ==, "4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    g_assert_true(g_str_has_prefix(out, "4\n"));
+    g_assert_cmphex(signal_mask(out, "SigBlk:"), ==, 0);
+    /* Signals that the C library keeps for itself are inherited as they are. */
+    g_assert_cmphex(signal_mask(out, "SigIgn:") & (1u << (SIGPIPE - 1)), ==, 0);
 }
 
 /* A child that ignores the end of its input is made to end. */
