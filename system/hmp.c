@@ -54,6 +54,14 @@ static void hmp_log(HMPContext *ctx, json_t *args)
     hmp_handle_error(ctx, err);
 }
 
+static void hmp_tls_creds_reload(HMPContext *ctx, json_t *args)
+{
+    Error *err = NULL;
+
+    qmp_x_tls_creds_reload(hmp_arg_str(args, "id"), &err);
+    hmp_handle_error(ctx, err);
+}
+
 static void hmp_trace_event(HMPContext *ctx, json_t *args)
 {
     Error *err = NULL;
@@ -164,6 +172,12 @@ const HMPCommand system_hmp_commands[] = {
       .params = "item1[,...]|none",
       .help = "what to log, as for -d",
       .handler = hmp_log,
+      .flags = HMP_PRECONFIG },
+    { .name = "tls_creds_reload",
+      .args = "id:s",
+      .params = "id",
+      .help = "read the files of TLS credentials again",
+      .handler = hmp_tls_creds_reload,
       .flags = HMP_PRECONFIG },
     { .name = "trace-event",
       .args = "name:s,option:b",

@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "crypto/tlscreds.h"
 #include "hw/boards.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands-control.h"
@@ -102,6 +103,17 @@ void qmp_x_exit_preconfig(Error **errp)
     if (!s->config->start_stopped) {
         vm_start();
     }
+}
+
+void qmp_x_tls_creds_reload(const char *id, Error **errp)
+{
+    Object *obj = object_resolve_path_component(object_get_objects_root(), id);
+
+    if (!obj || !object_dynamic_cast(obj, TYPE_QCRYPTO_TLS_CREDS)) {
+        error_setg(errp, "there are no TLS credentials '%s'", id);
+        return;
+    }
+    qcrypto_tls_creds_reload(QCRYPTO_TLS_CREDS(obj), errp);
 }
 
 CommandLineOptionInfoList *qmp_query_command_line_options(const char *option,

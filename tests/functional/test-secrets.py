@@ -132,6 +132,48 @@ def test_errors_name_the_object(t: Test) -> None:
             assert word in err, (args, err)
 
 
+def test_credentials_reload(t: Test) -> None:
+    """A renewed certificate serves the next client; the listener stays."""
+    t.requires('certtool', 'openssl')
+    pki = Pki(t.path('pki'))
+    srv, _ = pki.standard()
+    pki.leaf('renewed', SERVER.replace('organization=Test',
+                                       'organization=Renewed'))
+    f = t.ferry('-machine', 'none', '-object',
+                f'tls-creds-x509,id=tls0,endpoint=server,dir={srv}',
+                '-chardev', 'socket,id=c,host=127.0.0.1,port=0,tls-creds=tls0,'
+                'server,wait=off', '-mon', 'chardev=c')
+    port = f.chardev_port('c')
+
+    def client(organization: str) -> None:
+        p = t.spawn('openssl', 's_client', '-CAfile', pki.dir / 'ca-cert.pem',
+                    '-cert', pki.dir / 'client-cert.pem', '-key',
+                    pki.dir / 'client-key.pem', '-connect',
+                    f'127.0.0.1:{port}')
+        out = read_until(p.stdout, r'\(ferry\) ')
+        assert f'O = {organization}'.encode() in out, out
+        p.kill()
+        p.wait()
+
+    client('Test')
+    for kind in ('cert', 'key'):
+        (srv / f'server-{kind}.pem').unlink()
+        (srv / f'server-{kind}.pem').symlink_to(
+            pki.dir / f'renewed-{kind}.pem')
+    client('Test')                       # not before it is asked for
+    f.qmp.raw('x-tls-creds-reload', {'id': 'tls0'})
+    client('Renewed')
+    (srv / 'server-cert.pem').unlink()
+    for bad in ('tls0', 'nobody'):
+        try:
+            f.qmp.raw('x-tls-creds-reload', {'id': bad})
+        except QmpError as e:
+            assert bad in e.desc, e
+        else:
+            raise AssertionError(f'reload of {bad}')
+    client('Renewed')
+
+
 def test_json_object(t: Test) -> None:
     f = t.ferry('-machine', 'none', '-object', json.dumps(
         {'qom-type': 'secret', 'id': 'j', 'data': 'x'}))
