@@ -241,6 +241,22 @@ def test_monitor_and_console_share_a_terminal(t: Test) -> None:
     assert f.wait() == 0
 
 
+def test_socat_scripts(t: Test) -> None:
+    t.requires('socat')
+    f = t.ferry('-machine', 'none')
+    script = ('{"execute":"qmp_capabilities"}\n'
+              '{"execute":"query-status","id":"a"}\n'
+              '{"execute":"human-monitor-command","arguments":'
+              '{"command-line":"info version"},"id":"b"}\n')
+    wait_for(lambda: t.path('qmp0.0').exists(), 'the socket')
+    out = t.run('socat', '-t5', '-', f'UNIX-CONNECT:{f.qmp_path}.0',
+                input=script).stdout
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert 'QMP' in answers[0] and answers[1] == {'return': {}}, out
+    assert answers[2]['id'] == 'a' and answers[2]['return']['running'], out
+    assert answers[3]['id'] == 'b' and 'ferry' in answers[3]['return'], out
+
+
 def test_leave_by_the_multiplexer_key(t: Test) -> None:
     f = t.ferry('-machine', 'none', '-serial', 'mon:stdio',
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
