@@ -170,6 +170,17 @@ class Ferry:
                 return int(m.group(1))
         raise AssertionError(f'no chardev {label}')
 
+    def ring_until(self, label: str, pattern: str) -> str:
+        """Read a ringbuf chardev until what was read matches."""
+        text = ''
+
+        def more():
+            nonlocal text
+            text += self.qmp.cmd('ringbuf-read', device=label, size=65536)
+            return re.search(pattern, text)
+        wait_for(more, f'{pattern!r} in {label}')
+        return text
+
     def output(self) -> str:
         return Path(self.log.name).read_text(errors='replace')
 
@@ -280,6 +291,14 @@ def wait_for(condition, what: str, timeout: float = TIMEOUT):
         if time.monotonic() > end:
             raise AssertionError(f'waited in vain for {what}')
         time.sleep(0.02)
+
+
+def wait_port(port: int) -> None:
+    """Until somebody listens on a TCP port of this host."""
+    def up() -> bool:
+        with socket.socket() as s:
+            return s.connect_ex(('127.0.0.1', port)) == 0
+    wait_for(up, f'a listener on port {port}')
 
 
 def read_until(stream, pattern: bytes | str, timeout: float = TIMEOUT) -> bytes:

@@ -133,8 +133,7 @@ def test_reset_keeps_the_kernel(t: Test) -> None:
                 '-device', 'isa-serial,chardev=r')
     q = f.qmp
     for n in range(3):
-        wait_for(lambda: q.cmd('ringbuf-read', device='r', size=60000)
-                 .count('pass 1 '), 'a pass')
+        f.ring_until('r', 'pass 1 ')
         q.cmd('system_reset')
     assert f.quit() == 0
 
@@ -160,24 +159,17 @@ def test_stop_cont(t: Test) -> None:
     assert q.cmd('query-status')['status'] == 'prelaunch'
     assert q.cmd('ringbuf-read', device='r', size=4096) == ''
     q.cmd('cont')
-    wait_for(lambda: 'pass 2' in q.cmd('ringbuf-read', device='r', size=4096),
-             'two passes')
+    f.ring_until('r', 'pass 2')
     q.cmd('stop')
     time.sleep(0.1)
     q.cmd('ringbuf-read', device='r', size=4096)
-    time.sleep(0.5)
+    time.sleep(3)
     assert q.cmd('ringbuf-read', device='r', size=4096) == ''
     q.cmd('cont')
-    text = ''
-
-    def more() -> bool:
-        nonlocal text
-        text += q.cmd('ringbuf-read', device='r', size=4096)
-        return bool(re.search(r'took \S+ pages[^$]*took \S+ pages', text))
-    wait_for(more, 'more passes')
+    text = f.ring_until('r', r'took \S+ pages[^$]*took \S+ pages')
     # The guest's clock stood still meanwhile.
     took = [float(x) for x in re.findall(r'took (\S+)', text)]
-    assert max(took) < 0.4, text
+    assert max(took) < 2.5, text
     assert f.quit() == 0
 
 

@@ -376,7 +376,7 @@ def test_qmp_on_a_terminal(t: Test) -> None:
         term.write(b'{"execute": "query-kvm", "id": 1}\n')
         read_until(term, rb'"id": 1}')
         term.close()
-        time.sleep(0.6)
+        time.sleep(1.5)
 
 
 def telnet_strip(data: bytes) -> bytes:

@@ -5,10 +5,9 @@ import base64
 import os
 import socket
 import subprocess
-import time
 
 import ferrytest
-from ferrytest import STRESS, Test, read_until, wait_for
+from ferrytest import STRESS, Test, read_until, wait_for, wait_port
 from pki import Pki
 
 
@@ -86,7 +85,7 @@ def test_client_of_openssl_s_server(t: Test) -> None:
                      f'127.0.0.1:{port}', '-cert', pki.dir / 'server-cert.pem',
                      '-key', pki.dir / 'server-key.pem', '-CAfile',
                      pki.dir / 'ca-cert.pem', '-Verify', '2')
-    time.sleep(0.5)
+    wait_port(port)
     t.ferry('-object', f'tls-creds-x509,id=tls0,endpoint=client,dir={cli}',
             *guest(f'host=127.0.0.1,port={port},tls-creds=tls0'))
     read_until(server.stdout, r'pass \d+')

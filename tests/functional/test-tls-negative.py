@@ -6,7 +6,7 @@ import os
 import socket
 
 import ferrytest
-from ferrytest import Ferry, Test, read_until
+from ferrytest import Ferry, Test, read_until, wait_port
 from pki import (CA, CLIENT, FUTURE, PAST, Pki, SERVER, without_dates)
 
 
@@ -146,11 +146,7 @@ def client_sees(t: Test, pki: Pki, server_cert: str, cli, extra: str,
                      f'127.0.0.1:{port}', '-cert',
                      pki.dir / f'{server_cert}-cert.pem', '-key',
                      pki.dir / f'{server_cert}-key.pem')
-
-    def up() -> bool:
-        with socket.socket() as s:
-            return s.connect_ex(('127.0.0.1', port)) == 0
-    ferrytest.wait_for(up, 's_server')
+    wait_port(port)
     log = t.path(f'{server_cert}{extra}.log')
     f = t.ferry(*creds(cli, 'client'), '-machine', 'none', '-chardev',
                 f'socket,id=c,host=localhost,ipv4=on,port={port},'
