@@ -17,6 +17,7 @@
 
 #include "chardev/char-io.h"
 
+#include "util/atomic.h"
 #include "util/error.h"
 
 #include "char-internal.h"
@@ -31,6 +32,7 @@ typedef struct PollSource {
     GSource *child;
     bool child_reads;
     bool busy; /* the callback is running */
+    int ready; /* atomic: hands all of it to the context's thread */
 } PollSource;
 
 static gboolean poll_child_fired(QIOChannel *ioc, GIOCondition cond,
@@ -75,6 +77,9 @@ static gboolean poll_prepare(GSource *source, gint *timeout)
     bool reads;
 
     *timeout = -1;
+    if (!qatomic_load_acquire(&p->ready)) {
+        return FALSE;
+    }
     if (p->busy) {
         poll_drop_child(p); /* the next turn of the outer loop makes another */
         return FALSE;
@@ -146,6 +151,7 @@ GSource *io_add_watch_poll_hup(Chardev *chr, QIOChannel *ioc,
 
         g_source_set_name(source, name);
     }
+    qatomic_store_release(&p->ready, true);
     g_source_attach(source, context);
     return source;
 }

@@ -183,8 +183,10 @@ void conn_drop_all(SocketChardev *s, SocketConn *but)
 bool conn_peer_left(SocketConn *c)
 {
     char byte;
+    ssize_t n = recv(c->sioc->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    return recv(c->sioc->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    /* A peer that left without reading our last words shows as an error. */
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 /* -- output: chr_write_lock is held ------------------------------------------------ */

@@ -445,6 +445,24 @@ def test_human_monitor_over_tls(t: Test) -> None:
     s.close()
 
 
+def test_client_that_leaves_without_reading(t: Test) -> None:
+    """Its socket then reports an error, not an end, while a command runs."""
+    f = t.ferry('-machine', 'none')
+    fifo = t.path('fifo')
+    os.mkfifo(fifo)
+    f.qmp.send('query-name')            # the answer stays unread
+    f.qmp.send('object-add', arguments={'qom-type': 'secret', 'id': 's',
+                                        'file': str(fifo)})
+    time.sleep(0.2)
+    f.qmp.close()
+    q = f.connect_qmp(0)
+    assert q.cmd('query-status')
+    q.close()
+    fd = os.open(fifo, os.O_WRONLY)
+    os.write(fd, b'late')
+    os.close(fd)
+
+
 def test_next_client_does_not_wait_for_the_last_ones_command(t: Test) -> None:
     f = t.ferry('-machine', 'none')
     fifo = t.path('fifo')
