@@ -195,6 +195,8 @@ class Ferry:
         return self.wait()
 
     def fds(self) -> int:
+        # Answered by the main loop, so start-up has opened all of its own.
+        self.qmp.hmp('info status')
         return len(os.listdir(f'/proc/{self.proc.pid}/fd'))
 
     def stop(self) -> None:
