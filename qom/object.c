@@ -174,9 +174,13 @@ char *object_describe(const Object *obj)
 ObjectClass *module_object_class_by_name(const char *type_name)
 {
     ObjectClass *klass = object_class_by_name(type_name);
+    Error *err = NULL;
 
-    if (!klass && module_is_available("object", type_name) &&
-        module_load("object", type_name, NULL)) {
+    if (!klass && module_is_available("object", type_name)) {
+        if (!module_load("object", type_name, &err)) {
+            warn_report_err(err);
+            return NULL;
+        }
         klass = object_class_by_name(type_name);
     }
     return klass;

@@ -19,7 +19,7 @@ static DeviceClass *user_device_class(const char *driver, Error **errp)
     DeviceClass *dc;
 
     hw_register_types();
-    oc = object_class_by_name(driver);
+    oc = module_object_class_by_name(driver);
     dc = (DeviceClass *)object_class_dynamic_cast(oc, TYPE_DEVICE);
     if (!dc || object_class_is_abstract(oc)) {
         error_set(errp, ERROR_CLASS_DEVICE_NOT_FOUND,

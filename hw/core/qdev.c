@@ -106,7 +106,7 @@ DeviceState *qdev_try_new(const char *name)
     ObjectClass *oc;
 
     hw_register_types();
-    oc = object_class_by_name(name);
+    oc = module_object_class_by_name(name);
     if (!oc || object_class_is_abstract(oc) ||
         !object_class_dynamic_cast(oc, TYPE_DEVICE)) {
         return NULL;
