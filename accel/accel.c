@@ -164,6 +164,20 @@ void accel_attach(AccelState *accel, const AccelHost *host, void *opaque)
     accel->host_opaque = opaque;
 }
 
+void accel_attach_irq(AccelState *accel, const AccelIrqHost *host, void *opaque)
+{
+    assert(!accel->irq_host);
+    accel->irq_host = host;
+    accel->irq_opaque = opaque;
+}
+
+AccelIrqchip accel_irqchip(AccelState *accel)
+{
+    AccelClass *ac = ACCEL_GET_CLASS(accel);
+
+    return ac->irqchip ? ac->irqchip(accel) : ACCEL_IRQCHIP_USER;
+}
+
 bool kvm_host_present(void)
 {
     AccelClass *ac = accel_find("kvm");

@@ -72,6 +72,7 @@ struct MachineState {
     IOSpace *pio;
     IOSpace *mmio;
     CPUSet cpus;
+    struct PCIrqchip *irqchip; /* owned; NULL without (hw/intc/irqchip.h) */
 
     bool realized;
     bool created; /* first reset done: later devices are hotplugged */

@@ -426,7 +426,7 @@ static bool reset_all(MachineState *machine, Error **errp)
 
     MACHINE_LOCK_GUARD();
     object_child_foreach_recursive(OBJECT(machine), reset_device, NULL);
-    return ac->reset_irqchip(machine->accel, errp) &&
+    return (!ac->reset_irqchip || ac->reset_irqchip(machine->accel, errp)) &&
            reset_cpus(machine, errp) &&
            (!mc->reset || mc->reset(machine, errp));
 }

@@ -61,6 +61,85 @@ typedef struct AccelHost {
                  uint8_t *data);
 } AccelHost;
 
+/**
+ * AccelIrqHost: interrupt controllers that are not inside the accelerator.
+ *
+ * @intr_ack: interrupt acknowledge cycle: the vector to deliver now, or -1 if
+ *            none is left (it went away, or its priority is not above TPR).
+ *            Called when the INTR pin (AccelClass.vcpu_intr) is high and the
+ *            CPU can take an interrupt (RFLAGS.IF, no shadow). The pin has its
+ *            new level when the call returns
+ * @apic_read, @apic_write: access of @cpu to the 4 KiB page of its local APIC
+ *            in xAPIC mode, at @offset 0..4095, @len 1 to 8 bytes at @data,
+ *            little-endian. Where that page is says MSR IA32_APIC_BASE: bits
+ *            12 and up; only while its bit 11 is 1 and its bit 10 (x2APIC) 0
+ * @msr_read, @msr_write: IA32_APIC_BASE (1Bh), IA32_TSC_DEADLINE (6E0h) and
+ *            the x2APIC registers (800h to 8FFh); false is #GP
+ * @get_tpr, @set_tpr: the APIC's TPR[7:4], as CR8 has it: 0..15
+ * @init: the CPU takes an INIT: the APIC, but for its id, as after power-on
+ * @get_state, @set_state: register page (X86_LAPIC_BYTES, each register at
+ *            its offset), for X86CPUState.lapic; vCPU not running
+ * @eoi: the CPU ended the interrupt @vector; only of an accelerator that has
+ *            the local APICs inside and the rest not (ACCEL_IRQCHIP_SPLIT)
+ *
+ * All but get_state, set_state are called in the thread of @cpu with no lock
+ * held, the machine lock neither. Only @eoi
+ * and an @intr_ack answered by the 8259 take the machine lock; the others are
+ * short. All are mandatory. @cpu is AccelVCPU.index.
+ *
+ * That a guest may use x2APIC and TSC-deadline mode says the CPUID that it
+ * was given (01H:ECX bits 21 and 24), that is AccelClass.cpuid_supported.
+ */
+typedef struct AccelIrqHost {
+    int (*intr_ack)(void *opaque, unsigned cpu);
+    void (*apic_read)(void *opaque, unsigned cpu, unsigned offset, unsigned len,
+                      uint8_t *data);
+    void (*apic_write)(void *opaque, unsigned cpu, unsigned offset,
+                       unsigned len, const uint8_t *data);
+    bool (*msr_read)(void *opaque, unsigned cpu, uint32_t index,
+                     uint64_t *ret_value);
+    bool (*msr_write)(void *opaque, unsigned cpu, uint32_t index,
+                      uint64_t value);
+    uint8_t (*get_tpr)(void *opaque, unsigned cpu);
+    void (*set_tpr)(void *opaque, unsigned cpu, uint8_t tpr);
+    void (*init)(void *opaque, unsigned cpu);
+    void (*get_state)(void *opaque, unsigned cpu, uint8_t *page);
+    bool (*set_state)(void *opaque, unsigned cpu, const uint8_t *page,
+                      uint64_t apic_base, Error **errp);
+    void (*eoi)(void *opaque, uint8_t vector);
+} AccelIrqHost;
+
+/* Where the interrupt controllers are. */
+typedef enum AccelIrqchip {
+    ACCEL_IRQCHIP_USER,   /* all of them in hw/intc, by AccelIrqHost */
+    ACCEL_IRQCHIP_SPLIT,  /* local APICs in the accelerator, the rest not */
+    ACCEL_IRQCHIP_KERNEL, /* all inside the accelerator */
+} AccelIrqchip;
+
+/* What a local APIC tells its CPU beside the INTR pin. */
+typedef enum AccelSignal {
+    ACCEL_SIGNAL_NMI,
+    ACCEL_SIGNAL_SMI,
+    ACCEL_SIGNAL_INIT, /* the CPU then calls AccelIrqHost.init; all but the
+                        * bootstrap processor wait for a SIPI */
+    ACCEL_SIGNAL_SIPI, /* ignored by a CPU that does not wait for one */
+} AccelSignal;
+
+/**
+ * AccelIOEvent: a write of the guest that becomes an event of @fd instead of
+ * a call of AccelHost.
+ * @len: 0 = any length, else 1, 2, 4 or 8
+ * @match: only if @value is written (needs @len)
+ */
+typedef struct AccelIOEvent {
+    int fd; /* eventfd, borrowed until ioeventfd_del */
+    uint64_t addr;
+    unsigned len;
+    bool pio;
+    bool match;
+    uint64_t value;
+} AccelIOEvent;
+
 /* Flags of a piece of RAM mapped into the guest. */
 #define ACCEL_RAM_READONLY (1u << 0) /* guest writes go to AccelHost.mmio */
 
@@ -90,6 +169,38 @@ typedef struct AccelHost {
  * @vcpu_nmi: inject a non-maskable interrupt; vCPU not running
  * @reset_irqchip: interrupt controllers and PIT to power-on; vCPUs stopped
  * @vm_state_changed: the guest's time stops (false) or goes on (true)
+ *
+ * Interrupts. @create_irqchip, @create_pit, @set_irq and @reset_irqchip are
+ * NULL in an accelerator without interrupt controllers.
+ * @irqchip: (optional) where they are; after init_machine. Default:
+ *             ACCEL_IRQCHIP_USER. create_irqchip is called for the other two
+ * @vcpu_intr: level of the INTR pin: while it is high the CPU, as soon as it
+ *             can take an interrupt, calls AccelIrqHost.intr_ack. Wakes a
+ *             halted CPU (which checks RFLAGS.IF itself). A level that is
+ *             there already is a cheap no-op
+ * @vcpu_signal: NMI, SMI, INIT, SIPI with its @vector; remembered until the
+ *             CPU looks; wakes it
+ *             Both: any thread, with locks of hw/intc held, so they must not
+ *             call AccelHost or AccelIrqHost and take only leaf locks. Not
+ *             called with ACCEL_IRQCHIP_KERNEL; vcpu_intr then only for the
+ *             8259 with ACCEL_IRQCHIP_SPLIT
+ * @vcpu_tsc_to_ns: (optional) QEMU_CLOCK_VIRTUAL of the moment at which the
+ *             TSC of @vcpu is (was) @tsc; any thread. Default: the APIC timer
+ *             has no TSC-deadline mode
+ * @send_msi: (not with ACCEL_IRQCHIP_USER) the message signalled interrupt
+ *             @data written to @addr; any thread
+ * @ioapic_route: (ACCEL_IRQCHIP_SPLIT) message of IOAPIC pin @pin, so that the
+ *             accelerator knows of which vectors to report the end; @level:
+ *             it is level triggered; @masked: there is none now
+ * @ioeventfd_add, @ioeventfd_del: (optional) an AccelIOEvent comes and goes;
+ *             the same contents for both. Callers go on without
+ * @irqfd_add: (optional) each event of @fd (borrowed until irqfd_del) is this
+ *             MSI. Returns: a number for the other two, or -1 with @errp
+ * @irqfd_update: another message for the same @route
+ *
+ * Memory.
+ * @ram_written: (optional) a device wrote to @len bytes of RAM at @gpa: for
+ *             copies of guest code; any thread
  *
  * Mandatory unless said otherwise.
  */
@@ -123,6 +234,23 @@ struct AccelClass {
     bool (*vcpu_nmi)(AccelVCPU *vcpu, Error **errp);
     bool (*reset_irqchip)(AccelState *accel, Error **errp);
     void (*vm_state_changed)(AccelState *accel, bool running);
+
+    AccelIrqchip (*irqchip)(AccelState *accel);
+    void (*vcpu_intr)(AccelVCPU *vcpu, bool level);
+    void (*vcpu_signal)(AccelVCPU *vcpu, AccelSignal signal, uint8_t vector);
+    int64_t (*vcpu_tsc_to_ns)(AccelVCPU *vcpu, uint64_t tsc);
+    void (*send_msi)(AccelState *accel, uint64_t addr, uint32_t data);
+    void (*ioapic_route)(AccelState *accel, unsigned pin, uint64_t addr,
+                         uint32_t data, bool level, bool masked);
+    bool (*ioeventfd_add)(AccelState *accel, const AccelIOEvent *event,
+                          Error **errp);
+    void (*ioeventfd_del)(AccelState *accel, const AccelIOEvent *event);
+    int (*irqfd_add)(AccelState *accel, int fd, uint64_t addr, uint32_t data,
+                     Error **errp);
+    bool (*irqfd_update)(AccelState *accel, int route, uint64_t addr,
+                         uint32_t data, Error **errp);
+    void (*irqfd_del)(AccelState *accel, int route);
+    void (*ram_written)(AccelState *accel, uint64_t gpa, uint64_t len);
 };
 
 struct AccelState {
@@ -131,6 +259,10 @@ struct AccelState {
     /* Set by accel_attach(), constant afterwards. */
     const AccelHost *host;
     void *host_opaque;
+    /* Set by accel_attach_irq() before the first vCPU runs, then constant;
+     * NULL if all controllers are inside the accelerator. */
+    const AccelIrqHost *irq_host;
+    void *irq_opaque;
 };
 
 /** accel_find: class of accelerator @name ("kvm", "tcg" = "soft"), or NULL. */
@@ -167,6 +299,13 @@ AccelState *accel_create(const json_t *candidates, char **ret_why,
 
 /** accel_attach: how devices are reached; once, before init_machine. */
 void accel_attach(AccelState *accel, const AccelHost *host, void *opaque);
+
+/** accel_attach_irq: interrupt controllers outside of the accelerator; once,
+ *  before a vCPU runs. */
+void accel_attach_irq(AccelState *accel, const AccelIrqHost *host,
+                      void *opaque);
+/** accel_irqchip: where the interrupt controllers are. */
+AccelIrqchip accel_irqchip(AccelState *accel);
 
 /** kvm_host_present: is /dev/kvm there and usable? (query-kvm "present") */
 bool kvm_host_present(void);
