@@ -1,5 +1,9 @@
 /*
- * Guest-physical RAM.
+ * Guest-physical RAM: the flat list of pieces and how it changes.
+ *
+ * Regions are few (RAM, the BIOS segments, memory BARs), so the list is made
+ * anew from all of them at each change and compared with the one before. The
+ * accelerator hears only of pieces that differ; those that vanish go first.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -7,94 +11,361 @@
 
 #include "hw/core/guest-memory.h"
 
+#include "hw/core/snapshot.h"
+#include "trace/trace-hw.h"
 #include "util/error.h"
 
+/* Immutable once it is published. */
+typedef struct FlatView {
+    unsigned n;
+    GuestRAM piece[];
+} FlatView;
+
 struct GuestMemory {
-    GArray *pieces; /* GuestRAM, ascending */
+    AccelState *accel;
+    GPtrArray *regions; /* GuestMemoryRegion; highest priority first */
+    GPtrArray *owned;   /* those of guest_memory_map() */
+    Snapshot view;      /* FlatView */
+    unsigned generation;
+    unsigned depth; /* of guest_memory_begin() */
+    bool changed;
 };
+
+/* -- making the list --------------------------------------------------------- */
+
+static int compare_addr(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Every address where the list may change, ascending. */
+static GArray *boundaries(GuestMemory *gm)
+{
+    GArray *at = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+    for (guint i = 0; i < gm->regions->len; i++) {
+        const GuestMemoryRegion *r = g_ptr_array_index(gm->regions, i);
+        uint64_t end = r->gpa + r->size;
+
+        g_array_append_val(at, r->gpa);
+        g_array_append_val(at, end);
+    }
+    g_array_sort(at, compare_addr);
+    return at;
+}
+
+static GuestMemoryRegion *winner(GuestMemory *gm, uint64_t gpa)
+{
+    for (guint i = 0; i < gm->regions->len; i++) {
+        GuestMemoryRegion *r = g_ptr_array_index(gm->regions, i);
+
+        if (gpa - r->gpa < r->size && gpa >= r->gpa) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static FlatView *flat_view_new(unsigned max)
+{
+    return g_malloc0(sizeof(FlatView) + max * sizeof(GuestRAM));
+}
+
+static FlatView *flatten(GuestMemory *gm)
+{
+    g_autoptr(GArray) at = boundaries(gm);
+    FlatView *view = flat_view_new(at->len);
+    GuestMemoryRegion *last = NULL;
+
+    for (guint i = 0; i + 1 < at->len; i++) {
+        uint64_t from = g_array_index(at, uint64_t, i);
+        uint64_t size = g_array_index(at, uint64_t, i + 1) - from;
+        GuestMemoryRegion *r = size ? winner(gm, from) : last;
+
+        if (r && r == last) {
+            view->piece[view->n - 1].size += size;
+        } else if (r) {
+            view->piece[view->n++] =
+                (GuestRAM){ from, size, (uint8_t *)r->host + (from - r->gpa),
+                            r->readonly };
+        }
+        last = r;
+    }
+    return view;
+}
+
+static bool has_piece(const FlatView *view, const GuestRAM *p)
+{
+    for (unsigned i = 0; i < view->n; i++) {
+        const GuestRAM *q = &view->piece[i];
+
+        if (q->gpa == p->gpa && q->size == p->size && q->host == p->host &&
+            q->readonly == p->readonly) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void accel_unmap(GuestMemory *gm, const GuestRAM *p)
+{
+    Error *err = NULL;
+
+    if (gm->accel && !ACCEL_GET_CLASS(gm->accel)->unmap_ram(gm->accel, p->gpa,
+                                                            p->size, &err)) {
+        trace_guest_memory_refused(p->gpa, p->size, error_get_pretty(err));
+        error_free(err);
+    }
+}
+
+static bool accel_map(GuestMemory *gm, const GuestRAM *p, Error **errp)
+{
+    return !gm->accel || ACCEL_GET_CLASS(gm->accel)->map_ram(
+                             gm->accel, p->gpa, p->size, p->host,
+                             p->readonly ? ACCEL_RAM_READONLY : 0, errp);
+}
+
+/* Tell the accelerator what differs; a piece that it refuses leaves @view.
+ * The first refusal is in *@err. */
+static void accel_update(GuestMemory *gm, const FlatView *old, FlatView *view,
+                         Error **err)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < old->n; i++) {
+        if (!has_piece(view, &old->piece[i])) {
+            accel_unmap(gm, &old->piece[i]);
+        }
+    }
+    for (unsigned i = 0; i < view->n; i++) {
+        GuestRAM p = view->piece[i];
+        Error *why = NULL;
+
+        if (has_piece(old, &p) || accel_map(gm, &p, &why)) {
+            view->piece[n++] = p;
+            continue;
+        }
+        trace_guest_memory_refused(p.gpa, p.size, error_get_pretty(why));
+        if (*err) {
+            error_free(why);
+        } else {
+            *err = why;
+        }
+    }
+    view->n = n;
+}
+
+static void update(GuestMemory *gm, Error **err)
+{
+    const FlatView *old = gm->view.data;
+    FlatView *view = flatten(gm);
+
+    gm->changed = false;
+    accel_update(gm, old, view, err);
+    trace_guest_memory_update(view->n);
+    g_free(snapshot_replace(&gm->view, view));
+    qatomic_inc(&gm->generation);
+}
+
+static void region_changed(GuestMemory *gm)
+{
+    Error *err = NULL;
+
+    if (gm->depth) {
+        gm->changed = true;
+        return;
+    }
+    update(gm, &err);
+    error_free(err);
+}
+
+void guest_memory_begin(GuestMemory *gm)
+{
+    gm->depth++;
+}
+
+void guest_memory_commit(GuestMemory *gm)
+{
+    if (--gm->depth == 0 && gm->changed) {
+        region_changed(gm);
+    }
+}
+
+/* -- regions ------------------------------------------------------------------- */
+
+static void region_insert(GuestMemory *gm, GuestMemoryRegion *region,
+                          uint64_t gpa)
+{
+    guint n = 0;
+
+    assert(!region->gm && region->size && gpa + region->size > gpa);
+    while (n < gm->regions->len &&
+           ((GuestMemoryRegion *)gm->regions->pdata[n])->priority >
+               region->priority) {
+        n++;
+    }
+    region->gpa = gpa;
+    region->gm = gm;
+    g_ptr_array_insert(gm->regions, (gint)n, region);
+}
+
+void guest_memory_add(GuestMemory *gm, GuestMemoryRegion *region, uint64_t gpa)
+{
+    region_insert(gm, region, gpa);
+    region_changed(gm);
+}
+
+void guest_memory_remove(GuestMemoryRegion *region)
+{
+    GuestMemory *gm = region->gm;
+
+    if (gm) {
+        g_ptr_array_remove(gm->regions, region);
+        region->gm = NULL;
+        region_changed(gm);
+    }
+}
+
+void guest_memory_set_readonly(GuestMemoryRegion *region, bool readonly)
+{
+    if (region->readonly != readonly) {
+        region->readonly = readonly;
+        if (region->gm) {
+            region_changed(region->gm);
+        }
+    }
+}
+
+static bool overlaps(GuestMemory *gm, uint64_t gpa, uint64_t size)
+{
+    for (guint i = 0; i < gm->regions->len; i++) {
+        const GuestMemoryRegion *r = g_ptr_array_index(gm->regions, i);
+
+        if (gpa < r->gpa + r->size && r->gpa < gpa + size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool guest_memory_map(GuestMemory *gm, AccelState *accel, uint64_t gpa,
+                      uint64_t size, void *host, Error **errp)
+{
+    GuestMemoryRegion *region;
+    Error *err = NULL;
+
+    if (overlaps(gm, gpa, size)) {
+        error_setg(
+            errp, "RAM at guest address 0x%" PRIx64 " overlaps other RAM", gpa);
+        return false;
+    }
+    if (accel) {
+        gm->accel = accel;
+    }
+    region = g_new0(GuestMemoryRegion, 1);
+    region->name = "ram";
+    region->host = host;
+    region->size = size;
+    region->priority = GUEST_MEMORY_PRIO_BOARD;
+    g_ptr_array_add(gm->owned, region);
+    region_insert(gm, region, gpa);
+    update(gm, &err);
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    return true;
+}
 
 GuestMemory *guest_memory_new(void)
 {
     GuestMemory *gm = g_new0(GuestMemory, 1);
 
-    gm->pieces = g_array_new(FALSE, FALSE, sizeof(GuestRAM));
+    gm->regions = g_ptr_array_new();
+    gm->owned = g_ptr_array_new_with_free_func(g_free);
+    gm->view.data = flat_view_new(0);
     return gm;
 }
 
 void guest_memory_free(GuestMemory *gm)
 {
     if (gm) {
-        g_array_unref(gm->pieces);
+        for (guint i = 0; i < gm->regions->len; i++) {
+            ((GuestMemoryRegion *)gm->regions->pdata[i])->gm = NULL;
+        }
+        g_ptr_array_unref(gm->regions);
+        g_ptr_array_unref(gm->owned);
+        g_free(gm->view.data);
         g_free(gm);
     }
 }
 
-static GuestRAM *piece(GuestMemory *gm, guint i)
-{
-    return &g_array_index(gm->pieces, GuestRAM, i);
-}
+/* -- reading ---------------------------------------------------------------------- */
 
-bool guest_memory_map(GuestMemory *gm, AccelState *accel, uint64_t gpa,
-                      uint64_t size, void *host, Error **errp)
+static const GuestRAM *find(const FlatView *view, uint64_t gpa)
 {
-    GuestRAM ram = { gpa, size, host };
-    guint n = 0;
-
-    assert(size && gpa + size > gpa);
-    while (n < gm->pieces->len && piece(gm, n)->gpa < gpa) {
-        n++;
-    }
-    if ((n > 0 && gpa - piece(gm, n - 1)->gpa < piece(gm, n - 1)->size) ||
-        (n < gm->pieces->len && piece(gm, n)->gpa - gpa < size)) {
-        error_setg(
-            errp, "RAM at guest address 0x%" PRIx64 " overlaps other RAM", gpa);
-        return false;
-    }
-    if (accel &&
-        !ACCEL_GET_CLASS(accel)->map_ram(accel, gpa, size, host, 0, errp)) {
-        return false;
-    }
-    g_array_insert_val(gm->pieces, n, ram);
-    return true;
-}
-
-static GuestRAM *find(GuestMemory *gm, uint64_t gpa)
-{
-    guint low = 0;
-    guint high = gm->pieces->len;
+    unsigned low = 0;
+    unsigned high = view->n;
 
     while (low < high) {
-        guint mid = low + (high - low) / 2;
+        unsigned mid = low + (high - low) / 2;
 
-        if (piece(gm, mid)->gpa <= gpa) {
+        if (view->piece[mid].gpa <= gpa) {
             low = mid + 1;
         } else {
             high = mid;
         }
     }
-    if (low == 0 || gpa - piece(gm, low - 1)->gpa >= piece(gm, low - 1)->size) {
+    if (low == 0 ||
+        gpa - view->piece[low - 1].gpa >= view->piece[low - 1].size) {
         return NULL;
     }
-    return piece(gm, low - 1);
+    return &view->piece[low - 1];
+}
+
+static uint8_t *piece_ptr(GuestMemory *gm, uint64_t gpa, uint64_t *len,
+                          bool is_write)
+{
+    SnapshotReader reader;
+    const FlatView *view = snapshot_enter(&gm->view, &reader);
+    const GuestRAM *r = find(view, gpa);
+    uint8_t *p = NULL;
+
+    if (r && !(is_write && r->readonly)) {
+        p = r->host + (gpa - r->gpa);
+        *len = MIN(*len, r->size - (gpa - r->gpa));
+    }
+    snapshot_leave(&reader);
+    return p;
 }
 
 uint8_t *guest_memory_ptr(GuestMemory *gm, uint64_t gpa, uint64_t len)
 {
-    GuestRAM *r = find(gm, gpa);
+    uint64_t have = len;
+    uint8_t *p = piece_ptr(gm, gpa, &have, true);
 
-    if (!r || len > r->size - (gpa - r->gpa)) {
-        return NULL;
-    }
-    return r->host + (gpa - r->gpa);
+    return have == len ? p : NULL;
 }
 
-static bool is_ram(GuestMemory *gm, uint64_t gpa, uint64_t len)
+const uint8_t *guest_memory_rom_ptr(GuestMemory *gm, uint64_t gpa, uint64_t len)
+{
+    uint64_t have = len;
+    uint8_t *p = piece_ptr(gm, gpa, &have, false);
+
+    return have == len ? p : NULL;
+}
+
+static bool is_memory(const FlatView *view, uint64_t gpa, uint64_t len,
+                      bool is_write)
 {
     while (len) {
-        GuestRAM *r = find(gm, gpa);
+        const GuestRAM *r = find(view, gpa);
         uint64_t n;
 
-        if (!r) {
+        if (!r || (is_write && r->readonly)) {
             return false;
         }
         n = MIN(len, r->size - (gpa - r->gpa));
@@ -107,13 +378,14 @@ static bool is_ram(GuestMemory *gm, uint64_t gpa, uint64_t len)
 typedef void PieceFunc(uint8_t *host, uint8_t *buf, size_t len);
 
 static bool each_piece(GuestMemory *gm, uint64_t gpa, uint64_t len,
-                       uint8_t *buf, PieceFunc *fn)
+                       uint8_t *buf, bool is_write, PieceFunc *fn)
 {
-    if (!is_ram(gm, gpa, len)) {
-        return false;
-    }
-    while (len) {
-        GuestRAM *r = find(gm, gpa);
+    SnapshotReader reader;
+    const FlatView *view = snapshot_enter(&gm->view, &reader);
+    bool ok = is_memory(view, gpa, len, is_write);
+
+    while (ok && len) {
+        const GuestRAM *r = find(view, gpa);
         uint64_t n = MIN(len, r->size - (gpa - r->gpa));
 
         fn(r->host + (gpa - r->gpa), buf, n);
@@ -121,7 +393,8 @@ static bool each_piece(GuestMemory *gm, uint64_t gpa, uint64_t len,
         gpa += n;
         len -= n;
     }
-    return true;
+    snapshot_leave(&reader);
+    return ok;
 }
 
 static void piece_read(uint8_t *host, uint8_t *buf, size_t len)
@@ -141,22 +414,56 @@ static void piece_zero(uint8_t *host, uint8_t *buf, size_t len)
 
 bool guest_memory_read(GuestMemory *gm, uint64_t gpa, void *buf, size_t len)
 {
-    return each_piece(gm, gpa, len, buf, piece_read);
+    return each_piece(gm, gpa, len, buf, false, piece_read);
 }
 
 bool guest_memory_write(GuestMemory *gm, uint64_t gpa, const void *buf,
                         size_t len)
 {
-    return each_piece(gm, gpa, len, (uint8_t *)buf, piece_write);
+    if (!each_piece(gm, gpa, len, (uint8_t *)buf, true, piece_write)) {
+        return false;
+    }
+    guest_memory_written(gm, gpa, len);
+    return true;
 }
 
 bool guest_memory_zero(GuestMemory *gm, uint64_t gpa, uint64_t len)
 {
-    return each_piece(gm, gpa, len, NULL, piece_zero);
+    if (!each_piece(gm, gpa, len, NULL, true, piece_zero)) {
+        return false;
+    }
+    guest_memory_written(gm, gpa, len);
+    return true;
 }
 
-const GuestRAM *guest_memory_pieces(GuestMemory *gm, size_t *ret_n)
+void *guest_memory_dma_map(GuestMemory *gm, uint64_t gpa, uint64_t *len,
+                           bool is_write)
 {
-    *ret_n = gm->pieces->len;
-    return (const GuestRAM *)(void *)gm->pieces->data;
+    return *len ? piece_ptr(gm, gpa, len, is_write) : NULL;
+}
+
+void guest_memory_dma_unmap(GuestMemory *gm, uint64_t gpa, uint64_t written)
+{
+    guest_memory_written(gm, gpa, written);
+}
+
+void guest_memory_written(GuestMemory *gm, uint64_t gpa, uint64_t len)
+{
+}
+
+unsigned guest_memory_generation(GuestMemory *gm)
+{
+    return qatomic_load_acquire(&gm->generation);
+}
+
+GuestRAM *guest_memory_pieces(GuestMemory *gm, size_t *ret_n)
+{
+    SnapshotReader reader;
+    const FlatView *view = snapshot_enter(&gm->view, &reader);
+    GuestRAM *copy = g_new(GuestRAM, view->n + 1);
+
+    memcpy(copy, view->piece, view->n * sizeof(GuestRAM));
+    *ret_n = view->n;
+    snapshot_leave(&reader);
+    return copy;
 }
