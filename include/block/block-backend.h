@@ -1,0 +1,219 @@
+/*
+ * BlockBackend: a disk as a device sees it, over a node of the block layer.
+ *
+ * -drive makes one with a name; a device whose `drive` names a node gets one
+ * of its own without a name. Requests are asynchronous: they start and end in
+ * the backend's AioContext, and the completion function is called there, with
+ * no lock held. A device therefore takes the machine lock in it.
+ *
+ * Offsets and lengths are bytes. A request must lie inside the disk and be a
+ * multiple of blk_get_request_alignment() only if the disk is opened with
+ * O_DIRECT and wants to avoid a copy; anything else is bounced.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_BLOCK_BACKEND_H
+#define BLOCK_BLOCK_BACKEND_H
+
+#include "qapi/qapi-types-block.h"
+#include "util/aio.h"
+#include "util/error.h"
+#include "util/iov.h"
+#include "util/notify.h"
+
+typedef struct BlockBackend BlockBackend;
+typedef struct BlockNode BlockNode;
+
+/* Longest request, so that a byte count always fits an int. */
+#define BLK_REQUEST_MAX_BYTES (1024 * 1024 * 1024)
+#define BLK_SECTOR_SIZE       512
+#define BLK_SECTOR_BITS       9
+
+/* Flags of a request. */
+typedef enum BlkRequestFlags {
+    BLK_REQ_FUA = 1 << 0,         /* on stable storage when it completes */
+    BLK_REQ_MAY_UNMAP = 1 << 1,   /* zeroes: may give the space back */
+    BLK_REQ_NO_FALLBACK = 1 << 2, /* zeroes: fail rather than write them out */
+} BlkRequestFlags;
+
+/* What the user may do at a backend; for blk_new(). */
+typedef enum BlkPerm {
+    BLK_PERM_READ = 1 << 0,
+    BLK_PERM_WRITE = 1 << 1,
+} BlkPerm;
+
+/**
+ * BlockDevOps: how the block layer reaches the device. Each is optional and
+ * is called in the main loop's thread without the machine lock.
+ * @change_media: the medium was inserted (@load) or taken out
+ * @eject_request: the user asks the guest to let go of the medium
+ * @is_tray_open, @is_medium_locked: for query-block and eject
+ * @resize: blk_getlength() changed
+ * @drained_begin, @drained_end: between them, start no new request
+ */
+typedef struct BlockDevOps {
+    void (*change_media)(void *opaque, bool load);
+    void (*eject_request)(void *opaque, bool force);
+    bool (*is_tray_open)(void *opaque);
+    bool (*is_medium_locked)(void *opaque);
+    void (*resize)(void *opaque);
+    void (*drained_begin)(void *opaque);
+    void (*drained_end)(void *opaque);
+} BlockDevOps;
+
+/* -- life ------------------------------------------------------------------ */
+
+/**
+ * blk_new:
+ * @ctx: (in) where requests run; referenced
+ *
+ * Returns: (transfer full) a nameless backend without a medium.
+ */
+BlockBackend *blk_new(AioContext *ctx);
+void blk_ref(BlockBackend *blk);
+/** blk_unref: the last one waits for requests in flight. Accepts NULL.
+ *  Thread: main loop. */
+void blk_unref(BlockBackend *blk);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BlockBackend, blk_unref)
+
+/** blk_set_name: make it known to blk_by_name(). Errors: in use already. */
+bool blk_set_name(BlockBackend *blk, const char *name, Error **errp);
+/** blk_name: "" for a nameless one. Borrowed. */
+const char *blk_name(const BlockBackend *blk);
+/** blk_by_name: (transfer none) the backend of -drive id=@name, or NULL. */
+BlockBackend *blk_by_name(const char *name);
+/** blk_next: walk over all that exist, nameless ones too; NULL starts, NULL
+ *  ends. */
+BlockBackend *blk_next(BlockBackend *blk);
+
+/** blk_insert: give @blk the medium @node; references it. Errors: there is
+ *  one already; locks of the image file. */
+bool blk_insert(BlockBackend *blk, BlockNode *node, Error **errp);
+/** blk_remove: take the medium out, after requests in flight. */
+void blk_remove(BlockBackend *blk);
+/** blk_node: (transfer none) the medium or NULL. */
+BlockNode *blk_node(BlockBackend *blk);
+
+/**
+ * blk_attach_dev:
+ * @dev: the device, an Object; borrowed
+ *
+ * Returns: false if another device has it.
+ */
+bool blk_attach_dev(BlockBackend *blk, void *dev, Error **errp);
+void blk_detach_dev(BlockBackend *blk, void *dev);
+/** blk_get_attached_dev: or NULL. */
+void *blk_get_attached_dev(BlockBackend *blk);
+/** blk_set_dev_ops: NULL takes them away. */
+void blk_set_dev_ops(BlockBackend *blk, const BlockDevOps *ops, void *opaque);
+
+/** blk_get_aio_context: borrowed. Thread: any. */
+AioContext *blk_get_aio_context(BlockBackend *blk);
+
+/* -- what it is; thread: any ----------------------------------------------- */
+
+/** blk_is_inserted: is there a medium? (and is it reachable) */
+bool blk_is_inserted(BlockBackend *blk);
+/** blk_is_writable: is there a medium that may be written? */
+bool blk_is_writable(BlockBackend *blk);
+/** blk_getlength: Returns: bytes; -ENOMEDIUM or another -errno. */
+int64_t blk_getlength(BlockBackend *blk);
+/** blk_get_request_alignment: see the head of this file; 1 to 4096. */
+uint32_t blk_get_request_alignment(BlockBackend *blk);
+/** blk_get_max_transfer: most bytes in one request. */
+uint32_t blk_get_max_transfer(BlockBackend *blk);
+/** blk_get_physical_block_size: of the host's storage; 512 if unknown. */
+uint32_t blk_get_physical_block_size(BlockBackend *blk);
+
+/** blk_enable_write_cache: false: each write ends on stable storage
+ *  (writethrough). */
+bool blk_enable_write_cache(BlockBackend *blk);
+void blk_set_enable_write_cache(BlockBackend *blk, bool on);
+
+/** blk_get_serial: (nullable) serial= of -drive. Borrowed. */
+const char *blk_get_serial(BlockBackend *blk);
+void blk_set_serial(BlockBackend *blk, const char *serial);
+
+/* -- errors ---------------------------------------------------------------- */
+
+void blk_set_on_error(BlockBackend *blk, BlockdevOnError on_read,
+                      BlockdevOnError on_write);
+BlockdevOnError blk_get_on_error(BlockBackend *blk, bool is_read);
+/** blk_get_error_action: what rerror= and werror= say about @error (> 0). */
+BlockErrorAction blk_get_error_action(BlockBackend *blk, bool is_read,
+                                      int error);
+/**
+ * blk_error_action:
+ * @action: from blk_get_error_action()
+ *
+ * Send BLOCK_IO_ERROR, note the error for query-block and, with
+ * BLOCK_ERROR_ACTION_STOP, ask for a stop of the machine
+ * (blk_set_stop_handler()). The device keeps the request and tries again when
+ * the machine runs on.
+ */
+void blk_error_action(BlockBackend *blk, BlockErrorAction action, bool is_read,
+                      int error);
+/** blk_set_stop_handler: who stops the machine; set once by the program. */
+void blk_set_stop_handler(void (*stop)(void *opaque), void *opaque);
+/** blk_iostatus_reset: the machine runs on. */
+void blk_iostatus_reset(BlockBackend *blk);
+
+/* -- requests -------------------------------------------------------------- */
+
+/**
+ * blk_aio_preadv, blk_aio_pwritev:
+ * @offset: first byte
+ * @qiov: (in) buffers; borrowed until @cb
+ * @cb: called once in the backend's context, never before the call returns
+ *      to a caller in another thread; 0 or -errno
+ *
+ * Errors (to @cb): -ENOMEDIUM; -EROFS; -EIO outside the disk; the host's.
+ * Thread: any. The machine lock may be held.
+ * Returns: the request, for blk_aio_cancel_async(); valid until @cb.
+ */
+BlockAIOCB *blk_aio_preadv(BlockBackend *blk, int64_t offset,
+                           QEMUIOVector *qiov, BlkRequestFlags flags,
+                           BlockCompletionFunc *cb, void *opaque);
+BlockAIOCB *blk_aio_pwritev(BlockBackend *blk, int64_t offset,
+                            QEMUIOVector *qiov, BlkRequestFlags flags,
+                            BlockCompletionFunc *cb, void *opaque);
+/** blk_aio_flush: all writes completed before are on stable storage. */
+BlockAIOCB *blk_aio_flush(BlockBackend *blk, BlockCompletionFunc *cb,
+                          void *opaque);
+/** blk_aio_pdiscard: a hint: contents may become undefined or zero. */
+BlockAIOCB *blk_aio_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes,
+                             BlockCompletionFunc *cb, void *opaque);
+/** blk_aio_pwrite_zeroes: as a write of zeroes. */
+BlockAIOCB *blk_aio_pwrite_zeroes(BlockBackend *blk, int64_t offset,
+                                  int64_t bytes, BlkRequestFlags flags,
+                                  BlockCompletionFunc *cb, void *opaque);
+/** blk_aio_cancel_async: -ECANCELED to its @cb if it had not started. */
+void blk_aio_cancel_async(BlockAIOCB *acb);
+
+/* The same for coroutines in the backend's context: 0 or -errno. */
+int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset,
+                               QEMUIOVector *qiov, BlkRequestFlags flags);
+int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset,
+                                QEMUIOVector *qiov, BlkRequestFlags flags);
+int coroutine_fn blk_co_flush(BlockBackend *blk);
+int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset,
+                                 int64_t bytes);
+int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
+                                      int64_t bytes, BlkRequestFlags flags);
+
+/** blk_pread, blk_pwrite, blk_flush: the same, waiting. For start-up and
+ *  tools. Thread: that of the backend's context. */
+int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf);
+int blk_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes,
+               const void *buf, BlkRequestFlags flags);
+int blk_flush(BlockBackend *blk);
+
+/** blk_drain: wait for all requests in flight. Thread: main loop. */
+void blk_drain(BlockBackend *blk);
+/** blk_drain_all: of every backend. */
+void blk_drain_all(void);
+
+/** blk_eject: the guest opened (@eject) or closed the tray. */
+void blk_eject(BlockBackend *blk, bool eject);
+
+#endif
