@@ -1,6 +1,6 @@
 /*
- * Socket chardevs: server, client, reconnect, telnet, WebSocket, TLS, and
- * who becomes the client of a listener.
+ * Socket chardevs: server, client, reconnect, telnet, WebSocket, and who
+ * becomes the client of a listener.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -22,63 +22,7 @@
 
 #include "fake-fe.h"
 #include "pki.h"
-
-static Chardev *chr_new(const char *optarg)
-{
-    return qemu_chr_new_from_cli(optarg, NULL, &error_abort);
-}
-
-static void chr_delete(Chardev *chr)
-{
-    g_autofree char *id = g_strdup(chr->label);
-
-    g_assert_true(qemu_chr_remove(id, &error_abort));
-}
-
-static int server_port(Chardev *chr)
-{
-    return atoi(qemu_chr_socket_local_address(chr)->u.inet.port);
-}
-
-/* A plain non-blocking TCP client on loopback. */
-static int tcp_connect(int port)
-{
-    struct sockaddr_in sa = { .sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    g_assert_cmpint(fd, >=, 0);
-    g_assert_cmpint(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), ==, 0);
-    g_assert_cmpint(fcntl(fd, F_SETFL, O_NONBLOCK), ==, 0);
-    return fd;
-}
-
-/* What has arrived at @fd so far is appended to @text. Returns: false at the
- * end of the stream. */
-static bool drain(int fd, GString *text)
-{
-    char buf[4096];
-    ssize_t n;
-
-    while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
-        g_string_append_len(text, buf, n);
-    }
-    return n < 0 && errno == EAGAIN;
-}
-
-static bool has(int fd, GString *text, const char *want)
-{
-    drain(fd, text);
-    return strstr(text->str, want) != NULL;
-}
-
-static bool at_eof(int fd)
-{
-    g_autoptr(GString) unused = g_string_new(NULL);
-
-    return !drain(fd, unused);
-}
+#include "socket-peer.h"
 
 /* -- basic ----------------------------------------------------------------------- */
 
@@ -401,8 +345,6 @@ static void test_silent_clients(void)
     chr_delete(chr);
 }
 
-#define IDLE 500
-
 static void test_500_idle(void)
 {
     int before = count_fds();
@@ -516,39 +458,6 @@ static void test_telnet(void)
     chr_delete(chr);
 }
 
-/* Two chardevs with the same options talk to each other. */
-static void check_pair(const char *server_opt, const char *client_opt)
-{
-    g_autofree char *so = g_strdup_printf(
-        "socket,id=s0,host=127.0.0.1,port=0,server,nowait%s", server_opt);
-    Chardev *srv = chr_new(so);
-    g_autofree char *co = g_strdup_printf(
-        "socket,id=c0,host=127.0.0.1,port=%d%s", server_port(srv), client_opt);
-    Chardev *cli = chr_new(co);
-    g_autofree char *big = g_malloc(300000);
-    FakeFe a, b;
-
-    for (int i = 0; i < 300000; i++) {
-        big[i] = i * 7 + i / 256;
-    }
-    fake_fe_init(&a, srv);
-    fake_fe_init(&b, cli);
-    RUN_UNTIL(a.events->len && b.events->len);
-    g_assert_cmpint(qemu_chr_fe_write_all(&a.be, (uint8_t *)big, 300000), ==,
-                    300000);
-    g_assert_cmpint(qemu_chr_fe_write_all(&b.be, (uint8_t *)big, 300000), ==,
-                    300000);
-    RUN_UNTIL(a.input->len == 300000 && b.input->len == 300000);
-    g_assert_cmpmem(a.input->str, 300000, big, 300000);
-    g_assert_cmpmem(b.input->str, 300000, big, 300000);
-    qemu_chr_fe_disconnect(&b.be);
-    RUN_UNTIL(g_str_equal(a.events->str, "OC"));
-    fake_fe_clear(&a);
-    fake_fe_clear(&b);
-    chr_delete(cli);
-    chr_delete(srv);
-}
-
 static void test_telnet_pair(void)
 {
     check_pair(",telnet", ",telnet");
@@ -562,172 +471,6 @@ static void test_websocket_pair(void)
 static void test_websocket_telnet_pair(void)
 {
     check_pair(",websocket,telnet", ",websocket,telnet");
-}
-
-/* -- TLS ------------------------------------------------------------------------------------ */
-
-static void creds_new(const char *type, const char *id, const char *dir,
-                      const char *endpoint, const char *more)
-{
-    g_autofree char *text = g_strdup_printf("%s,id=%s,dir=%s,endpoint=%s%s",
-                                            type, id, dir, endpoint, more);
-
-    g_assert_true(user_creatable_add_from_str(text, &error_abort));
-}
-
-static void creds_x509(TestPki *pki)
-{
-    creds_new("tls-creds-x509", "tls0",
-              test_pki_dir(pki, TEST_PKI_SERVER, TEST_PKI_GOOD), "server", "");
-    creds_new("tls-creds-x509", "tls1",
-              test_pki_dir(pki, TEST_PKI_CLIENT, TEST_PKI_GOOD), "client", "");
-}
-
-static void creds_clear(void)
-{
-    user_creatable_del("tls0", &error_abort);
-    user_creatable_del("tls1", &error_abort);
-}
-
-static void test_tls_pair(void)
-{
-    g_autoptr(TestPki) pki = test_pki_new();
-
-    creds_x509(pki);
-    check_pair(",tls-creds=tls0", ",tls-creds=tls1");
-    check_pair(",tls-creds=tls0,websocket", ",tls-creds=tls1,websocket");
-    check_pair(",tls-creds=tls0,telnet", ",tls-creds=tls1,telnet");
-    creds_clear();
-}
-
-static void test_tls_unix(void)
-{
-    g_autoptr(TestPki) pki = test_pki_new();
-    g_autofree char *path = g_build_filename(test_pki_top(pki), "s", NULL);
-    g_autofree char *so = g_strdup_printf(
-        "socket,id=s0,path=%s,server,nowait,tls-creds=tls0", path);
-    g_autofree char *co =
-        g_strdup_printf("socket,id=c0,path=%s,tls-creds=tls1", path);
-    g_autofree char *co2 = g_strconcat(co, ",tls-hostname=localhost", NULL);
-    Chardev *srv, *cli;
-    Error *err = NULL;
-    FakeFe a, b;
-
-    creds_x509(pki);
-    srv = chr_new(so);
-    g_assert_null(qemu_chr_new_from_cli(co, NULL, &err));
-    g_assert_nonnull(strstr(error_get_pretty(err), "tls-hostname"));
-    error_free_or_abort(&err);
-    cli = chr_new(co2);
-    fake_fe_init(&a, srv);
-    fake_fe_init(&b, cli);
-    RUN_UNTIL(a.events->len && b.events->len);
-    fake_write(&a, "secret");
-    RUN_UNTIL(g_str_equal(b.input->str, "secret"));
-    fake_fe_clear(&a);
-    fake_fe_clear(&b);
-    chr_delete(cli);
-    chr_delete(srv);
-    creds_clear();
-}
-
-static void test_tls_bad_clients(void)
-{
-    g_autoptr(TestPki) pki = test_pki_new();
-    Chardev *srv, *cli;
-    g_autofree char *bad = NULL, *good = NULL;
-    Error *err = NULL;
-    FakeFe a, b;
-    int fd;
-
-    creds_x509(pki);
-    creds_new("tls-creds-x509", "tlsx",
-              test_pki_dir(pki, TEST_PKI_CLIENT, TEST_PKI_MISMATCHED_CA),
-              "client", ",sanity-check=off");
-    srv = chr_new("socket,id=s0,host=127.0.0.1,port=0,server,nowait,"
-                  "tls-creds=tls0");
-    fake_fe_init(&a, srv);
-    /* Clear text. */
-    fd = tcp_connect(server_port(srv));
-    g_assert_cmpint(write(fd, "GET / HTTP/1.0\r\n\r\n", 18), ==, 18);
-    RUN_UNTIL(at_eof(fd));
-    close(fd);
-    /* A certificate of another authority. */
-    bad = g_strdup_printf("socket,id=c0,host=127.0.0.1,port=%d,tls-creds=tlsx",
-                          server_port(srv));
-    cli = chr_new(bad);
-    run_for_ms(200);
-    g_assert_cmpstr(a.events->str, ==, "");
-    chr_delete(cli);
-    /* The wrong end. */
-    g_assert_null(qemu_chr_new_from_cli(
-        "socket,id=c1,host=127.0.0.1,port=1,tls-creds=tls0", NULL, &err));
-    error_free_or_abort(&err);
-    /* And the listener goes on. */
-    good = g_strdup_printf("socket,id=c0,host=127.0.0.1,port=%d,tls-creds=tls1",
-                           server_port(srv));
-    cli = chr_new(good);
-    fake_fe_init(&b, cli);
-    RUN_UNTIL(a.events->len && b.events->len);
-    fake_write(&b, "ok");
-    RUN_UNTIL(g_str_equal(a.input->str, "ok"));
-    fake_fe_clear(&a);
-    fake_fe_clear(&b);
-    chr_delete(cli);
-    chr_delete(srv);
-    user_creatable_del("tlsx", &error_abort);
-    creds_clear();
-}
-
-static void test_tls_500_idle(void)
-{
-    g_autoptr(TestPki) pki = test_pki_new();
-    int before;
-    g_autofree int *idle = g_new(int, IDLE);
-    g_autofree char *good = NULL;
-    Chardev *srv, *cli;
-    int64_t start;
-    FakeFe a, b;
-
-    creds_x509(pki);
-    before = count_fds();
-    srv = chr_new("socket,id=s0,host=127.0.0.1,port=0,server,nowait,"
-                  "tls-creds=tls0,handshake-timeout-ms=1500");
-    fake_fe_init(&a, srv);
-    for (int i = 0; i < IDLE; i++) {
-        idle[i] = tcp_connect(server_port(srv));
-    }
-    good = g_strdup_printf("socket,id=c0,host=127.0.0.1,port=%d,tls-creds=tls1",
-                           server_port(srv));
-    start = g_get_monotonic_time();
-    cli = chr_new(good);
-    fake_fe_init(&b, cli);
-    RUN_UNTIL_MS(a.events->len && b.events->len, 3000);
-    fake_write(&b, "hi");
-    RUN_UNTIL_MS(g_str_equal(a.input->str, "hi"), 1000);
-    g_test_message("good client in after %d ms",
-                   (int)((g_get_monotonic_time() - start) / 1000));
-    /* The claim closed the rest; so does the time limit. */
-    for (int i = 0; i < IDLE; i++) {
-        close(idle[i]);
-    }
-    fake_fe_clear(&a);
-    fake_fe_clear(&b);
-    chr_delete(cli);
-    chr_delete(srv);
-    RUN_UNTIL(count_fds() == before);
-    creds_clear();
-}
-
-static void test_handshake_timeout(void)
-{
-    Chardev *srv = chr_new("socket,id=s0,host=127.0.0.1,port=0,server,nowait,"
-                           "websocket,handshake-timeout-ms=100");
-    int fd = tcp_connect(server_port(srv));
-
-    RUN_UNTIL_MS(at_eof(fd), 2000);
-    close(fd);
-    chr_delete(srv);
 }
 
 /* -- refused combinations ---------------------------------------------------------------- */
@@ -796,11 +539,6 @@ int main(int argc, char **argv)
     g_test_add_func("/char-socket/websocket-pair", test_websocket_pair);
     g_test_add_func("/char-socket/websocket-telnet-pair",
                     test_websocket_telnet_pair);
-    g_test_add_func("/char-socket/tls-pair", test_tls_pair);
-    g_test_add_func("/char-socket/tls-unix", test_tls_unix);
-    g_test_add_func("/char-socket/tls-bad-clients", test_tls_bad_clients);
-    g_test_add_func("/char-socket/tls-500-idle", test_tls_500_idle);
-    g_test_add_func("/char-socket/handshake-timeout", test_handshake_timeout);
     g_test_add_func("/char-socket/refused", test_refused);
     return g_test_run();
 }
