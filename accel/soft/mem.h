@@ -104,33 +104,30 @@ bool soft_mem_probe(SoftCPU *cpu, uint64_t linear, unsigned size,
  *  instructions that cross pages; needs no decoded block afterwards. */
 bool soft_mem_fetch(SoftCPU *cpu, uint64_t linear, void *buf, unsigned size);
 
-static inline SoftTLBEntry *soft_tlb_entry(const SoftTLB *tlb, uint64_t linear)
+static inline SoftTLBEntry *soft_tlb_entry(SoftCPU *cpu, SoftMMU mmu,
+                                           uint64_t linear)
 {
-    return (SoftTLBEntry *)((char *)tlb->entry +
-                            ((linear >> SOFT_TLB_ADDR_SHIFT) & tlb->mask));
+    return &cpu->tlb[mmu]
+                    [(linear >> SOFT_PAGE_BITS) & ((1u << cpu->tlb_bits) - 1)];
 }
 
 /* Host address for an access on the fast path, or NULL. */
 static inline void *soft_tlb_read_ptr(SoftCPU *cpu, uint64_t linear,
                                       unsigned size)
 {
-    const SoftTLBEntry *e = soft_tlb_entry(&cpu->tlb[soft_mmu(cpu)], linear);
+    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear);
+    uint64_t offset = linear - qatomic_read(&e->tag_r);
 
-    return likely(((linear + size - 1) & SOFT_PAGE_MASK) ==
-                  qatomic_read(&e->tag_r))
-               ? (void *)(uintptr_t)(linear + e->addend)
-               : NULL;
+    return likely(offset <= SOFT_PAGE_BYTES - size) ? e->host + offset : NULL;
 }
 
 static inline void *soft_tlb_write_ptr(SoftCPU *cpu, uint64_t linear,
                                        unsigned size)
 {
-    const SoftTLBEntry *e = soft_tlb_entry(&cpu->tlb[soft_mmu(cpu)], linear);
+    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear);
+    uint64_t offset = linear - qatomic_read(&e->tag_w);
 
-    return likely(((linear + size - 1) & SOFT_PAGE_MASK) ==
-                  qatomic_read(&e->tag_w))
-               ? (void *)(uintptr_t)(linear + e->addend)
-               : NULL;
+    return likely(offset <= SOFT_PAGE_BYTES - size) ? e->host + offset : NULL;
 }
 
 /* soft_ld8(cpu, linear, &value) ... soft_st64(cpu, linear, value). Guest RAM

@@ -178,7 +178,7 @@ typedef struct SoftSegment {
 #define SOFT_MODE_STEP      (1u << 12) /* TF, or breakpoints are armed: */
                                        /* one instruction at a time */
 #define SOFT_MODE_X87_NM (1u << 13)    /* x87/MMX: #NM (TS or EM); see */
-                                       /* soft_fpu_check() for which of them */
+                                       /* soft_unit_check() for which of them */
 #define SOFT_MODE_WAIT_NM (1u << 14)   /* fwait: #NM (MP and TS) */
 #define SOFT_MODE_MMX_UD  (1u << 15)   /* MMX: #UD (CR0.EM) */
 #define SOFT_MODE_SSE_UD  (1u << 16)   /* SSE: #UD (EM, or not CR4.OSFXSR) */
@@ -191,21 +191,28 @@ typedef struct SoftSegment {
 /* -- software TLB --------------------------------------------------------- */
 
 /*
- * Direct-mapped, one array for each way to access memory (mmu index, from
- * mode_flags). The fast path of an access of @size bytes at linear address a:
+ * Direct-mapped arrays inside of SoftCPU, one for each way to access memory
+ * (SoftMMU, from mode_flags). The fast path of an access of @size bytes at
+ * linear address a:
  *
- *     e = (char *)tlb[i].entry + ((a >> 7) & tlb[i].mask)
- *     if (((a + size - 1) & ~0xfff) == e->tag_r)       (tag_w: rw and write)
- *         host = a + e->addend
+ *     e = &cpu->tlb[mmu][(a >> 12) & (n - 1)]      n = 1 << cpu->tlb_bits
+ *     off = a - e->tag_r                           tag_w: write, also rmw
+ *     if (off <= 4096 - size)  (unsigned)
+ *         host = e->host + off
  *
- * An access that leaves the page has another page number than the entry was
- * looked up with, and a tag with any low bit set never matches: both go the
- * slow way, soft_mem_*(). The slow way may have filled the entry when it
- * returns; translated code then may look again.
+ * A tag is the linear address of the page where the fast path is allowed; the
+ * page + 4096 + SOFT_TLB_* (nonzero) where an access has to be told of; or the
+ * empty tag, a page of another index. Neither of the latter can be hit, nor
+ * can an access that leaves the page: all these go the slow way, soft_mem_*().
+ * The slow way may have filled the entry when it returns; translated code then
+ * may look again.
  *
- * A tag_x that matches means: code may be fetched from host memory there.
- * Another thread may set low bits in tag_w at any time, by compare-and-swap;
+ * A tag_x that hits means: code may be fetched from host memory there.
+ * Another thread may make tag_w slow at any time, by compare-and-swap;
  * everything else is written by the CPU's own thread.
+ *
+ * tlb_bits changes rarely (many misses), always with invalidate_all of the
+ * translator, and never while a block runs.
  */
 typedef enum SoftMMU {
     SOFT_MMU_USER,        /* CPL 3 */
@@ -218,25 +225,22 @@ typedef enum SoftMMU {
 #define SOFT_PAGE_BYTES 4096u
 #define SOFT_PAGE_MASK  (~(uint64_t)0xfff)
 
-#define SOFT_TLB_ENTRY_SHIFT 5 /* log2 of the entry's size */
-#define SOFT_TLB_ADDR_SHIFT  (SOFT_PAGE_BITS - SOFT_TLB_ENTRY_SHIFT)
+#define SOFT_TLB_BITS_MIN 10
+#define SOFT_TLB_BITS_MAX 12
 
-/* Low bits of a tag. */
-#define SOFT_TLB_INVALID  (1u << 0) /* not mapped that way, or not known yet */
-#define SOFT_TLB_MMIO     (1u << 1) /* no RAM (tag_w: or read-only) */
-#define SOFT_TLB_NOTDIRTY (1u << 2) /* a write has to be told of */
-#define SOFT_TLB_WATCH    (1u << 3) /* a data breakpoint is on the page */
-#define SOFT_TLB_NO_TAG   (~(uint64_t)0)
+/* What a slow tag asks for. */
+#define SOFT_TLB_MMIO     (1u << 0) /* no RAM (tag_w: or read-only) */
+#define SOFT_TLB_NOTDIRTY (1u << 1) /* a write has to be told of */
+#define SOFT_TLB_WATCH    (1u << 2) /* a data breakpoint is on the page */
 
 typedef struct SoftTLBEntry {
     uint64_t tag_r;
     uint64_t tag_w;
     uint64_t tag_x;
-    uint64_t addend; /* host address = linear address + addend */
+    uint8_t *host; /* of the page's first byte */
 } SoftTLBEntry;
 
-_Static_assert(sizeof(SoftTLBEntry) == 1u << SOFT_TLB_ENTRY_SHIFT,
-               "translated code scales by shifting");
+_Static_assert(sizeof(SoftTLBEntry) == 32, "translated code scales by shifts");
 
 /* What the slow way needs besides; same index as the entry. */
 typedef struct SoftTLBInfo {
@@ -245,15 +249,15 @@ typedef struct SoftTLBInfo {
 } SoftTLBInfo;
 
 #define SOFT_TLBI_GLOBAL (1u << 0) /* survives a load of CR3 */
-#define SOFT_TLBI_LARGE  (1u << 1) /* piece of a large page */
 
-typedef struct SoftTLB {
-    uint64_t mask; /* (entries - 1) << SOFT_TLB_ENTRY_SHIFT */
-    SoftTLBEntry *entry;
-    SoftTLBInfo *info;
-    uint32_t fills;  /* since the last flush or look at the size */
-    uint32_t evicts; /* of them, those that replaced a valid entry */
-} SoftTLB;
+/* The translator's: linear address of a block -> its code. */
+typedef struct SoftJumpCacheEntry {
+    uint64_t rip;
+    void *code;
+} SoftJumpCacheEntry;
+
+#define SOFT_JUMP_CACHE_SIZE 2048
+#define SOFT_JIT_WORDS       64
 
 /* -- pending events ------------------------------------------------------- */
 
@@ -318,7 +322,10 @@ typedef struct SoftMSRs {
  *       SS and DS are not used (and may be other than 0)
  * @mode_flags: SOFT_MODE_*; derived, see soft_update_mode()
  * @exit_request: atomic; SOFT_EXIT_*
- * @tlb: by SoftMMU; that in use is SOFT_MODE_MMU of mode_flags
+ * @tlb: by SoftMMU; that in use is SOFT_MODE_MMU of mode_flags; the first
+ *       1 << tlb_bits entries of each
+ * @x87_live: the x87/MMX registers are in the host's FPU, @fx is stale:
+ *       soft_x87_sync() first
  * @code_epoch: grows with each invalidation of code in this CPU, so that a
  *       block that overwrites itself notices after a store
  * @tsc_offset: guest TSC = host TSC + tsc_offset
@@ -338,9 +345,12 @@ struct SoftCPU {
     uint64_t next_rip;
     uint32_t eflags;
     uint32_t mode_flags;
-    uint32_t exit_request; /* atomic */
+    /* One 64-bit compare tests both of these. */
+    uint32_t exit_request QEMU_ALIGNED(8); /* atomic */
+    uint32_t vec_absent;                   /* the translator's */
     uint32_t code_epoch;
-    SoftTLB tlb[SOFT_MMU_COUNT];
+    uint32_t tlb_bits;
+    bool x87_live;
     uint64_t tsc_offset;
     uint64_t features;
     uint32_t mxcsr;
@@ -379,6 +389,11 @@ struct SoftCPU {
     struct SoftJIT *jit;
 
     struct SoftCPUPrivate *priv; /* of soft-accel.c and its helpers */
+
+    uint64_t jit_words[SOFT_JIT_WORDS] QEMU_ALIGNED(64);
+    SoftTLBEntry tlb[SOFT_MMU_COUNT][1u << SOFT_TLB_BITS_MAX] QEMU_ALIGNED(64);
+    SoftTLBInfo tlb_info[SOFT_MMU_COUNT][1u << SOFT_TLB_BITS_MAX];
+    SoftJumpCacheEntry jump_cache[SOFT_MMU_COUNT][SOFT_JUMP_CACHE_SIZE];
 };
 
 static inline SoftCPU *soft_cpu(AccelVCPU *vcpu)
@@ -396,9 +411,14 @@ static inline unsigned soft_cpl(const SoftCPU *cpu)
     return cpu->mode_flags & SOFT_MODE_CPL;
 }
 
+static inline SoftMMU soft_mmu_mode(uint32_t mode_flags)
+{
+    return (SoftMMU)((mode_flags & SOFT_MODE_MMU) >> SOFT_MODE_MMU_SHIFT);
+}
+
 static inline SoftMMU soft_mmu(const SoftCPU *cpu)
 {
-    return (SoftMMU)((cpu->mode_flags & SOFT_MODE_MMU) >> SOFT_MODE_MMU_SHIFT);
+    return soft_mmu_mode(cpu->mode_flags);
 }
 
 static inline bool soft_long64(const SoftCPU *cpu)
@@ -460,6 +480,9 @@ typedef enum SoftUnit {
     SOFT_UNIT_SSE,
     SOFT_UNIT_AVX,
 } SoftUnit;
+
+/** soft_x87_sync: bring @fx up to date if x87_live, and clear that (native). */
+void soft_x87_sync(SoftCPU *cpu);
 
 /** soft_unit_check: false with #UD, #NM or #MF raised. */
 bool soft_unit_check(SoftCPU *cpu, SoftUnit unit);
