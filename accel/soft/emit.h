@@ -344,18 +344,16 @@ typedef struct EmitRegs {
 /*
  * emit_insn_regs:
  * @insn: (in) decoded, class NATIVE
- * @bytes: (in) the instruction as the guest has it, insn's length
  * @ret: (out) set when true
  *
  * Returns: false if this instruction cannot be re-encoded whatever the map
  *   (VSIB, XLAT, LEA, implied memory operands, not class NATIVE).
  */
-bool emit_insn_regs(const SoftInsn *insn, const uint8_t *bytes, EmitRegs *ret);
+bool emit_insn_regs(const SoftInsn *insn, EmitRegs *ret);
 
 /*
  * emit_renamed:
- * @insn, @bytes: as above; @bytes may come from any mode, the instruction is
- *         encoded anew for 64-bit mode
+ * @insn: as above; decoded in any mode, it is encoded anew for 64-bit mode
  * @map: host register that holds each guest general register, HOST_NO_REG =
  *         none does
  * @mem: (nullable) what stands for the memory operand; its effective address
@@ -363,8 +361,7 @@ bool emit_insn_regs(const SoftInsn *insn, const uint8_t *bytes, EmitRegs *ret);
  *
  * Prefixes that matter (operand size, LOCK, REP as part of the opcode),
  * immediates and the vector registers' numbers stay; segment overrides and
- * address size prefixes go. INC/DEC of 32-bit code (40h..4Fh) and moffs forms
- * get their ModRM encodings. Upper halves: a 32-bit guest's 4-byte operation
+ * address size prefixes go. Upper halves: a 32-bit guest's 4-byte operation
  * clears the host's bits 63:32 as usual.
  *
  * Returns: false, and nothing emitted, if it cannot be done with this map:
@@ -372,7 +369,7 @@ bool emit_insn_regs(const SoftInsn *insn, const uint8_t *bytes, EmitRegs *ret);
  *   or AH/CH/DH/BH would need a REX prefix (avoid: map RAX..RBX to themselves
  *   and use a @mem whose registers are below R8). Overflow is no failure.
  */
-bool emit_renamed(SoftEmit *e, const SoftInsn *insn, const uint8_t *bytes,
-                  const uint8_t map[16], const EmitMem *mem);
+bool emit_renamed(SoftEmit *e, const SoftInsn *insn, const uint8_t map[16],
+                  const EmitMem *mem);
 
 #endif
