@@ -156,6 +156,9 @@ static void probe_caps(KVMState *s)
     c->adjust_clock = PROBE(s, KVM_CAP_ADJUST_CLOCK);
     c->reinject_control = PROBE(s, KVM_CAP_REINJECT_CONTROL);
     c->smm = PROBE(s, KVM_CAP_X86_SMM);
+#ifdef KVM_CAP_SET_GUEST_DEBUG2
+    c->debug_flags = PROBE(s, KVM_CAP_SET_GUEST_DEBUG2);
+#endif
 }
 
 /* Optional kernel features that are switched on for the whole machine. */
@@ -293,6 +296,8 @@ static void kvm_class_init(ObjectClass *oc, void *data)
     ac->vcpu_get_state = kvm_vcpu_get_state;
     ac->vcpu_set_state = kvm_vcpu_set_state;
     ac->vcpu_nmi = kvm_vcpu_nmi;
+    ac->vcpu_set_debug = kvm_vcpu_set_debug;
+    ac->vcpu_debug_hit = kvm_vcpu_debug_hit;
     ac->reset_irqchip = kvm_reset_irqchip;
     ac->vm_state_changed = kvm_vm_state_changed;
 }

@@ -45,6 +45,7 @@ typedef struct KVMCaps {
     bool adjust_clock;
     bool reinject_control;
     bool smm;
+    uint32_t debug_flags; /* of KVM_SET_GUEST_DEBUG */
 } KVMCaps;
 
 struct KVMState {
@@ -85,6 +86,7 @@ typedef struct KVMVCPU {
     uint32_t *msrs; /* indices that this kernel lets us read; n_msrs */
     size_t n_msrs;
     X86CPUState *reset_state; /* taken at the first reset */
+    uint64_t debug_dr7;       /* of the debugger's hardware breakpoints */
 } KVMVCPU;
 
 static inline KVMState *kvm_of(const KVMVCPU *vcpu)
@@ -134,6 +136,10 @@ bool kvm_vcpu_set_state(AccelVCPU *vcpu, unsigned mask,
                         const X86CPUState *state, Error **errp);
 /* kvm_vcpu_probe_msrs: fill vcpu->msrs. */
 bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp);
+
+/* kvm-debug.c */
+bool kvm_vcpu_set_debug(AccelVCPU *vcpu, const AccelDebug *debug, Error **errp);
+void kvm_vcpu_debug_hit(AccelVCPU *vcpu, AccelDebugHit *hit);
 
 /* kvm-run.c */
 bool kvm_vcpu_thread_init(AccelVCPU *vcpu, Error **errp);

@@ -184,6 +184,9 @@ static bool handle_exit(KVMVCPU *vcpu, AccelExit *ret, Error **errp)
     case KVM_EXIT_SHUTDOWN:
         *ret = ACCEL_EXIT_RESET;
         return false;
+    case KVM_EXIT_DEBUG:
+        *ret = ACCEL_EXIT_DEBUG;
+        return false;
     case KVM_EXIT_SYSTEM_EVENT:
         *ret = system_event(vcpu, errp);
         return false;

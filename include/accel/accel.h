@@ -43,7 +43,44 @@ typedef enum AccelExit {
     ACCEL_EXIT_SHUTDOWN,       /* the guest asked the hypervisor to power off */
     ACCEL_EXIT_CRASHED,        /* the guest told the hypervisor that it died */
     ACCEL_EXIT_INTERNAL_ERROR, /* cannot go on; @errp says why */
+    ACCEL_EXIT_DEBUG,          /* see vcpu_debug_hit() */
 } AccelExit;
+
+/* Hardware breakpoints of a debugger, as many as a processor has. */
+#define ACCEL_DEBUG_POINTS 4
+
+typedef enum AccelDebugKind {
+    ACCEL_DEBUG_EXEC,
+    ACCEL_DEBUG_WRITE,
+    ACCEL_DEBUG_ACCESS, /* read or write */
+} AccelDebugKind;
+
+typedef struct AccelDebugPoint {
+    AccelDebugKind kind;
+    uint64_t addr; /* linear; a multiple of @len */
+    unsigned len;  /* 1, 2, 4 or 8 bytes; 1 for ACCEL_DEBUG_EXEC */
+} AccelDebugPoint;
+
+/* What a debugger outside of the guest wants of a vCPU. */
+typedef struct AccelDebug {
+    bool enabled;     /* INT3 is ours, the guest does not see it */
+    bool inject_bp;   /* but the one at rip is the guest's: let it have #BP */
+    bool single_step; /* leave after one instruction; no interrupts */
+    unsigned n_points;
+    AccelDebugPoint point[ACCEL_DEBUG_POINTS]; /* in place of the guest's own */
+} AccelDebug;
+
+/* Why a vCPU left with ACCEL_EXIT_DEBUG. */
+typedef enum AccelDebugReason {
+    ACCEL_DEBUG_HIT_INT3, /* rip is that of the INT3 */
+    ACCEL_DEBUG_HIT_STEP,
+    ACCEL_DEBUG_HIT_POINT, /* execution: before it; data: after it */
+} AccelDebugReason;
+
+typedef struct AccelDebugHit {
+    AccelDebugReason reason;
+    unsigned point; /* index, for ACCEL_DEBUG_HIT_POINT */
+} AccelDebugHit;
 
 /**
  * AccelHost: what the machine does for an accelerator.
@@ -167,6 +204,10 @@ typedef struct AccelIOEvent {
  * @vcpu_get_state, @vcpu_set_state: architectural state; @mask is of
  *             X86_STATE_*; vCPU not running
  * @vcpu_nmi: inject a non-maskable interrupt; vCPU not running
+ * @vcpu_set_debug: (optional) replaces what was set before; all zero ends
+ *             debugging; vCPU not running
+ * @vcpu_debug_hit: why the last run ended with ACCEL_EXIT_DEBUG; vCPU not
+ *             running; there when @vcpu_set_debug is
  * @reset_irqchip: interrupt controllers and PIT to power-on; vCPUs stopped
  * @vm_state_changed: the guest's time stops (false) or goes on (true)
  *
@@ -232,6 +273,9 @@ struct AccelClass {
     bool (*vcpu_set_state)(AccelVCPU *vcpu, unsigned mask,
                            const X86CPUState *state, Error **errp);
     bool (*vcpu_nmi)(AccelVCPU *vcpu, Error **errp);
+    bool (*vcpu_set_debug)(AccelVCPU *vcpu, const AccelDebug *debug,
+                           Error **errp);
+    void (*vcpu_debug_hit)(AccelVCPU *vcpu, AccelDebugHit *hit);
     bool (*reset_irqchip)(AccelState *accel, Error **errp);
     void (*vm_state_changed)(AccelState *accel, bool running);
 
