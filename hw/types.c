@@ -11,6 +11,7 @@
 #include "chardev/types.h"
 #include "qom/object.h"
 #include "qom/types.h"
+#include "ui/types.h"
 #include "util/module.h"
 
 #define TYPE_ENTRY(n) extern const TypeInfo hw_type_##n;
@@ -28,6 +29,7 @@ void hw_register_types(void)
 
     accel_register_types();
     chardev_register_types();
+    ui_register_types();
     qom_register_type_table(&once, types, G_N_ELEMENTS(types));
 }
 

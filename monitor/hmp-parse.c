@@ -226,6 +226,25 @@ static json_t *value_from(const char *word, char type, const char *name,
 }
 
 /* One argument "name:type"; @p stands on a non-blank or the end. */
+/* The word behind a flag "-xs". */
+static bool take_flag_value(json_t *args, const char *name, const char *type,
+                            const char **p, Error **errp)
+{
+    Error *err = NULL;
+    g_autofree char *word = hmp_word(p, &err);
+
+    if (err) {
+        error_propagate(errp, err);
+        return false;
+    }
+    if (!word) {
+        error_setg(errp, "-%c needs a value", type[1]);
+        return false;
+    }
+    json_object_set_new(args, name, json_string(word));
+    return true;
+}
+
 static bool parse_arg(const char *name, const char *type, const char **p,
                       json_t *args, Error **errp)
 {
@@ -241,7 +260,9 @@ static bool parse_arg(const char *name, const char *type, const char **p,
         if (given) {
             *p += 2;
             skip_blanks(p);
-            json_object_set_new(args, name, json_true());
+            return type[2] == 's'
+                       ? take_flag_value(args, name, type, p, errp)
+                       : !json_object_set_new(args, name, json_true());
         }
         return true;
     }

@@ -14,6 +14,7 @@
 #include "qom/object_interfaces.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
+#include "ui/console.h"
 #include "util/error.h"
 #include "util/timer.h"
 
@@ -224,6 +225,10 @@ static void add_containers(MachineState *machine)
                                          "unattached" };
 
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    Object *ui = object_new(TYPE_UI);
+
+    object_property_add_child(OBJECT(machine), "ui", ui);
+    object_unref(ui);
         Object *container = object_new(TYPE_CONTAINER);
         object_property_add_child(OBJECT(machine), names[i], container);
         object_unref(container);

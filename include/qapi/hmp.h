@@ -53,6 +53,7 @@ typedef enum HMPFlags {
  *   T  time in seconds with us/ms/s      b  on or off
  *   O  key=value,... list (the members join the object)
  *   -x a flag "-x" (boolean)             /  format "/nfmt"
+ *   -xs a flag "-x" with a word behind it (text)
  * and '?' behind the type for an optional one.
  */
 struct HMPCommand {

@@ -107,8 +107,8 @@ InputRouter *ui_input(UIState *ui);
  * @head: number of the head on that card
  * @ops, @opaque: outlive the console
  *
- * Returns: (transfer full) a console with a surface that says that nothing
- *   was drawn yet. The first one of a machine is the primary one.
+ * Returns: (transfer full) a console with a black surface of 640 x 480: a
+ *   screen without a signal. The first one of a machine is the primary one.
  */
 Console *console_new(UIState *ui, Object *device, unsigned head,
                      const ConsoleOps *ops, void *opaque);

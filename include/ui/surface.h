@@ -63,10 +63,6 @@ static inline uint32_t *surface_row(const Surface *surface, int y)
 /** surface_copy: (transfer full) same size and pixels; NULL: no memory. */
 Surface *surface_copy(const Surface *surface);
 
-/** surface_message: (transfer full) a small surface with @text in its middle,
- *  for screens that show nothing yet. ASCII, one line. NULL: no memory. */
-Surface *surface_message(int width, int height, const char *text);
-
 /** surface_rect_union: smallest rectangle that holds both. */
 SurfaceRect surface_rect_union(SurfaceRect a, SurfaceRect b);
 
