@@ -449,6 +449,13 @@ void guest_memory_dma_unmap(GuestMemory *gm, uint64_t gpa, uint64_t written)
 
 void guest_memory_written(GuestMemory *gm, uint64_t gpa, uint64_t len)
 {
+    if (gm->accel && len) {
+        AccelClass *ac = ACCEL_GET_CLASS(gm->accel);
+
+        if (ac->ram_written) {
+            ac->ram_written(gm->accel, gpa, len);
+        }
+    }
 }
 
 unsigned guest_memory_generation(GuestMemory *gm)

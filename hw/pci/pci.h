@@ -122,7 +122,6 @@ struct PCIDevice {
     uint8_t used[PCI_CONFIG_BYTES];    /* bytes that a capability has */
 
     PCIRegion region[PCI_NUM_REGIONS];
-    bool has_rom;
     uint8_t *rom; /* page-aligned memory of the ROM BAR */
 
     bool irq_level;  /* INTx as the device drives it */
