@@ -52,6 +52,8 @@ struct MachineState {
     char *kernel;
     char *initrd;
     char *append;
+    char *bios;       /* -bios, or NULL */
+    char **data_dirs; /* -L, or NULL */
 
     uint64_t ram_bytes;
     bool ram_bytes_given;

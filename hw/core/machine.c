@@ -213,6 +213,8 @@ static bool apply_config(MachineState *machine, const MachineConfig *config,
     }
     machine->cpu_spec = g_strdup(config->cpu);
     machine->mem_path = g_strdup(config->mem_path);
+    machine->bios = g_strdup(config->bios);
+    machine->data_dirs = g_strdupv((char **)config->data_dirs);
     machine->mem_prealloc = config->mem_prealloc;
     machine->debug_threads = config->debug_threads;
     machine->no_defaults = config->no_defaults;
@@ -636,6 +638,8 @@ static void machine_instance_finalize(Object *obj)
     g_free(m->accel_note);
     g_free(m->cpu_spec);
     g_free(m->mem_path);
+    g_free(m->bios);
+    g_strfreev(m->data_dirs);
 }
 
 extern const TypeInfo hw_type_machine;

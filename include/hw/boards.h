@@ -66,6 +66,8 @@ typedef struct MachineHost {
  * @mem_path: (nullable) -mem-path
  * @no_defaults: -nodefaults
  */
+ * @bios: (nullable) -bios
+ * @data_dirs: (nullable) -L, in order, ends with NULL
 typedef struct MachineConfig {
     json_t *machine;
     json_t *accels;
@@ -79,6 +81,8 @@ typedef struct MachineConfig {
     const char *mem_path;
     bool debug_threads;
     bool mem_prealloc;
+    const char *bios;
+    char *const *data_dirs;
     bool no_defaults;
 } MachineConfig;
 
