@@ -37,6 +37,7 @@ struct CPUState {
     int thread_id;
     bool created;
     Error *init_error;
+    bool held;    /* a debugger wants it to stay when the others go on */
     bool stop;    /* told to stop */
     bool stopped; /* has stopped */
     bool quit;
@@ -62,7 +63,7 @@ void cpu_thread_end(CPUState *cpu);
 /** cpus_pause: no CPU runs guest code when it returns. Not in a vCPU thread,
  *  machine lock not held. */
 void cpus_pause(CPUSet *set);
-/** cpus_resume: all of them run. */
+/** cpus_resume: all of them run but those that are held. */
 void cpus_resume(CPUSet *set);
 /** cpus_kick: make each running CPU leave the guest once. */
 void cpus_kick(CPUSet *set);

@@ -66,6 +66,9 @@ static void handle_exit(CPUState *cpu, AccelExit reason, Error *err)
     case ACCEL_EXIT_INTERNAL_ERROR:
         machine_report_internal_error(m, error_get_pretty(err));
         break;
+    case ACCEL_EXIT_DEBUG:
+        machine_report_debug(m, (unsigned)cpu->cpu_index);
+        break;
     case ACCEL_EXIT_HALTED:
     case ACCEL_EXIT_INTERRUPTED:
         break;
@@ -198,7 +201,9 @@ void cpus_resume(CPUSet *set)
     trace_cpus_resume(set->cpus->len);
     QEMU_LOCK_GUARD(&set->lock);
     for (guint i = 0; i < set->cpus->len; i++) {
-        CPU(set->cpus->pdata[i])->stop = false;
+        CPUState *cpu = CPU(set->cpus->pdata[i]);
+
+        cpu->stop = cpu->held;
     }
     qemu_cond_broadcast(&set->resume);
 }

@@ -95,6 +95,7 @@ void machine_request_reset(MachineState *machine);
 void machine_request_shutdown(MachineState *machine);
 void machine_request_exit(MachineState *machine, int status);
 void machine_report_panic(MachineState *machine);
+void machine_report_debug(MachineState *machine, unsigned cpu_index);
 void machine_report_internal_error(MachineState *machine, const char *message);
 
 /** machine_add_cpu: takes a reference; realizes it below /machine/unattached,

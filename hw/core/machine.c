@@ -103,6 +103,14 @@ void machine_report_internal_error(MachineState *machine, const char *message)
     machine->host->internal_error(machine->host_opaque, message);
 }
 
+void machine_report_debug(MachineState *machine, unsigned cpu_index)
+{
+    cpu_stop_current();
+    if (machine->host->debug_stop) {
+        machine->host->debug_stop(machine->host_opaque, cpu_index);
+    }
+}
+
 void machine_warn(MachineState *machine, const char *fmt, ...)
 {
     va_list ap;
@@ -225,12 +233,12 @@ static void add_containers(MachineState *machine)
 {
     static const char *const names[] = { "peripheral", "peripheral-anon",
                                          "unattached" };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     Object *ui = object_new(TYPE_UI);
 
     object_property_add_child(OBJECT(machine), "ui", ui);
     object_unref(ui);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         Object *container = object_new(TYPE_CONTAINER);
         object_property_add_child(OBJECT(machine), names[i], container);
         object_unref(container);

@@ -30,6 +30,7 @@ OBJECT_DECLARE_TYPE(MachineState, MachineClass, MACHINE)
  *                (isa-debug-exit)
  * @guest_panicked: the guest told the hypervisor that it died
  * @internal_error: a CPU cannot go on; @message says why, one line
+ * @debug_stop: (optional) vCPU number @cpu_index came to what its debugger waits for
  * @rtc_change: the guest set its clock @offset_s seconds away from where
  *              -rtc base= puts it; @qom_path is the clock's
  * @device_deleted: (optional) device is gone; @id may be NULL
@@ -44,6 +45,7 @@ typedef struct MachineHost {
     void (*exit_request)(void *opaque, int status);
     void (*guest_panicked)(void *opaque);
     void (*internal_error)(void *opaque, const char *message);
+    void (*debug_stop)(void *opaque, unsigned cpu_index);
     void (*rtc_change)(void *opaque, int64_t offset_s, const char *qom_path);
     void (*device_deleted)(void *opaque, const char *id, const char *qom_path);
 } MachineHost;
@@ -64,10 +66,10 @@ typedef struct MachineHost {
  * @debug_threads: -name debug-threads=on
  * @mem_prealloc: -mem-prealloc
  * @mem_path: (nullable) -mem-path
- * @no_defaults: -nodefaults
- */
  * @bios: (nullable) -bios
  * @data_dirs: (nullable) -L, in order, ends with NULL
+ * @no_defaults: -nodefaults
+ */
 typedef struct MachineConfig {
     json_t *machine;
     json_t *accels;
@@ -79,10 +81,10 @@ typedef struct MachineConfig {
     const char *initrd;
     const char *append;
     const char *mem_path;
-    bool debug_threads;
-    bool mem_prealloc;
     const char *bios;
     char *const *data_dirs;
+    bool debug_threads;
+    bool mem_prealloc;
     bool no_defaults;
 } MachineConfig;
 
