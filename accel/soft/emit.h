@@ -22,6 +22,8 @@
 #ifndef ACCEL_SOFT_EMIT_H
 #define ACCEL_SOFT_EMIT_H
 
+#include "util/error.h"
+
 typedef struct SoftInsn SoftInsn;
 
 /* Registers of the host, by their number in the encoding. */
@@ -168,6 +170,12 @@ static inline void emit_init(SoftEmit *e, uint8_t *rw, const uint8_t *rx,
 {
     *e = (SoftEmit){ .rw = rw, .rx = rx, .size = size };
 }
+
+/* emit_area_new: a window of @size bytes of memory of its own, mapped twice;
+ * false if the host has none, or forbids it. emit_area_free: accepts one that
+ * was only zero-initialised. */
+bool emit_area_new(SoftEmit *e, size_t size, Error **errp);
+void emit_area_free(SoftEmit *e);
 
 /* Where the next byte will be executed. */
 static inline const uint8_t *emit_here(const SoftEmit *e)
