@@ -226,8 +226,8 @@ typedef struct AccelIOEvent {
  *             called with ACCEL_IRQCHIP_KERNEL; vcpu_intr then only for the
  *             8259 with ACCEL_IRQCHIP_SPLIT
  * @vcpu_tsc_to_ns: (optional) QEMU_CLOCK_VIRTUAL of the moment at which the
- *             TSC of @vcpu is (was) @tsc; any thread. Default: the APIC timer
- *             has no TSC-deadline mode
+ *             TSC of @vcpu is (was) @tsc, rounded up, at most INT64_MAX; own
+ *             thread. Default: the APIC timer has no TSC-deadline mode
  * @send_msi: (not with ACCEL_IRQCHIP_USER) the message signalled interrupt
  *             @data written to @addr; any thread
  * @ioapic_route: (ACCEL_IRQCHIP_SPLIT) message of IOAPIC pin @pin, so that the
@@ -238,6 +238,9 @@ typedef struct AccelIOEvent {
  * @irqfd_add: (optional) each event of @fd (borrowed until irqfd_del) is this
  *             MSI. Returns: a number for the other two, or -1 with @errp
  * @irqfd_update: another message for the same @route
+ *
+ * @pit_hpet_legacy: (optional) the line of the timer of create_pit leads
+ *             nowhere (true), for the HPET stands in for it
  *
  * Memory.
  * @ram_written: (optional) a device wrote to @len bytes of RAM at @gpa: for
@@ -294,6 +297,7 @@ struct AccelClass {
     bool (*irqfd_update)(AccelState *accel, int route, uint64_t addr,
                          uint32_t data, Error **errp);
     void (*irqfd_del)(AccelState *accel, int route);
+    void (*pit_hpet_legacy)(AccelState *accel, bool on);
     void (*ram_written)(AccelState *accel, uint64_t gpa, uint64_t len);
 };
 

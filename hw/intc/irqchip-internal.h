@@ -1,0 +1,42 @@
+/*
+ * Inside of PCIrqchip, for the timers that belong to it and the monitor.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_INTC_IRQCHIP_INTERNAL_H
+#define HW_INTC_IRQCHIP_INTERNAL_H
+
+#include "hw/intc/apic.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/intc/irqchip.h"
+
+struct PCIrqchip {
+    MachineState *machine; /* borrowed */
+    AccelClass *ac;
+    AccelIrqchip mode;
+    qemu_irq *gsis;
+
+    /* those that are outside of the accelerator, else NULL */
+    I8259Pair *pics;
+    IOAPICState *ioapic;
+    APICBus *apics;
+    APICBusOps apic_ops;
+    AccelVCPU *bsp;
+
+    /* guarded by the machine lock */
+    uint32_t lines; /* levels as the devices have them */
+    bool legacy_replaced;
+    uint64_t edges[PC_IRQCHIP_GSIS];
+};
+
+/* The HPET's: a line, whoever else has it; and it in place of 8254 and RTC. */
+void pc_irqchip_hpet_line(PCIrqchip *chip, unsigned gsi, bool level);
+void pc_irqchip_replace_legacy(PCIrqchip *chip, bool on);
+
+/* (transfer full) text for the monitor. */
+char *pc_irqchip_describe_pics(PCIrqchip *chip);
+char *pc_irqchip_describe_apic(PCIrqchip *chip, unsigned cpu);
+char *pc_irqchip_describe_counts(PCIrqchip *chip);
+
+#endif
