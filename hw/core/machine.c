@@ -8,6 +8,7 @@
 #include "hw/boards.h"
 #include "hw/core/machine-internal.h"
 #include "hw/core/options.h"
+#include "hw/intc/irqchip.h"
 #include "hw/machine-lock.h"
 #include "hw/qdev-core.h"
 #include "hw/types.h"
@@ -632,6 +633,7 @@ static void machine_instance_finalize(Object *obj)
     MachineState *m = MACHINE(obj);
 
     cpu_set_deinit(&m->cpus);
+    pc_irqchip_free(m->irqchip);
     if (m->accel) {
         object_unref(OBJECT(m->accel));
     }
