@@ -6,6 +6,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/block-hmp.h"
+#include "block/block-node.h"
 #include "chardev/char.h"
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
@@ -31,18 +33,15 @@
     "Ferry " FERRY_VERSION " monitor - type 'help' for more information\n"
 
 static const HMPCommand *const hmp_tables[] = {
-    monitor_hmp_commands,
-    system_hmp_commands,
-    qom_hmp_commands,
-    chardev_hmp_commands,
-    hw_hmp_commands,
-    ui_hmp_commands,
-    NULL,
+    monitor_hmp_commands, system_hmp_commands,
+    qom_hmp_commands,     chardev_hmp_commands,
+    hw_hmp_commands,      ui_hmp_commands,
+    block_hmp_commands,   NULL,
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info, system_hmp_info, qom_hmp_info, chardev_hmp_info,
-    hw_hmp_info,      ui_hmp_info,     NULL,
+    monitor_hmp_info, system_hmp_info, qom_hmp_info,   chardev_hmp_info,
+    hw_hmp_info,      ui_hmp_info,     block_hmp_info, NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */
@@ -55,6 +54,8 @@ static void fill_union(QapiOpenUnion *u, void *opaque)
         qom_open_union_fill(u, TYPE_USER_CREATABLE);
     } else if (g_str_equal(tag, "chardev")) {
         chardev_fill_open_union(u);
+    } else if (g_str_equal(tag, "blockdev")) {
+        blockdev_fill_open_union(u);
     } else {
         g_assert_not_reached();
     }

@@ -36,12 +36,6 @@ typedef enum BlkRequestFlags {
     BLK_REQ_NO_FALLBACK = 1 << 2, /* zeroes: fail rather than write them out */
 } BlkRequestFlags;
 
-/* What the user may do at a backend; for blk_new(). */
-typedef enum BlkPerm {
-    BLK_PERM_READ = 1 << 0,
-    BLK_PERM_WRITE = 1 << 1,
-} BlkPerm;
-
 /**
  * BlockDevOps: how the block layer reaches the device. Each is optional and
  * is called in the main loop's thread without the machine lock.
@@ -107,6 +101,20 @@ void *blk_get_attached_dev(BlockBackend *blk);
 /** blk_set_dev_ops: NULL takes them away. */
 void blk_set_dev_ops(BlockBackend *blk, const BlockDevOps *ops, void *opaque);
 
+/**
+ * blk_set_perm:
+ * @write: the device writes to the medium
+ * @share_write: others may write at the same time (share-rw=on)
+ *
+ * What the device does with the medium and lets others do. Without it
+ * anybody may do anything, and the image is not locked.
+ *
+ * Errors: somebody else, perhaps another process, uses the image in a way
+ *   that does not go together with this; read-only medium and @write.
+ */
+bool blk_set_perm(BlockBackend *blk, bool write, bool share_write,
+                  Error **errp);
+
 /** blk_get_aio_context: borrowed. Thread: any. */
 AioContext *blk_get_aio_context(BlockBackend *blk);
 
@@ -164,8 +172,8 @@ void blk_iostatus_reset(BlockBackend *blk);
  * blk_aio_preadv, blk_aio_pwritev:
  * @offset: first byte
  * @qiov: (in) buffers; borrowed until @cb
- * @cb: called once in the backend's context, never before the call returns
- *      to a caller in another thread; 0 or -errno
+ * @cb: called once in the backend's context, with 0 or -errno; for a caller
+ *      in that thread not before the call has returned
  *
  * Errors (to @cb): -ENOMEDIUM; -EROFS; -EIO outside the disk; the host's.
  * Thread: any. The machine lock may be held.
@@ -215,5 +223,13 @@ void blk_drain_all(void);
 
 /** blk_eject: the guest opened (@eject) or closed the tray. */
 void blk_eject(BlockBackend *blk, bool eject);
+
+/**
+ * blk_truncate:
+ * @bytes: new size of the medium
+ *
+ * Block_resize: the device is told. Thread: main loop.
+ */
+bool blk_truncate(BlockBackend *blk, int64_t bytes, Error **errp);
 
 #endif

@@ -36,7 +36,6 @@ typedef struct DriveInfo {
     bool is_default; /* made without being asked for */
     bool claimed;    /* a device has it */
     BlockBackend *blk;
-    json_t *opts; /* as given, for messages; owned */
 } DriveInfo;
 
 /**
@@ -58,6 +57,9 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
 DriveInfo *drive_get(BlockInterfaceType type, int bus, int unit);
 /** drive_get_by_index: place as if numbered through. */
 DriveInfo *drive_get_by_index(BlockInterfaceType type, int index);
+/** drive_new_str: -drive's text: "file=disk.img,if=virtio". */
+DriveInfo *drive_new_str(const char *text, BlockInterfaceType default_type,
+                         AioContext *ctx, Error **errp);
 /** drive_of_blk: or NULL. */
 DriveInfo *drive_of_blk(BlockBackend *blk);
 /** drive_next: NULL starts, NULL ends. In the order given. */

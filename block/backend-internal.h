@@ -1,0 +1,85 @@
+/*
+ * BlockBackend, inside this folder.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_BACKEND_INTERNAL_H
+#define BLOCK_BACKEND_INTERNAL_H
+
+#include "block/drive.h"
+
+#include "block-internal.h"
+
+#define TYPE_BLOCK_BACKEND "block-backend"
+
+typedef struct BlockBackendClass {
+    ObjectClass parent_class;
+} BlockBackendClass;
+
+DECLARE_OBJ_CHECKERS(BlockBackend, BlockBackendClass, BLOCK_BACKEND,
+                     TYPE_BLOCK_BACKEND)
+
+typedef enum BlkOp {
+    BLK_OP_READ,
+    BLK_OP_WRITE,
+    BLK_OP_FLUSH,
+    BLK_OP_DISCARD,
+    BLK_OP_ZEROES,
+    BLK_OP_MAX,
+} BlkOp;
+
+/* Changed in the backend's context, read anywhere: atomic. */
+typedef struct BlkStats {
+    uint64_t bytes[BLK_OP_MAX];
+    uint64_t done[BLK_OP_MAX];
+    uint64_t failed[BLK_OP_MAX];
+    uint64_t time_ns[BLK_OP_MAX];
+    uint64_t highest_offset;
+} BlkStats;
+
+struct BlockBackend {
+    Object parent_obj;
+
+    unsigned refs;
+    char *name; /* "" without one */
+    char *serial;
+    AioContext *ctx;
+
+    BlockNode *node;
+    NodeUser user;
+    bool wants_write;
+    bool shares_write;
+    bool has_perm; /* blk_set_perm() was called */
+
+    void *dev;
+    const BlockDevOps *ops;
+    void *ops_opaque;
+
+    bool write_cache;
+    BlockdevOnError on_read_error;
+    BlockdevOnError on_write_error;
+    BlockDeviceIoStatus iostatus;
+
+    DriveInfo *drive; /* of -drive, owned; or NULL */
+
+    unsigned in_flight; /* atomic */
+    BlkStats stats;
+};
+
+/** block_backends_root: where they are in the object tree. */
+Object *block_backends_root(void);
+/** blk_apply_perm: tell @blk's node what @blk does with it. */
+bool blk_apply_perm(BlockBackend *blk, BlockNode *node, Error **errp);
+
+/** blk_iostatus_is_kept: may an error of @blk stop the machine? */
+bool blk_iostatus_is_kept(BlockBackend *blk);
+/** drive_info_free: accepts NULL. */
+void drive_info_free(DriveInfo *d);
+
+static inline void blk_inc_in_flight(BlockBackend *blk)
+{
+    __atomic_fetch_add(&blk->in_flight, 1, __ATOMIC_SEQ_CST);
+}
+void blk_dec_in_flight(BlockBackend *blk);
+
+#endif

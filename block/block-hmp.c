@@ -1,0 +1,111 @@
+/*
+ * The human monitor's commands about disks.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/block-hmp.h"
+
+#include "qapi/qapi-commands-block.h"
+#include "util/error.h"
+
+static void print_medium(HMPContext *ctx, const BlockDeviceInfo *in)
+{
+    hmp_printf(ctx, " (%s): %s (%s%s)\n", in->node_name, in->file, in->drv,
+               in->ro ? ", read-only" : "");
+}
+
+static void hmp_info_block(HMPContext *ctx, json_t *args)
+{
+    const char *device = hmp_arg_str(args, "device");
+    BlockInfoList *list = qmp_query_block(NULL);
+
+    for (BlockInfoList *l = list; l; l = l->next) {
+        const BlockInfo *b = l->value;
+
+        if (device && !g_str_equal(device, b->device)) {
+            continue;
+        }
+        hmp_printf(ctx, "%s", *b->device ? b->device : b->qdev ?: "?");
+        if (b->inserted) {
+            print_medium(ctx, b->inserted);
+        } else {
+            hmp_printf(ctx, ": [not inserted]\n");
+        }
+        if (b->qdev) {
+            hmp_printf(ctx, "    Attached to:      %s\n", b->qdev);
+        }
+        if (b->has_io_status && b->io_status != BLOCK_DEVICE_IO_STATUS_OK) {
+            hmp_printf(ctx, "    I/O status:       %s\n",
+                       BlockDeviceIoStatus_str(b->io_status));
+        }
+        if (b->removable) {
+            hmp_printf(ctx, "    Removable device: %slocked, tray %s\n",
+                       b->locked ? "" : "not ",
+                       b->tray_open ? "open" : "closed");
+        }
+        if (b->inserted) {
+            const BlockdevCacheInfo *c = b->inserted->cache;
+
+            hmp_printf(ctx, "    Cache mode:       %s%s%s\n",
+                       c->writeback ? "writeback" : "writethrough",
+                       c->direct ? ", direct" : "",
+                       c->no_flush ? ", ignore flushes" : "");
+        }
+    }
+    qapi_free_BlockInfoList(list);
+}
+
+static void hmp_info_blockstats(HMPContext *ctx, json_t *args)
+{
+    BlockStatsList *list = qmp_query_blockstats(false, false, NULL);
+
+    for (BlockStatsList *l = list; l; l = l->next) {
+        const BlockDeviceStats *s = l->value->stats;
+
+        hmp_printf(ctx,
+                   "%s: rd_bytes=%" PRId64 " wr_bytes=%" PRId64
+                   " rd_operations=%" PRId64 " wr_operations=%" PRId64
+                   " flush_operations=%" PRId64 " wr_total_time_ns=%" PRId64
+                   " rd_total_time_ns=%" PRId64 " flush_total_time_ns=%" PRId64
+                   "\n",
+                   l->value->device, s->rd_bytes, s->wr_bytes, s->rd_operations,
+                   s->wr_operations, s->flush_operations, s->wr_total_time_ns,
+                   s->rd_total_time_ns, s->flush_total_time_ns);
+    }
+    qapi_free_BlockStatsList(list);
+}
+
+static void hmp_block_resize(HMPContext *ctx, json_t *args)
+{
+    Error *err = NULL;
+
+    qmp_block_resize(hmp_arg_str(args, "device"), NULL,
+                     hmp_arg_int(args, "size", 0), &err);
+    hmp_handle_error(ctx, err);
+}
+
+const HMPCommand block_hmp_commands[] = {
+    { .name = "block_resize",
+      .args = "device:B,size:o",
+      .params = "device size",
+      .help = "change the size of an image (MiB without a suffix)",
+      .handler = hmp_block_resize },
+    {},
+};
+
+const HMPCommand block_hmp_info[] = {
+    { .name = "block",
+      .args = "device:B?",
+      .params = "[device]",
+      .help = "block devices",
+      .handler = hmp_info_block,
+      .flags = HMP_PRECONFIG },
+    { .name = "blockstats",
+      .args = "",
+      .params = "",
+      .help = "statistics of block devices",
+      .handler = hmp_info_blockstats },
+    {},
+};

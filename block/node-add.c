@@ -1,0 +1,270 @@
+/*
+ * Making nodes from options: blockdev-add, -blockdev, children of nodes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/types.h"
+#include "qapi/json.h"
+#include "util/error.h"
+#include "util/id.h"
+#include "util/keyval.h"
+
+#include "block-internal.h"
+
+#define TYPE_PREFIX TYPE_BLOCK_NODE "-"
+
+static BlockNodeClass *class_by_driver(const char *driver, Error **errp)
+{
+    g_autofree char *type = g_strconcat(TYPE_PREFIX, driver, NULL);
+    ObjectClass *oc;
+
+    block_register_types();
+    oc = module_object_class_by_name(type);
+    if (!oc || !object_class_dynamic_cast(oc, TYPE_BLOCK_NODE) ||
+        object_class_is_abstract(oc)) {
+        error_setg(errp, "Unknown driver '%s'", driver);
+        return NULL;
+    }
+    return BLOCK_NODE_CLASS(oc);
+}
+
+static bool check_name(const char *name, Error **errp)
+{
+    if (!id_wellformed(name) || strlen(name) > BLOCK_NODE_NAME_MAX) {
+        error_setg(errp, "Invalid node-name: '%s'", name);
+        return false;
+    }
+    if (block_node_find(name)) {
+        error_setg(errp, "Duplicate nodes with node-name='%s'", name);
+        return false;
+    }
+    return true;
+}
+
+static bool take_string(json_t *opts, const char *key, char **ret, Error **errp)
+{
+    json_t *value = json_object_get(opts, key);
+
+    if (value && !json_is_string(value)) {
+        error_setg(errp, "parameter '%s' must be a string", key);
+        return false;
+    }
+    *ret = g_strdup(json_string_value(value));
+    json_object_del(opts, key);
+    return true;
+}
+
+static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx,
+                             const BlockNode *parent)
+{
+    BlockNode *node = BLOCK_NODE(object_new_with_class(OBJECT_CLASS(nc)));
+
+    node->ctx = ctx;
+    aio_context_ref(ctx);
+    if (parent) {
+        node->read_only = parent->read_only;
+        node->auto_read_only = parent->auto_read_only;
+        node->force_share = parent->force_share;
+        node->direct = parent->direct;
+        node->no_flush = parent->no_flush;
+        /* What a format lets through is its own business. */
+        node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
+    }
+    return node;
+}
+
+static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
+                           const BlockNode *parent, Error **errp)
+{
+    g_autoptr(json_t) opts = json_copy((json_t *)options);
+    g_autofree char *driver = NULL;
+    g_autofree char *name = NULL;
+    BlockNodeClass *nc;
+    BlockNode *node;
+
+    if (!take_string(opts, "driver", &driver, errp) ||
+        !take_string(opts, "node-name", &name, errp)) {
+        return NULL;
+    }
+    if (!driver) {
+        error_setg(errp, "Parameter 'driver' is missing");
+        return NULL;
+    }
+    nc = class_by_driver(driver, errp);
+    if (!nc || (name && !check_name(name, errp))) {
+        return NULL;
+    }
+    node = node_alloc(nc, ctx, parent);
+    node->named = name != NULL;
+    node->name = g_steal_pointer(&name);
+    node->options_are_text = keyval;
+    if (!(keyval ? object_set_properties_from_keyval(OBJECT(node), opts, errp)
+                 : object_set_properties_from_json(OBJECT(node), opts, errp)) ||
+        !block_node_open(node, errp)) {
+        block_node_unref(node);
+        return NULL;
+    }
+    return node;
+}
+
+BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
+                          Error **errp)
+{
+    return node_new(opts, keyval, ctx, NULL, errp);
+}
+
+BlockNode *block_node_child(BlockNode *parent, const json_t *ref,
+                            const char *what, Error **errp)
+{
+    BlockNode *node;
+
+    if (json_is_object(ref)) {
+        return node_new(ref, parent->options_are_text, parent->ctx, parent,
+                        errp);
+    }
+    if (!json_is_string(ref)) {
+        error_setg(errp, "parameter '%s' must be a node-name or an object",
+                   what);
+        return NULL;
+    }
+    node = block_node_find(json_string_value(ref));
+    if (!node) {
+        error_setg(errp, "Cannot find node '%s'", json_string_value(ref));
+        return NULL;
+    }
+    block_node_ref(node);
+    return node;
+}
+
+/* -- blockdev-add ---------------------------------------------------------------- */
+
+bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
+                  Error **errp)
+{
+    BlockNode *node;
+
+    if (!json_object_get(opts, "node-name")) {
+        error_setg(errp, "'node-name' must be specified for the root node");
+        return false;
+    }
+    node = block_node_new(opts, keyval, ctx, errp);
+    if (!node) {
+        return false;
+    }
+    node->by_user = true; /* takes over our reference */
+    return true;
+}
+
+bool blockdev_add_str(const char *text, AioContext *ctx, Error **errp)
+{
+    bool keyval = text[0] != '{';
+    g_autoptr(json_t) opts = keyval ? keyval_parse(text, "driver", NULL, errp)
+                                    : qobject_from_json(text, errp);
+
+    return opts && blockdev_add(opts, keyval, ctx, errp);
+}
+
+bool blockdev_del(const char *name, Error **errp)
+{
+    BlockNode *node = block_node_find(name);
+
+    if (!node) {
+        error_setg(errp, "Failed to find node with node-name='%s'", name);
+        return false;
+    }
+    if (!node->by_user) {
+        error_setg(errp, "Node %s is not owned by the monitor", name);
+        return false;
+    }
+    if (block_node_is_used(node) || node->refs > 1) {
+        error_setg(errp, "Node %s is in use", name);
+        return false;
+    }
+    node->by_user = false;
+    block_node_unref(node);
+    return true;
+}
+
+static int collect_by_user(Object *obj, void *opaque)
+{
+    if (BLOCK_NODE(obj)->by_user) {
+        g_ptr_array_add(opaque, obj);
+    }
+    return 0;
+}
+
+void blockdevs_cleanup(void)
+{
+    Object *root = container_get(object_get_root(), "/block-nodes");
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+
+    object_child_foreach(root, collect_by_user, list);
+    for (guint i = 0; i < list->len; i++) {
+        BlockNode *node = list->pdata[i];
+
+        node->by_user = false;
+        block_node_unref(node);
+    }
+}
+
+/* -- help and schema ---------------------------------------------------------------- */
+
+static bool is_hidden(const Property *p)
+{
+    return p->flags & (PROP_F_HIDDEN | PROP_F_READ_ONLY);
+}
+
+char *blockdev_help(const char *driver, Error **errp)
+{
+    GString *text;
+    GSList *list;
+
+    if (driver) {
+        BlockNodeClass *nc = class_by_driver(driver, errp);
+        g_autofree char *lines = NULL;
+
+        if (!nc) {
+            return NULL;
+        }
+        lines = object_class_help(OBJECT_CLASS(nc));
+        return g_strdup_printf("Options of driver '%s' (%s):\n%s", driver,
+                               nc->help, lines);
+    }
+    block_register_types();
+    text = g_string_new("Block drivers:\n");
+    list = object_class_get_list_sorted(TYPE_BLOCK_NODE, false);
+    for (GSList *l = list; l; l = l->next) {
+        BlockNodeClass *nc = BLOCK_NODE_CLASS(l->data);
+
+        g_string_append_printf(text, "  %-12s %s\n", nc->driver, nc->help);
+    }
+    g_slist_free(list);
+    return g_string_free(text, FALSE);
+}
+
+void blockdev_fill_open_union(QapiOpenUnion *u)
+{
+    GSList *list;
+
+    block_register_types();
+    list = object_class_get_list_sorted(TYPE_BLOCK_NODE, false);
+    for (GSList *l = list; l; l = l->next) {
+        ObjectClass *oc = l->data;
+        g_autoptr(GPtrArray) table = qom_property_table(oc);
+        QapiOpenVariant *v =
+            qapi_open_union_add(u, BLOCK_NODE_CLASS(oc)->driver, NULL);
+
+        for (guint i = 0; i < table->len; i++) {
+            const Property *p = g_ptr_array_index(table, i);
+
+            if (!is_hidden(p)) {
+                qapi_open_variant_member(v, p->name, property_qapi_type(p),
+                                         NULL, !(p->flags & PROP_F_REQUIRED),
+                                         0);
+            }
+        }
+    }
+    g_slist_free(list);
+}

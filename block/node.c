@@ -1,0 +1,191 @@
+/*
+ * The base class of nodes: properties, names, opening and closing.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "qapi/util.h"
+#include "trace/trace-block.h"
+#include "util/error.h"
+
+#include "block-internal.h"
+
+static Object *nodes_root(void)
+{
+    return container_get(object_get_root(), "/block-nodes");
+}
+
+BlockNode *block_node_find(const char *name)
+{
+    Object *obj = object_resolve_path_component(nodes_root(), name);
+
+    return (BlockNode *)object_dynamic_cast(obj, TYPE_BLOCK_NODE);
+}
+
+const char *block_node_name(const BlockNode *node)
+{
+    return node->name;
+}
+
+/* A name from a user begins with a letter, so these never meet one. */
+static void generate_name(BlockNode *node)
+{
+    for (unsigned i = 0; !node->name; i++) {
+        char name[BLOCK_NODE_NAME_MAX + 1];
+
+        g_snprintf(name, sizeof(name), "#block%03u", i);
+        if (!block_node_find(name)) {
+            node->name = g_strdup(name);
+        }
+    }
+}
+
+static bool cache_member(const json_t *cache, const char *name, bool *ret,
+                         Error **errp)
+{
+    const json_t *v = json_object_get(cache, name);
+
+    if (json_is_boolean(v)) {
+        *ret = json_boolean_value(v);
+    } else if (json_is_string(v)) {
+        return qapi_bool_parse(name, json_string_value(v), ret, errp);
+    } else if (v) {
+        error_setg(errp, "parameter 'cache.%s' must be a boolean", name);
+        return false;
+    }
+    return true;
+}
+
+static bool read_cache(BlockNode *node, Error **errp)
+{
+    const char *key;
+    json_t *value;
+
+    if (node->cache && !json_is_object(node->cache)) {
+        error_setg(errp, "parameter 'cache' must be an object");
+        return false;
+    }
+    json_object_foreach(node->cache, key, value)
+    {
+        if (!g_str_equal(key, "direct") && !g_str_equal(key, "no-flush")) {
+            error_setg(errp, "parameter 'cache.%s' is unexpected", key);
+            return false;
+        }
+    }
+    return cache_member(node->cache, "direct", &node->direct, errp) &&
+           cache_member(node->cache, "no-flush", &node->no_flush, errp);
+}
+
+bool block_node_open(BlockNode *node, Error **errp)
+{
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    if (!read_cache(node, errp) || !object_check_required(OBJECT(node), errp)) {
+        return false;
+    }
+    if (node->force_share && !node->read_only) {
+        error_setg(errp, "force-share=on needs read-only=on");
+        return false;
+    }
+    generate_name(node);
+    if (nc->open && !nc->open(node, errp)) {
+        return false;
+    }
+    node->is_open = true;
+    if (!object_property_try_add_child(nodes_root(), node->name, OBJECT(node),
+                                       errp)) {
+        return false;
+    }
+    object_set_completed(OBJECT(node), true);
+    trace_block_node_open(node->name, nc->driver, node->length);
+    return true;
+}
+
+void block_node_ref(BlockNode *node)
+{
+    node->refs++;
+}
+
+void block_node_unref(BlockNode *node)
+{
+    if (!node || --node->refs > 0) {
+        return;
+    }
+    if (node->is_open) {
+        BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+        assert(QLIST_EMPTY(&node->users));
+        trace_block_node_close(node->name);
+        if (nc->close) {
+            nc->close(node);
+        }
+        node->is_open = false;
+    }
+    if (OBJECT(node)->parent) {
+        object_unparent(OBJECT(node));
+    }
+    object_unref(node);
+}
+
+/* -- class --------------------------------------------------------------------- */
+
+static const Property node_props[] = {
+    { "read-only", PROP_BOOL, offsetof(BlockNode, read_only), .def = "off",
+      .help = "the image cannot be written", .since = "0.1" },
+    { "auto-read-only", PROP_BOOL, offsetof(BlockNode, auto_read_only),
+      .def = "off", .help = "read-only if it cannot be opened for writing",
+      .since = "0.1" },
+    { "force-share", PROP_BOOL, offsetof(BlockNode, force_share), .def = "off",
+      .help = "open it whatever others do with it (needs read-only)",
+      .since = "0.1" },
+    { "discard", PROP_ENUM, offsetof(BlockNode, discard),
+      .qapi_type = "BlockdevDiscardOptions",
+      .lookup = &BlockdevDiscardOptions_lookup, .def = "ignore",
+      .help = "what to do with discards", .since = "0.1" },
+    { "detect-zeroes", PROP_ENUM, offsetof(BlockNode, detect_zeroes),
+      .qapi_type = "BlockdevDetectZeroesOptions",
+      .lookup = &BlockdevDetectZeroesOptions_lookup, .def = "off",
+      .help = "what to do with written zeroes", .since = "0.1" },
+    { "cache", PROP_JSON, offsetof(BlockNode, cache), .qapi_type = "any",
+      .help = "cache.direct=on avoids the host's page cache, "
+              "cache.no-flush=on ignores flushes",
+      .since = "0.1" },
+    {},
+};
+
+static void node_instance_init(Object *obj)
+{
+    BlockNode *node = BLOCK_NODE(obj);
+
+    node->refs = 1;
+    node->request_alignment = 1;
+    node->memory_alignment = 1;
+    node->physical_block_size = BLK_SECTOR_SIZE;
+    node->max_transfer = BLK_REQUEST_MAX_BYTES;
+    node->shared = NODE_PERM_ALL;
+    QLIST_INIT(&node->users);
+    QLIST_INIT(&node->requests);
+}
+
+static void node_instance_finalize(Object *obj)
+{
+    BlockNode *node = BLOCK_NODE(obj);
+
+    if (node->ctx) {
+        aio_context_unref(node->ctx);
+    }
+    g_free(node->name);
+}
+
+extern const TypeInfo block_type_node;
+const TypeInfo block_type_node = {
+    .name = TYPE_BLOCK_NODE,
+    .parent = TYPE_OBJECT,
+    .abstract = true,
+    .instance_size = sizeof(BlockNode),
+    .instance_init = node_instance_init,
+    .instance_finalize = node_instance_finalize,
+    .class_size = sizeof(BlockNodeClass),
+    .props = node_props,
+};

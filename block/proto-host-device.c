@@ -1,0 +1,43 @@
+/*
+ * Driver "host_device": a block device of the host.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "util/error.h"
+
+#include "file-internal.h"
+
+static bool host_device_open(BlockNode *node, Error **errp)
+{
+    BlockNodeClass *file =
+        BLOCK_NODE_CLASS(object_class_by_name(TYPE_BLOCK_FILE));
+
+    if (!file->open(node, errp)) {
+        return false;
+    }
+    if (!BLOCK_FILE(node)->is_device) {
+        error_setg(errp, "'%s' is not a block device",
+                   BLOCK_FILE(node)->filename);
+        file->close(node);
+        return false;
+    }
+    return true;
+}
+
+static void host_device_class_init(ObjectClass *oc, void *data)
+{
+    BlockNodeClass *nc = BLOCK_NODE_CLASS(oc);
+
+    nc->driver = "host_device";
+    nc->help = "a block device of the host";
+    nc->open = host_device_open;
+}
+
+extern const TypeInfo block_type_host_device;
+const TypeInfo block_type_host_device = {
+    .name = TYPE_BLOCK_HOST_DEVICE,
+    .parent = TYPE_BLOCK_FILE,
+    .class_init = host_device_class_init,
+};

@@ -1,0 +1,63 @@
+/*
+ * Nodes of the block layer as programs make and find them: blockdev-add.
+ *
+ * Thread: the main loop's.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_BLOCK_NODE_H
+#define BLOCK_BLOCK_NODE_H
+
+#include <jansson.h>
+
+#include "qapi/introspect.h"
+#include "qom/object.h"
+#include "util/aio.h"
+
+#define TYPE_BLOCK_NODE "blockdev"
+
+OBJECT_DECLARE_TYPE(BlockNode, BlockNodeClass, BLOCK_NODE)
+
+/* Longest node-name. */
+#define BLOCK_NODE_NAME_MAX 31
+
+/**
+ * block_node_new:
+ * @opts: (in) "driver", optional "node-name", and the driver's properties
+ * @keyval: leaves are text, as from a command line
+ * @ctx: where its requests run
+ *
+ * Open an image.
+ *
+ * Returns: (transfer full) the node; NULL.
+ * Errors: no such driver; node-name; properties; whatever open says.
+ */
+BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
+                          Error **errp);
+
+/** block_node_unref: give back what block_node_new() gave; the last one
+ *  closes the image. Accepts NULL. */
+void block_node_unref(BlockNode *node);
+
+/** block_node_find: (transfer none) the node named @name, or NULL. */
+BlockNode *block_node_find(const char *name);
+/** block_node_name: borrowed. */
+const char *block_node_name(const BlockNode *node);
+
+/** blockdev_add: block_node_new() with a name, kept until blockdev_del(). */
+bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
+                  Error **errp);
+/** blockdev_add_str: -blockdev's text: keyval or JSON. */
+bool blockdev_add_str(const char *text, AioContext *ctx, Error **errp);
+/** blockdev_del: Errors: no such node; in use; not from blockdev-add. */
+bool blockdev_del(const char *name, Error **errp);
+/** blockdevs_cleanup: drop all that blockdev_add() made. */
+void blockdevs_cleanup(void);
+
+/** blockdev_help: (transfer full) text of -blockdev help, or of
+ *  -blockdev driver=@driver,help. Errors: no such driver. */
+char *blockdev_help(const char *driver, Error **errp);
+/** blockdev_fill_open_union: branches of BlockdevOptions. */
+void blockdev_fill_open_union(QapiOpenUnion *u);
+
+#endif
