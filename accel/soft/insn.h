@@ -372,7 +372,7 @@ typedef enum SoftDecodeStatus {
 SoftDecodeStatus soft_decode(const uint8_t *bytes, size_t len,
                              const SoftDecodeMode *mode, SoftInsn *insn);
 
-/** soft_op_name: lower-case name for messages and traces; "bad" if unknown. */
+/** soft_op_name: as in SOFT_OPS, for messages and traces; "BAD" if unknown. */
 const char *soft_op_name(SoftOp op);
 
 /** soft_feature_name: as CPUID flags are called ("sse4.2"). */
