@@ -59,6 +59,7 @@ typedef struct SystemConfig {
     char *log_items;
     char *runas;
     char *chroot_dir;
+    char *gdb; /* -gdb, -s */
 
     bool start_stopped; /* -S */
     bool mem_prealloc;

@@ -16,6 +16,7 @@
 #include "util/error.h"
 #include "util/log.h"
 
+#include "gdb.h"
 #include "version.h"
 
 /* A command without arguments that is its QMP namesake. */
@@ -35,6 +36,17 @@ HMP_AS_QMP(system_reset)
 HMP_AS_QMP(system_powerdown)
 HMP_AS_QMP(inject_nmi)
 HMP_AS_QMP(x_exit_preconfig)
+
+static void hmp_gdbserver(HMPContext *ctx, json_t *args)
+{
+    const char *device = hmp_arg_str(args, "device") ?: GDB_DEFAULT_DEVICE;
+    Error *err = NULL;
+
+    if (system_gdb_start(device, &err) && !g_str_equal(device, "none")) {
+        hmp_printf(ctx, "Waiting for a debugger on '%s'\n", device);
+    }
+    hmp_handle_error(ctx, err);
+}
 
 static void hmp_log(HMPContext *ctx, json_t *args)
 {
@@ -162,6 +174,11 @@ const HMPCommand system_hmp_commands[] = {
       .args = "",
       .help = "send a non-maskable interrupt to all CPUs",
       .handler = hmp_inject_nmi },
+    { .name = "gdbserver",
+      .args = "device:S?",
+      .params = "[device]",
+      .help = "wait for a debugger on device (" GDB_DEFAULT_DEVICE "), or none",
+      .handler = hmp_gdbserver },
     { .name = "exit_preconfig",
       .args = "",
       .help = "make the machine that -preconfig holds back",

@@ -26,6 +26,7 @@
 #include "util/log.h"
 
 #include "config.h"
+#include "gdb.h"
 #include "version.h"
 
 typedef enum OptionKind {
@@ -355,6 +356,14 @@ static ParseResult opt_display(SystemConfig *c, const OptionDef *def,
 }
 
 /* Options that switch off what this machine does not have. */
+static ParseResult opt_gdb_default(SystemConfig *c, const OptionDef *def,
+                                   const char *value, Error **errp)
+{
+    g_free(c->gdb);
+    c->gdb = g_strdup(GDB_DEFAULT_DEVICE);
+    return PARSE_OK;
+}
+
 static ParseResult opt_must_be_none(SystemConfig *c, const OptionDef *def,
                                     const char *value, Error **errp)
 {
@@ -582,6 +591,10 @@ static const OptionDef option_table[] = {
     { "Running", OPT_SECTION },
     { "S", OPT_FLAG, AT(start_stopped),
       .help = "do not start the guest; 'cont' does" },
+    { "gdb", OPT_STRING, AT(gdb), "DEV",
+      "wait for a debugger on DEV, such as tcp:127.0.0.1:1234" },
+    { "s", OPT_CUSTOM, .help = "same as -gdb " GDB_DEFAULT_DEVICE,
+      .handle = opt_gdb_default },
     { "preconfig", OPT_FLAG, AT(preconfig),
       .help = "stop before the machine is made; x-exit-preconfig goes on" },
     { "no-reboot", OPT_CUSTOM, .help = "end when the guest resets",

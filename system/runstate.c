@@ -71,6 +71,9 @@ static struct {
     ShutdownAction shutdown;
     PanicAction panic;
 
+    void (*stop_func)(void *opaque, int debug_cpu);
+    void *stop_opaque;
+
     /* Guards the requests below. */
     QemuMutex lock;
     bool shutdown_requested;
@@ -79,6 +82,8 @@ static struct {
     ShutdownCause reset_cause;
     bool powerdown_requested;
     bool panic_requested;
+    bool debug_requested;
+    int debug_cpu;
     char *internal_error; /* message, NULL: none */
     bool exit_requested;
     int exit_status;
@@ -152,7 +157,13 @@ void vm_start(void)
     qapi_event_send_resume();
 }
 
-void vm_stop(RunState state)
+void run_on_stop(void (*func)(void *opaque, int debug_cpu), void *opaque)
+{
+    run.stop_func = func;
+    run.stop_opaque = opaque;
+}
+
+static void stop_for(RunState state, int debug_cpu)
 {
     bool ran = run_state_is_running();
 
@@ -166,6 +177,14 @@ void vm_stop(RunState state)
     if (ran) {
         qapi_event_send_stop();
     }
+    if (ran && run.stop_func) {
+        run.stop_func(run.stop_opaque, debug_cpu);
+    }
+}
+
+void vm_stop(RunState state)
+{
+    stop_for(state, -1);
 }
 
 /* -- requests ------------------------------------------------------------ */
@@ -256,6 +275,16 @@ static void host_internal_error(void *opaque, const char *message)
     qemu_notify_event();
 }
 
+static void host_debug_stop(void *opaque, unsigned cpu_index)
+{
+    WITH_QEMU_LOCK_GUARD(&run.lock)
+    {
+        run.debug_requested = true;
+        run.debug_cpu = (int)cpu_index;
+    }
+    qemu_notify_event();
+}
+
 static void host_rtc_change(void *opaque, int64_t offset_s,
                             const char *qom_path)
 {
@@ -274,6 +303,7 @@ const MachineHost run_machine_host = {
     .exit_request = host_exit_request,
     .guest_panicked = host_guest_panicked,
     .internal_error = host_internal_error,
+    .debug_stop = host_debug_stop,
     .rtc_change = host_rtc_change,
     .device_deleted = host_device_deleted,
 };
@@ -356,13 +386,16 @@ static bool do_shutdown(ShutdownCause cause)
 static bool serve_requests(void)
 {
     g_autofree char *message = NULL;
-    bool shutdown, reset, powerdown, panic, leave;
+    bool shutdown, reset, powerdown, panic, debug, leave;
+    int debug_cpu;
     ShutdownCause shutdown_cause, reset_cause;
 
     WITH_QEMU_LOCK_GUARD(&run.lock)
     {
         message = g_steal_pointer(&run.internal_error);
         panic = TAKE(panic_requested);
+        debug = TAKE(debug_requested);
+        debug_cpu = run.debug_cpu;
         reset = TAKE(reset_requested);
         powerdown = TAKE(powerdown_requested);
         shutdown = TAKE(shutdown_requested);
@@ -379,6 +412,9 @@ static bool serve_requests(void)
     }
     if (panic) {
         do_panic();
+    }
+    if (debug) {
+        stop_for(RUN_STATE_DEBUG, debug_cpu);
     }
     if (shutdown && do_shutdown(shutdown_cause)) {
         return true;

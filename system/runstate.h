@@ -38,6 +38,14 @@ void vm_start(void);
 /** vm_stop: pause the guest in state @state; emits STOP if it ran. */
 void vm_stop(RunState state);
 
+/**
+ * run_on_stop:
+ * @func: called after each stop of the guest in the main thread; @debug_cpu
+ *        is the number of the CPU that came to what its debugger waits for,
+ *        or -1. NULL: nobody.
+ */
+void run_on_stop(void (*func)(void *opaque, int debug_cpu), void *opaque);
+
 /* Requests. Thread: any. */
 void run_request_shutdown(ShutdownCause cause);
 void run_request_reset(ShutdownCause cause);

@@ -38,6 +38,7 @@
 #include "util/module.h"
 
 #include "daemonize.h"
+#include "gdb.h"
 #include "identity.h"
 #include "runstate.h"
 #include "sandbox.h"
@@ -614,6 +615,10 @@ bool startup_machine(System *s, Error **errp)
         !add_devices(s, errp) || !machine_reset(s->machine, errp)) {
         return false;
     }
+    if (c->gdb && !system_gdb_start(c->gdb, errp)) {
+        error_prepend(errp, "-gdb %s: ", c->gdb);
+        return false;
+    }
     qdev_globals_check();
     report_about_machine(s->machine, c->cpu != NULL);
     s->machine_ready = true;
@@ -655,6 +660,7 @@ void shutdown_all(System *s)
     if (s->machine && run_state_is_running()) {
         machine_stop(s->machine);
     }
+    system_gdb_end();
     monitor_set_free(s->monitors);
     s->monitors = NULL;
     system_commands_free(s);
