@@ -317,6 +317,13 @@ static uint32_t x2apic_reserved(unsigned reg)
     }
 }
 
+static bool write_alone(APICState *s, unsigned reg, uint32_t value)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+
+    return write_local(s, reg, value);
+}
+
 static bool x2apic_write(APICState *s, unsigned reg, uint64_t value)
 {
     if (reg == APIC_REG_ICR) {
@@ -347,13 +354,8 @@ static bool x2apic_write(APICState *s, unsigned reg, uint64_t value)
         send_command(s, 1u << 18 | (uint32_t)value, 0);
         return true;
     default:
-        if (value & x2apic_reserved(reg)) {
-            return false;
-        }
-        WITH_QEMU_LOCK_GUARD(&s->lock)
-        {
-            return write_local(s, reg, (uint32_t)value);
-        }
+        return !(value & x2apic_reserved(reg)) &&
+               write_alone(s, reg, (uint32_t)value);
     }
 }
 

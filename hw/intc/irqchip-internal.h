@@ -1,5 +1,5 @@
 /*
- * Inside of PCIrqchip, for the timers that belong to it and the monitor.
+ * Inside of PCIrqchip, for the monitor.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -29,10 +29,6 @@ struct PCIrqchip {
     bool legacy_replaced;
     uint64_t edges[PC_IRQCHIP_GSIS];
 };
-
-/* The HPET's: a line, whoever else has it; and it in place of 8254 and RTC. */
-void pc_irqchip_hpet_line(PCIrqchip *chip, unsigned gsi, bool level);
-void pc_irqchip_replace_legacy(PCIrqchip *chip, bool on);
 
 /* (transfer full) text for the monitor. */
 char *pc_irqchip_describe_pics(PCIrqchip *chip);

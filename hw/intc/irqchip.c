@@ -24,6 +24,7 @@
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/machine-lock.h"
+#include "hw/timer/hpet.h"
 #include "hw/x86/x86-cpu.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -82,15 +83,18 @@ qemu_irq pc_irqchip_gsi(PCIrqchip *chip, unsigned n)
     return n < PC_IRQCHIP_GSIS ? chip->gsis[n] : NULL;
 }
 
-void pc_irqchip_hpet_line(PCIrqchip *chip, unsigned gsi, bool level)
+static void hpet_line(void *opaque, unsigned gsi, bool level)
 {
+    PCIrqchip *chip = opaque;
+
     if (gsi < PC_IRQCHIP_GSIS) {
         drive(chip, gsi, level);
     }
 }
 
-void pc_irqchip_replace_legacy(PCIrqchip *chip, bool on)
+static void hpet_replace(void *opaque, bool on)
 {
+    PCIrqchip *chip = opaque;
     AccelState *accel = chip->machine->accel;
 
     if (chip->legacy_replaced == on) {
@@ -388,6 +392,27 @@ bool pc_irqchip_add_pit(PCIrqchip *chip, ISABus *bus, DeviceState **ret_pit,
         *ret_pit = pit;
     }
     return true;
+}
+
+static void hpet_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+    machine_send_msi(((PCIrqchip *)opaque)->machine, addr, data);
+}
+
+static const HPETOps hpet_ops = {
+    .line = hpet_line,
+    .replace = hpet_replace,
+    .msi = hpet_msi,
+};
+
+bool pc_irqchip_add_hpet(PCIrqchip *chip, Error **errp)
+{
+    DeviceState *dev = hpet_new(chip->machine->mmio, &hpet_ops, chip);
+    bool ok =
+        qdev_globals_apply(OBJECT(dev), errp) && qdev_realize(dev, NULL, errp);
+
+    object_unref(OBJECT(dev));
+    return ok;
 }
 
 /* -- for people ------------------------------------------------------------------------- */
