@@ -273,6 +273,11 @@ static void kvm_instance_finalize(Object *obj)
     s->fd = fd_close(s->fd);
 }
 
+static AccelIrqchip kvm_irqchip(AccelState *accel)
+{
+    return ACCEL_IRQCHIP_KERNEL;
+}
+
 static void kvm_class_init(ObjectClass *oc, void *data)
 {
     AccelClass *ac = ACCEL_CLASS(oc);
@@ -281,6 +286,7 @@ static void kvm_class_init(ObjectClass *oc, void *data)
     ac->available = kvm_available;
     ac->init_machine = kvm_init_machine;
     ac->cpuid_supported = kvm_cpuid_supported;
+    ac->irqchip = kvm_irqchip;
     ac->create_irqchip = kvm_create_irqchip;
     ac->create_pit = kvm_create_pit;
     ac->set_irq = kvm_set_irq;

@@ -1,92 +1,25 @@
 /*
- * The PC: RAM with the hole below 4 GiB, interrupt controllers and timer of
- * the accelerator, the ISA devices of the board, and a kernel that starts
- * without firmware.
+ * The PC: what the board is made of and in which order, and how it starts:
+ * with firmware, or with a kernel that is put into RAM as firmware would.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
-#include "hw/core/machine-internal.h"
+#include "hw/x86/pc.h"
+
+#include "hw/acpi/piix4-pm.h"
+#include "hw/intc/irqchip.h"
 #include "hw/isa/isa.h"
 #include "hw/timer/mc146818rtc.h"
-#include "hw/x86/boot.h"
+#include "hw/x86/i440fx.h"
 #include "hw/x86/x86-cpu.h"
 #include "qapi/util.h"
 #include "qom/property.h"
 #include "util/error.h"
 
-#define GIB           (1ull << 30)
-#define HIGH_RAM_BASE (4 * GIB)
-/* RAM below 4 GiB: up to 3.5 GiB, but 3 GiB as soon as it does not all fit. */
-#define LOW_RAM_LIMIT        0xe0000000ull
-#define LOW_RAM_SPLIT        0xc0000000ull
-#define CONVENTIONAL_RAM_END 0x9fc00u
-#define EXTENDED_RAM_BASE    0x100000u
-#define PC_CPUS_MAX          255u
-#define PC_DEFAULT_RAM       (128ull << 20)
-#define PC_MEMMAP_MAX        4
-#define DEFAULT_CPU          "qemu64"
-
-#define TYPE_PC_MACHINE "generic-pc-machine"
-OBJECT_DECLARE_SIMPLE_TYPE(PCMachineState, PC_MACHINE)
-
-struct PCMachineState {
-    MachineState parent_obj;
-
-    int vmport;
-    bool hpet;
-    bool acpi;
-    uint64_t max_ram_below_4g;
-
-    uint64_t low_end; /* end of RAM below 4 GiB */
-    MemmapEntry memmap[PC_MEMMAP_MAX];
-    size_t n_memmap;
-    BootKernel *kernel;
-};
-
-static uint64_t low_ram_bytes(PCMachineState *pc, uint64_t ram)
-{
-    if (pc->max_ram_below_4g) {
-        return MIN(ram, pc->max_ram_below_4g);
-    }
-    return ram > LOW_RAM_LIMIT ? LOW_RAM_SPLIT : ram;
-}
-
-static void build_memmap(PCMachineState *pc, uint64_t high_bytes)
-{
-    MemmapEntry *m = pc->memmap;
-
-    *m++ = (MemmapEntry){ 0, CONVENTIONAL_RAM_END, MEMMAP_RAM };
-    *m++ = (MemmapEntry){ CONVENTIONAL_RAM_END,
-                          EXTENDED_RAM_BASE - CONVENTIONAL_RAM_END,
-                          MEMMAP_RESERVED };
-    *m++ = (MemmapEntry){ EXTENDED_RAM_BASE, pc->low_end - EXTENDED_RAM_BASE,
-                          MEMMAP_RAM };
-    if (high_bytes) {
-        *m++ = (MemmapEntry){ HIGH_RAM_BASE, high_bytes, MEMMAP_RAM };
-    }
-    pc->n_memmap = (size_t)(m - pc->memmap);
-}
-
-static bool map_ram(PCMachineState *pc, Error **errp)
-{
-    MachineState *m = MACHINE(pc);
-    uint8_t *host = host_memory_backend_get_ptr(m->ram);
-    uint64_t low = low_ram_bytes(pc, m->ram_bytes);
-    uint64_t high = m->ram_bytes - low;
-
-    if (m->ram_bytes < 2 * (uint64_t)EXTENDED_RAM_BASE) {
-        error_setg(errp, "machine '%s' needs at least 2 MiB of RAM",
-                   MACHINE_GET_CLASS(m)->name);
-        return false;
-    }
-    pc->low_end = low;
-    build_memmap(pc, high);
-    return guest_memory_map(m->memory, m->accel, 0, low, host, errp) &&
-           (!high || guest_memory_map(m->memory, m->accel, HIGH_RAM_BASE, high,
-                                      host + low, errp));
-}
+#define PC_DEFAULT_RAM (128ull << 20)
+#define DEFAULT_CPU    "qemu64"
 
 static bool create_cpus(PCMachineState *pc, Error **errp)
 {
@@ -104,18 +37,12 @@ static bool create_cpus(PCMachineState *pc, Error **errp)
             return false;
         }
         CPU(cpu)->apic_id = x86_cpu_place(&m->smp, i).apic_id;
-        if (!machine_add_cpu(m, CPU(cpu), errp)) {
+        if (!machine_add_cpu(m, CPU(cpu), errp) ||
+            !pc_irqchip_add_cpu(m->irqchip, CPU(cpu), errp)) {
             return false;
         }
     }
     return true;
-}
-
-static void pc_set_gsi(void *opaque, int n, int level)
-{
-    MachineState *m = opaque;
-
-    ACCEL_GET_CLASS(m->accel)->set_irq(m->accel, (unsigned)n, level);
 }
 
 static bool create_board_device(const char *type, BusState *bus, Error **errp)
@@ -143,17 +70,35 @@ static bool create_rtc(PCMachineState *pc, ISABus *bus, Error **errp)
     return qdev_realize_and_unref(dev, BUS(bus), errp);
 }
 
-static bool create_devices(PCMachineState *pc, Error **errp)
+static void send_msi(void *opaque, MSIMessage msg)
 {
-    static const char *const board[] = { "port92", "i8042", "reset-control" };
-    MachineState *m = MACHINE(pc);
-    ISABus *bus;
+    machine_send_msi(opaque, msg.address, msg.data);
+}
 
-    if (!create_board_device("kvm-pit", NULL, errp)) {
+/* Host bridge, ISA bridge and power management: functions of slots 0 and 1. */
+static bool create_chipset(PCMachineState *pc, ISABus *isa, Error **errp)
+{
+    MachineState *m = MACHINE(pc);
+
+    pc->pci = i440fx_new(m, &pc->pam, send_msi, m, errp);
+    if (!pc->pci || !piix3_new(pc->pci, isa, errp)) {
         return false;
     }
-    bus = isa_bus_new(m, m->pio, pc_set_gsi, m, errp);
-    if (!bus || !create_rtc(pc, bus, errp)) {
+    if (pc->acpi) {
+        pc->pm = piix4_pm_new(pc->pci, PIIX4_PM_DEVFN, isa, errp);
+        return pc->pm != NULL;
+    }
+    return true;
+}
+
+static bool create_devices(PCMachineState *pc, Error **errp)
+{
+    static const char *const board[] = { "port92", "i8042" };
+    MachineState *m = MACHINE(pc);
+    ISABus *bus = isa_bus_new(m, m->pio, pc_irqchip_set_gsi, m->irqchip, errp);
+
+    if (!bus || !pc_irqchip_add_pit(m->irqchip, bus, NULL, errp) ||
+        !create_rtc(pc, bus, errp) || !create_chipset(pc, bus, errp)) {
         return false;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(board); i++) {
@@ -161,7 +106,7 @@ static bool create_devices(PCMachineState *pc, Error **errp)
             return false;
         }
     }
-    return true;
+    return fw_cfg_new(m, m->pio, m->memory, errp) && pc_fill_fw_cfg(pc, errp);
 }
 
 static bool open_kernel(PCMachineState *pc, Error **errp)
@@ -183,28 +128,44 @@ static bool pc_init(MachineState *m, Error **errp)
 {
     PCMachineState *pc = PC_MACHINE(m);
 
-    return ACCEL_GET_CLASS(m->accel)->create_irqchip(m->accel, errp) &&
-           map_ram(pc, errp) && create_cpus(pc, errp) &&
-           create_devices(pc, errp) && open_kernel(pc, errp);
+    return open_kernel(pc, errp) && pc_load_firmware(pc, errp) &&
+           pc_irqchip_new(m, errp) && pc_map_memory(pc, errp) &&
+           create_cpus(pc, errp) && create_devices(pc, errp);
 }
 
-static bool pc_reset(MachineState *m, Error **errp)
+/* What firmware would have done before it starts a kernel. */
+static void set_up_chipset(PCMachineState *pc)
 {
-    PCMachineState *pc = PC_MACHINE(m);
+    pam_set_all(&pc->pam, PAM_READ | PAM_WRITE);
+    if (pc->pm) {
+        piix4_pm_set_up(pc->pm);
+    }
+}
+
+static bool start_kernel(PCMachineState *pc, Error **errp)
+{
+    MachineState *m = MACHINE(pc);
     AccelClass *ac = ACCEL_GET_CLASS(m->accel);
     AccelVCPU *bsp = CPU(m->cpus.cpus->pdata[0])->vcpu;
     unsigned mask = X86_STATE_REGS | X86_STATE_SREGS | X86_STATE_DEBUG;
     g_autoptr(X86CPUState) state = x86_state_new();
 
-    if (!pc->kernel) {
-        /* There is no firmware: the first CPU waits like the others. */
-        state->mp_state = X86_MP_UNINITIALIZED;
-        return ac->vcpu_set_state(bsp, X86_STATE_MP, state, errp);
-    }
+    set_up_chipset(pc);
     return ac->vcpu_get_state(bsp, mask, state, errp) &&
            boot_kernel_load(pc->kernel, m->memory, pc->memmap, pc->n_memmap,
                             pc->low_end, state, errp) &&
            ac->vcpu_set_state(bsp, mask, state, errp);
+}
+
+static bool pc_reset(MachineState *m, Error **errp)
+{
+    PCMachineState *pc = PC_MACHINE(m);
+
+    if (!pc->tables_done && !pc_finish_fw_cfg(pc, errp)) {
+        return false;
+    }
+    pc->tables_done = true;
+    return pc->firmware || start_kernel(pc, errp);
 }
 
 /* -- class ------------------------------------------------------------------------- */
@@ -224,8 +185,8 @@ static bool below_4g_check(Object *obj, const Property *prop, const void *value,
 {
     uint64_t v = *(const uint64_t *)value;
 
-    if (v && (v < 2 * (uint64_t)EXTENDED_RAM_BASE || v > LOW_RAM_LIMIT ||
-              v % EXTENDED_RAM_BASE)) {
+    if (v && (v < 2 * (uint64_t)(1u << 20) || v > PC_LOW_RAM_MAX ||
+              v % (1u << 20))) {
         error_setg(errp, "max-ram-below-4g must be 2 MiB to 3.5 GiB in steps "
                          "of 1 MiB");
         return false;
@@ -256,8 +217,8 @@ static const Property pc_props[] = {
     { "hpet", PROP_BOOL, offsetof(PCMachineState, hpet), .def = "off",
       .check = only_off, .help = "high precision timer (only off)",
       .since = "0.1" },
-    { "acpi", PROP_BOOL, offsetof(PCMachineState, acpi), .def = "off",
-      .check = only_off, .help = "ACPI tables (only off)", .since = "0.1" },
+    { "acpi", PROP_BOOL, offsetof(PCMachineState, acpi), .def = "on",
+      .help = "ACPI tables and power management", .since = "0.1" },
     { "max-ram-below-4g", PROP_SIZE, offsetof(PCMachineState, max_ram_below_4g),
       .unit = "bytes", .check = below_4g_check,
       .help = "most RAM below 4 GiB; 0 = automatic", .since = "0.1" },
@@ -266,7 +227,10 @@ static const Property pc_props[] = {
 
 static void pc_instance_finalize(Object *obj)
 {
-    boot_kernel_free(PC_MACHINE(obj)->kernel);
+    PCMachineState *pc = PC_MACHINE(obj);
+
+    boot_kernel_free(pc->kernel);
+    pc_unmap_memory(pc);
 }
 
 static void pc_class_init(ObjectClass *oc, void *data)
@@ -300,7 +264,7 @@ static void pc_i440fx_7_2_class_init(ObjectClass *oc, void *data)
 
     mc->name = "pc-i440fx-7.2";
     mc->alias = "pc";
-    mc->desc = "PC with ISA devices, direct kernel boot";
+    mc->desc = "Standard PC (i440FX + PIIX, 1996)";
     mc->is_default = true;
 }
 

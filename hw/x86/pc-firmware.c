@@ -1,0 +1,192 @@
+/*
+ * What the PC tells firmware through fw_cfg.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "hw/core/options.h"
+#include "hw/x86/pc.h"
+#include "hw/x86/x86-cpu.h"
+#include "util/bswap.h"
+#include "util/error.h"
+#include "util/keyval.h"
+#include "util/read-file.h"
+#include "util/uuid.h"
+
+#define E820_ENTRY_BYTES 20u
+#define SYSTEM_STATES    6u
+#define STATE_AVAILABLE  0x80
+#define STATE_S4_VALUE   2
+#define USER_FILE_MAX    (64ull << 20)
+#define SPLASH_TIME_MAX  0xffffu
+
+/* -- numbers ------------------------------------------------------------------ */
+
+/* One more than the highest APIC id: what firmware waits for. */
+static unsigned apic_id_limit(PCMachineState *pc)
+{
+    const CpuTopology *t = &MACHINE(pc)->smp;
+
+    return x86_cpu_place(t, t->max_cpus - 1).apic_id + 1;
+}
+
+static void add_e820(PCMachineState *pc, FWCfgState *f)
+{
+    GByteArray *table = g_byte_array_new();
+
+    for (size_t i = 0; i < pc->n_memmap; i++) {
+        const MemmapEntry *m = &pc->memmap[i];
+        uint8_t e[E820_ENTRY_BYTES];
+
+        /* The first mebibyte is the firmware's own business. */
+        if (m->type != MEMMAP_RAM || m->start == 0) {
+            continue;
+        }
+        stq_le_p(e, m->start);
+        stq_le_p(e + 8, m->size);
+        stl_le_p(e + 16, m->type);
+        g_byte_array_append(table, e, sizeof(e));
+    }
+    fw_cfg_add_file(f, "etc/e820", g_byte_array_free_to_bytes(table), NULL);
+}
+
+static void add_numbers(PCMachineState *pc, FWCfgState *f)
+{
+    MachineState *m = MACHINE(pc);
+    QemuUUID uuid = { { { 0 } } };
+    uint16_t numa[4] = { 0 };
+
+    if (m->uuid) {
+        qemu_uuid_parse(m->uuid, &uuid);
+    }
+    fw_cfg_add_bytes(f, FW_CFG_UUID, g_bytes_new(&uuid, sizeof(uuid)));
+    fw_cfg_add_i64(f, FW_CFG_RAM_SIZE, m->ram_bytes);
+    fw_cfg_add_i16(f, FW_CFG_NOGRAPHIC, !m->graphics);
+    fw_cfg_add_i16(f, FW_CFG_NB_CPUS, (uint16_t)m->smp.cpus);
+    fw_cfg_add_i16(f, FW_CFG_MAX_CPUS, (uint16_t)apic_id_limit(pc));
+    fw_cfg_add_i32(f, FW_CFG_IRQ0_OVERRIDE, 1);
+    fw_cfg_add_bytes(f, FW_CFG_NUMA, g_bytes_new(numa, sizeof(numa)));
+}
+
+static bool add_system_states(PCMachineState *pc, FWCfgState *f, Error **errp)
+{
+    /* S0 and S5; suspend to RAM and to disk are not offered. */
+    static const uint8_t states[SYSTEM_STATES] = {
+        STATE_AVAILABLE, 0, 0, 1, STATE_S4_VALUE, STATE_AVAILABLE,
+    };
+
+    return !pc->acpi ||
+           fw_cfg_add_file(f, "etc/system-states",
+                           g_bytes_new_static(states, sizeof(states)), errp);
+}
+
+/* -- -fw_cfg ---------------------------------------------------------------------- */
+
+static GBytes *user_file_bytes(const char *name, const char *file,
+                               const char *text, Error **errp)
+{
+    size_t len;
+    char *data;
+
+    if (!file == !text) {
+        error_setg(errp, "fw_cfg '%s' needs one of file= and string=", name);
+        return NULL;
+    }
+    if (text) {
+        return g_bytes_new(text, strlen(text)); /* without its NUL */
+    }
+    data = read_file_bounded(file, USER_FILE_MAX, &len, errp);
+    return data ? g_bytes_new_take(data, len) : NULL;
+}
+
+static bool add_user_file(FWCfgState *f, const char *option, Error **errp)
+{
+    static const char *const known[] = { "name", "file", "string", NULL };
+    json_auto_t *opts = keyval_parse(option, "name", NULL, errp);
+    const char *name = NULL;
+    const char *file = NULL;
+    const char *text = NULL;
+    GBytes *bytes;
+
+    if (!opts || !options_check_known(opts, known, "-fw_cfg", errp) ||
+        !options_get_string(opts, "name", &name, errp) ||
+        !options_get_string(opts, "file", &file, errp) ||
+        !options_get_string(opts, "string", &text, errp)) {
+        return false;
+    }
+    if (!name) {
+        error_setg(errp, "-fw_cfg needs name=");
+        return false;
+    }
+    bytes = user_file_bytes(name, file, text, errp);
+    return bytes && fw_cfg_add_file(f, name, bytes, errp);
+}
+
+/* -- -boot ------------------------------------------------------------------------- */
+
+static bool add_boot_number(FWCfgState *f, const json_t *boot, const char *key,
+                            const char *file, Error **errp)
+{
+    unsigned ms = 0;
+    uint16_t le;
+
+    if (!json_object_get(boot, key)) {
+        return true;
+    }
+    if (!options_get_uint(boot, key, &ms, errp)) {
+        return false;
+    }
+    if (ms > SPLASH_TIME_MAX) {
+        error_setg(errp, "-boot %s=%u is more than %u ms", key, ms,
+                   SPLASH_TIME_MAX);
+        return false;
+    }
+    le = cpu_to_le16((uint16_t)ms);
+    return fw_cfg_add_file(f, file, g_bytes_new(&le, sizeof(le)), errp);
+}
+
+static bool add_boot_options(PCMachineState *pc, FWCfgState *f, Error **errp)
+{
+    const json_t *boot = MACHINE(pc)->boot;
+    const char *menu = NULL;
+
+    if (!boot) {
+        return true;
+    }
+    if (!options_get_string(boot, "menu", &menu, errp)) {
+        return false;
+    }
+    if (menu) {
+        fw_cfg_add_i16(f, FW_CFG_BOOT_MENU, g_str_equal(menu, "on"));
+    }
+    return add_boot_number(f, boot, "splash-time", "etc/boot-menu-wait",
+                           errp) &&
+           add_boot_number(f, boot, "reboot-timeout", "etc/boot-fail-wait",
+                           errp);
+}
+
+/* -- the two moments ------------------------------------------------------------------ */
+
+bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp)
+{
+    MachineState *m = MACHINE(pc);
+    FWCfgState *f = m->fw_cfg;
+
+    add_numbers(pc, f);
+    add_e820(pc, f);
+    if (!add_system_states(pc, f, errp) || !add_boot_options(pc, f, errp)) {
+        return false;
+    }
+    for (char **o = m->fw_cfg_files; o && *o; o++) {
+        if (!add_user_file(f, *o, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp)
+{
+    return true;
+}

@@ -1,0 +1,67 @@
+/*
+ * The PC board: what its files share.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_X86_PC_H
+#define HW_X86_PC_H
+
+#include "hw/core/machine-internal.h"
+#include "hw/nvram/fw_cfg.h"
+#include "hw/pci/pci.h"
+#include "hw/x86/boot.h"
+#include "hw/x86/pam.h"
+
+#define TYPE_PC_MACHINE "generic-pc-machine"
+OBJECT_DECLARE_SIMPLE_TYPE(PCMachineState, PC_MACHINE)
+
+#define PC_GIB           (1ull << 30)
+#define PC_HIGH_RAM_BASE (4 * PC_GIB)
+#define PC_CPUS_MAX      255u
+#define PC_MEMMAP_MAX    8
+#define PC_FIRMWARE_MAX  (16u << 20)
+#define PC_FIRMWARE_FILE "bios-256k.bin"
+#define PC_IOAPIC_ID     0
+#define PC_LOW_RAM_MAX   0xe0000000ull /* of RAM below 4 GiB */
+
+struct PCMachineState {
+    MachineState parent_obj;
+
+    /* properties */
+    int vmport;
+    bool hpet;
+    bool acpi;
+    uint64_t max_ram_below_4g;
+
+    uint64_t low_end; /* end of RAM below 4 GiB */
+    MemmapEntry memmap[PC_MEMMAP_MAX];
+    size_t n_memmap;
+
+    uint8_t *firmware; /* page-aligned, or NULL: direct boot */
+    GuestMemoryRegion firmware_region;
+    PAM pam;
+
+    PCIBus *pci;
+    PCIDevice *pm; /* PIIX4 power management */
+    BootKernel *kernel;
+    bool tables_done;
+};
+
+/* -- pc-memory.c ------------------------------------------------------------- */
+
+/** pc_map_memory: RAM, and the firmware of machine->bios if there is one to
+ *  start. */
+bool pc_map_memory(PCMachineState *pc, Error **errp);
+/** pc_load_firmware: before pc_map_memory(). */
+bool pc_load_firmware(PCMachineState *pc, Error **errp);
+void pc_unmap_memory(PCMachineState *pc);
+
+/* -- pc-firmware.c ------------------------------------------------------------ */
+
+/** pc_fill_fw_cfg: numbers that are known when the board is made, and the
+ *  user's files. */
+bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp);
+/** pc_finish_fw_cfg: what depends on the devices: boot order, tables. */
+bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp);
+
+#endif
