@@ -54,6 +54,10 @@ struct MachineState {
     char *append;
     char *bios;       /* -bios, or NULL */
     char **data_dirs; /* -L, or NULL */
+    char *uuid;       /* -uuid, or NULL */
+    json_t *boot;     /* -boot, or NULL */
+    char **fw_cfg_files; /* -fw_cfg, or NULL */
+    char **smbios;       /* -smbios, or NULL */
 
     uint64_t ram_bytes;
     bool ram_bytes_given;
@@ -74,6 +78,7 @@ struct MachineState {
     IOSpace *pio;
     IOSpace *mmio;
     CPUSet cpus;
+    struct FWCfgState *fw_cfg; /* borrowed; NULL without */
     struct PCIrqchip *irqchip; /* owned; NULL without (hw/intc/irqchip.h) */
 
     bool realized;

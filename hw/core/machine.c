@@ -224,6 +224,10 @@ static bool apply_config(MachineState *machine, const MachineConfig *config,
     machine->mem_path = g_strdup(config->mem_path);
     machine->bios = g_strdup(config->bios);
     machine->data_dirs = g_strdupv((char **)config->data_dirs);
+    machine->uuid = g_strdup(config->uuid);
+    machine->boot = json_incref(config->boot);
+    machine->fw_cfg_files = g_strdupv((char **)config->fw_cfg);
+    machine->smbios = g_strdupv((char **)config->smbios);
     machine->mem_prealloc = config->mem_prealloc;
     machine->debug_threads = config->debug_threads;
     machine->no_defaults = config->no_defaults;
@@ -650,6 +654,10 @@ static void machine_instance_finalize(Object *obj)
     g_free(m->mem_path);
     g_free(m->bios);
     g_strfreev(m->data_dirs);
+    g_free(m->uuid);
+    json_decref(m->boot);
+    g_strfreev(m->fw_cfg_files);
+    g_strfreev(m->smbios);
 }
 
 extern const TypeInfo hw_type_machine;

@@ -68,6 +68,10 @@ typedef struct MachineHost {
  * @mem_path: (nullable) -mem-path
  * @bios: (nullable) -bios
  * @data_dirs: (nullable) -L, in order, ends with NULL
+ * @uuid: (nullable) -uuid, well-formed
+ * @boot: (nullable) -boot: "order", "once", "menu", "strict", "splash-time",
+ *        "reboot-timeout"
+ * @fw_cfg, @smbios: (nullable) texts of -fw_cfg and -smbios, end with NULL
  * @no_defaults: -nodefaults
  */
 typedef struct MachineConfig {
@@ -83,6 +87,10 @@ typedef struct MachineConfig {
     const char *mem_path;
     const char *bios;
     char *const *data_dirs;
+    const char *uuid;
+    json_t *boot;
+    char *const *fw_cfg;
+    char *const *smbios;
     bool debug_threads;
     bool mem_prealloc;
     bool no_defaults;
