@@ -112,6 +112,10 @@ static json_t *number_from(const char *word, char type, const char *name,
     case 'l':
     case 'M':
         r = qemu_strtoi64(word, NULL, 0, &value);
+        if (r == -ERANGE && type == 'l' && *word != '-') {
+            r = qemu_strtou64(word, NULL, 0, &size); /* an address */
+            value = (int64_t)size;
+        }
         if (r == 0 && type == 'i' && (value > UINT32_MAX || value < INT_MIN)) {
             r = -ERANGE;
         }

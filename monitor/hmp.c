@@ -106,6 +106,20 @@ static void output_init(HmpOutput *out, MonitorSet *set, Monitor *mon,
 
 /* -- commands ------------------------------------------------------------ */
 
+/* The name of a command; a format may follow it at once ("x/8xb"). */
+static char *command_word(const char **line, Error **errp)
+{
+    const char *start = *line;
+    g_autofree char *word = hmp_word(line, errp);
+    char *slash = word ? strchr(word, '/') : NULL;
+
+    if (slash && slash != word && *start != '"') {
+        *line = start + (slash - word);
+        *slash = 0;
+    }
+    return g_steal_pointer(&word);
+}
+
 static const HMPCommand *find_command(MonitorSet *set, const char **line,
                                       GString *full_name, Error **errp)
 {
@@ -113,7 +127,7 @@ static const HMPCommand *find_command(MonitorSet *set, const char **line,
     const HMPCommand *sub_tables[] = { NULL, NULL };
 
     for (;;) {
-        g_autofree char *name = hmp_word(line, errp);
+        g_autofree char *name = command_word(line, errp);
         const HMPCommand *cmd = name ? hmp_command_find(tables, name) : NULL;
 
         if (!name) {

@@ -33,15 +33,15 @@
     "Ferry " FERRY_VERSION " monitor - type 'help' for more information\n"
 
 static const HMPCommand *const hmp_tables[] = {
-    monitor_hmp_commands, system_hmp_commands,
-    qom_hmp_commands,     chardev_hmp_commands,
-    hw_hmp_commands,      ui_hmp_commands,
-    block_hmp_commands,   NULL,
+    monitor_hmp_commands, system_hmp_commands, qom_hmp_commands,
+    chardev_hmp_commands, hw_hmp_commands,     hw_debug_hmp_commands,
+    ui_hmp_commands,      block_hmp_commands,  NULL,
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info, system_hmp_info, qom_hmp_info,   chardev_hmp_info,
-    hw_hmp_info,      ui_hmp_info,     block_hmp_info, NULL,
+    monitor_hmp_info, system_hmp_info, qom_hmp_info,
+    chardev_hmp_info, hw_hmp_info,     hw_debug_hmp_info,
+    ui_hmp_info,      block_hmp_info,  NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */

@@ -11,4 +11,8 @@
 extern const HMPCommand hw_hmp_commands[];
 extern const HMPCommand hw_hmp_info[];
 
+/* debug-hmp.c: a look into the guest. */
+extern const HMPCommand hw_debug_hmp_commands[];
+extern const HMPCommand hw_debug_hmp_info[];
+
 #endif

@@ -268,9 +268,14 @@ class Test:
         self.procs.append(p)
         return p
 
-    def cleanup(self) -> None:
+    def cleanup_ferries(self) -> None:
+        """End them now; for a test that starts many, one after another."""
         for f in self.ferries:
             f.stop()
+        self.ferries.clear()
+
+    def cleanup(self) -> None:
+        self.cleanup_ferries()
         for p in self.procs:
             if p.poll() is None:
                 p.kill()
