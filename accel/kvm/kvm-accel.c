@@ -24,38 +24,17 @@
 #define KVM_DEFAULT_MEMSLOTS  32
 #define KVM_DEFAULT_VCPUS     4
 
-typedef enum IrqchipMode {
-    IRQCHIP_ON,
-    IRQCHIP_OFF,
-    IRQCHIP_SPLIT,
-} IrqchipMode;
-
 static const char *const irqchip_mode_names[] = { "on", "off", "split" };
 static const QEnumLookup irqchip_mode_lookup = {
     .array = irqchip_mode_names,
     .size = G_N_ELEMENTS(irqchip_mode_names),
 };
 
-static bool irqchip_mode_check(Object *obj, const Property *prop,
-                               const void *value, Error **errp)
-{
-    int mode = *(const int *)value;
-
-    if (mode != IRQCHIP_ON) {
-        error_setg(errp,
-                   "kernel-irqchip=%s is not supported: the interrupt "
-                   "controllers are always the kernel's",
-                   irqchip_mode_names[mode]);
-        return false;
-    }
-    return true;
-}
-
 static const Property kvm_props[] = {
     { "kernel-irqchip", PROP_ENUM, offsetof(KVMState, irqchip_mode),
       .qapi_type = "OnOffSplit", .lookup = &irqchip_mode_lookup, .def = "on",
-      .check = irqchip_mode_check,
-      .help = "interrupt controllers inside the kernel (only on)",
+      .help = "interrupt controllers inside the kernel: all (on), local APICs "
+              "(split), none (off)",
       .since = "0.1" },
     { "kvm-shadow-mem", PROP_SIZE, offsetof(KVMState, shadow_mem_bytes),
       .unit = "bytes", .help = "memory for shadow page tables; 0 = automatic",
@@ -156,6 +135,10 @@ static void probe_caps(KVMState *s)
     c->adjust_clock = PROBE(s, KVM_CAP_ADJUST_CLOCK);
     c->reinject_control = PROBE(s, KVM_CAP_REINJECT_CONTROL);
     c->smm = PROBE(s, KVM_CAP_X86_SMM);
+    c->signal_msi = PROBE(s, KVM_CAP_SIGNAL_MSI);
+    c->irqfd = PROBE(s, KVM_CAP_IRQFD) && PROBE(s, KVM_CAP_IRQ_ROUTING);
+    c->ioeventfd = PROBE(s, KVM_CAP_IOEVENTFD);
+    c->ioeventfd_any_length = PROBE(s, KVM_CAP_IOEVENTFD_ANY_LENGTH);
 #ifdef KVM_CAP_SET_GUEST_DEBUG2
     c->debug_flags = PROBE(s, KVM_CAP_SET_GUEST_DEBUG2);
 #endif
@@ -260,22 +243,19 @@ static void kvm_instance_init(Object *obj)
     qemu_mutex_init(&s->slots_lock);
     s->slots = g_array_new(FALSE, TRUE, sizeof(KVMSlot));
     s->vcpus = g_ptr_array_new();
+    kvm_routes_init(s);
 }
 
 static void kvm_instance_finalize(Object *obj)
 {
     KVMState *s = KVM_ACCEL(obj);
 
+    kvm_routes_deinit(s);
     g_ptr_array_unref(s->vcpus);
     g_array_unref(s->slots);
     qemu_mutex_destroy(&s->slots_lock);
     s->vm_fd = fd_close(s->vm_fd);
     s->fd = fd_close(s->fd);
-}
-
-static AccelIrqchip kvm_irqchip(AccelState *accel)
-{
-    return ACCEL_IRQCHIP_KERNEL;
 }
 
 static void kvm_class_init(ObjectClass *oc, void *data)
@@ -306,6 +286,16 @@ static void kvm_class_init(ObjectClass *oc, void *data)
     ac->vcpu_debug_hit = kvm_vcpu_debug_hit;
     ac->reset_irqchip = kvm_reset_irqchip;
     ac->vm_state_changed = kvm_vm_state_changed;
+    ac->vcpu_intr = kvm_vcpu_intr;
+    ac->vcpu_signal = kvm_vcpu_signal;
+    ac->send_msi = kvm_send_msi;
+    ac->ioapic_route = kvm_ioapic_route;
+    ac->ioeventfd_add = kvm_ioeventfd_add;
+    ac->ioeventfd_del = kvm_ioeventfd_del;
+    ac->irqfd_add = kvm_irqfd_add;
+    ac->irqfd_update = kvm_irqfd_update;
+    ac->irqfd_del = kvm_irqfd_del;
+    ac->pit_hpet_legacy = kvm_pit_hpet_legacy;
 }
 
 extern const TypeInfo accel_type_kvm;

@@ -19,7 +19,21 @@ OBJECT_DECLARE_SIMPLE_TYPE(KVMState, KVM_ACCEL)
 /* The signal that takes a vCPU thread out of KVM_RUN. */
 #define KVM_KICK_SIGNAL SIGUSR1
 
-#define KVM_IRQCHIPS 3 /* two 8259, one IOAPIC */
+#define KVM_IRQCHIPS     3 /* two 8259, one IOAPIC */
+#define KVM_IOAPIC_LINES 24
+
+/* Property kernel-irqchip. */
+typedef enum KVMIrqchipMode {
+    KVM_IRQCHIP_MODE_ON,
+    KVM_IRQCHIP_MODE_OFF,
+    KVM_IRQCHIP_MODE_SPLIT,
+} KVMIrqchipMode;
+
+/* The message of a pin of an IOAPIC outside of the kernel. */
+typedef struct KVMPin {
+    uint64_t addr;
+    uint32_t data;
+} KVMPin;
 
 /* One memory slot. A size of 0 marks a free number. */
 typedef struct KVMSlot {
@@ -45,6 +59,10 @@ typedef struct KVMCaps {
     bool adjust_clock;
     bool reinject_control;
     bool smm;
+    bool signal_msi;
+    bool irqfd;
+    bool ioeventfd;
+    bool ioeventfd_any_length;
     uint32_t debug_flags; /* of KVM_SET_GUEST_DEBUG */
 } KVMCaps;
 
@@ -69,6 +87,10 @@ struct KVMState {
     struct kvm_irqchip irqchip_reset[KVM_IRQCHIPS];
     struct kvm_pit_state2 pit_reset;
 
+    QemuMutex routes_lock; /* guards the following two */
+    GArray *routes;        /* messages by eventfd, kvm-route.c */
+    KVMPin pins[KVM_IOAPIC_LINES];
+
     bool clock_stopped;
     struct kvm_clock_data clock; /* of the moment the guest was stopped */
 
@@ -82,6 +104,16 @@ typedef struct KVMVCPU {
 
     pthread_t thread;
     int has_thread; /* atomic: thread is valid */
+
+    /* Interrupts from outside of the kernel (kvm-intr.c). */
+    int intr;             /* atomic: level of INTR */
+    unsigned signals;     /* atomic: 1 << AccelSignal */
+    unsigned sipi_vector; /* atomic */
+    X86MPState mp_state;  /* own thread, or while it does not run */
+    uint64_t apic_base;   /* as above */
+    uint64_t cr8;         /* what the guest was entered with */
+    QemuMutex wait_lock;  /* a change of what wait_cond is about wakes */
+    QemuCond wait_cond;   /* intr, signals, immediate_exit */
 
     uint32_t *msrs; /* indices that this kernel lets us read; n_msrs */
     size_t n_msrs;
@@ -118,6 +150,47 @@ bool kvm_create_pit(AccelState *accel, bool reinject, Error **errp);
 void kvm_set_irq(AccelState *accel, unsigned gsi, bool level);
 bool kvm_reset_irqchip(AccelState *accel, Error **errp);
 void kvm_vm_state_changed(AccelState *accel, bool running);
+
+AccelIrqchip kvm_irqchip(AccelState *accel);
+void kvm_pit_hpet_legacy(AccelState *accel, bool on);
+
+/* kvm-route.c */
+void kvm_routes_init(KVMState *s);
+void kvm_routes_deinit(KVMState *s);
+/* kvm_routes_commit: the board's lines; after the controllers are made. */
+bool kvm_routes_commit(KVMState *s, Error **errp);
+void kvm_ioapic_route(AccelState *accel, unsigned pin, uint64_t addr,
+                      uint32_t data, bool level, bool masked);
+void kvm_send_msi(AccelState *accel, uint64_t addr, uint32_t data);
+int kvm_irqfd_add(AccelState *accel, int fd, uint64_t addr, uint32_t data,
+                  Error **errp);
+bool kvm_irqfd_update(AccelState *accel, int route, uint64_t addr,
+                      uint32_t data, Error **errp);
+void kvm_irqfd_del(AccelState *accel, int route);
+bool kvm_ioeventfd_add(AccelState *accel, const AccelIOEvent *event,
+                       Error **errp);
+void kvm_ioeventfd_del(AccelState *accel, const AccelIOEvent *event);
+
+/* kvm-intr.c */
+typedef enum KVMIntrNext {
+    KVM_INTR_RUN,    /* enter the guest */
+    KVM_INTR_AGAIN,  /* something has changed: ask again */
+    KVM_INTR_KICKED, /* the caller of vcpu_run is wanted */
+    KVM_INTR_FAILED, /* errp says why */
+} KVMIntrNext;
+
+void kvm_vcpu_intr(AccelVCPU *vcpu, bool level);
+void kvm_vcpu_signal(AccelVCPU *vcpu, AccelSignal signal, uint8_t vector);
+void kvm_intr_init(KVMVCPU *vcpu);
+void kvm_intr_deinit(KVMVCPU *vcpu);
+/* kvm_intr_wake: after immediate_exit was set. */
+void kvm_intr_wake(KVMVCPU *vcpu);
+KVMIntrNext kvm_intr_before_run(KVMVCPU *vcpu, Error **errp);
+void kvm_intr_after_run(KVMVCPU *vcpu);
+/* kvm_intr_halt: the guest has halted; false: nobody here can wake it. */
+bool kvm_intr_halt(KVMVCPU *vcpu);
+/* kvm_intr_mmio: was the access to the local APIC, which is ours? */
+bool kvm_intr_mmio(KVMVCPU *vcpu);
 
 /* kvm-vcpu.c */
 X86CPUIDTable *kvm_cpuid_supported(AccelState *accel, Error **errp);

@@ -1,6 +1,9 @@
 /*
  * Interrupt controllers, interval timer and guest clock inside the kernel.
  *
+ * All controllers are there (kernel-irqchip=on), or only the local APICs
+ * (split), or none (off); the others are models outside of the accelerator.
+ *
  * A reset puts back the state that the kernel gave right after creation.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -26,16 +29,57 @@ static bool get_irqchips(KVMState *s, struct kvm_irqchip *chips, Error **errp)
     return true;
 }
 
+AccelIrqchip kvm_irqchip(AccelState *accel)
+{
+    switch (KVM_ACCEL(accel)->irqchip_mode) {
+    case KVM_IRQCHIP_MODE_OFF:
+        return ACCEL_IRQCHIP_USER;
+    case KVM_IRQCHIP_MODE_SPLIT:
+        return ACCEL_IRQCHIP_SPLIT;
+    default:
+        return ACCEL_IRQCHIP_KERNEL;
+    }
+}
+
+static bool split_irqchip(KVMState *s, Error **errp)
+{
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP,
+                                  .args = { KVM_IOAPIC_LINES } };
+    int ret;
+
+    if (!kvm_check_extension(s->vm_fd, KVM_CAP_SPLIT_IRQCHIP) ||
+        !s->caps.signal_msi) {
+        error_setg(errp, "the host kernel's KVM lacks KVM_CAP_SPLIT_IRQCHIP, "
+                         "which kernel-irqchip=split needs");
+        return false;
+    }
+    ret = kvm_ioctl(s->vm_fd, KVM_ENABLE_CAP, &cap);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM_CAP_SPLIT_IRQCHIP failed");
+        return false;
+    }
+    return true;
+}
+
 bool kvm_create_irqchip(AccelState *accel, Error **errp)
 {
     KVMState *s = KVM_ACCEL(accel);
-    int ret = kvm_ioctl_arg(s->vm_fd, KVM_CREATE_IRQCHIP, 0);
+    int ret;
 
+    if (s->irqchip_mode == KVM_IRQCHIP_MODE_SPLIT) {
+        return split_irqchip(s, errp);
+    }
+    ret = kvm_ioctl_arg(s->vm_fd, KVM_CREATE_IRQCHIP, 0);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "KVM_CREATE_IRQCHIP failed");
         return false;
     }
     s->has_irqchip = true;
+    /* The timer's line is pin 2 of a PC's IOAPIC, not pin 0. */
+    if (kvm_check_extension(s->vm_fd, KVM_CAP_IRQ_ROUTING) &&
+        !kvm_routes_commit(s, errp)) {
+        return false;
+    }
     return get_irqchips(s, s->irqchip_reset, errp);
 }
 
@@ -70,6 +114,18 @@ bool kvm_create_pit(AccelState *accel, bool reinject, Error **errp)
         return false;
     }
     return true;
+}
+
+void kvm_pit_hpet_legacy(AccelState *accel, bool on)
+{
+    KVMState *s = KVM_ACCEL(accel);
+    struct kvm_pit_state2 pit;
+
+    if (s->has_pit && kvm_ioctl(s->vm_fd, KVM_GET_PIT2, &pit) == 0) {
+        pit.flags = on ? pit.flags | KVM_PIT_FLAGS_HPET_LEGACY
+                       : pit.flags & ~(uint32_t)KVM_PIT_FLAGS_HPET_LEGACY;
+        kvm_ioctl(s->vm_fd, KVM_SET_PIT2, &pit);
+    }
 }
 
 void kvm_set_irq(AccelState *accel, unsigned gsi, bool level)

@@ -53,7 +53,10 @@ void kvm_vcpu_kick(AccelVCPU *base)
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
 
     trace_kvm_kick(base->index);
-    qatomic_set(&vcpu->run->immediate_exit, 1);
+    qatomic_mb_set(&vcpu->run->immediate_exit, 1);
+    if (base->accel->irq_host) {
+        kvm_intr_wake(vcpu);
+    }
     if (qatomic_load_acquire(&vcpu->has_thread)) {
         pthread_kill(vcpu->thread, KVM_KICK_SIGNAL);
     }
@@ -74,6 +77,9 @@ static void handle_mmio(KVMVCPU *vcpu)
     struct kvm_run *run = vcpu->run;
     AccelState *accel = vcpu->base.accel;
 
+    if (kvm_intr_mmio(vcpu)) {
+        return;
+    }
     accel->host->mmio(accel->host_opaque, run->mmio.phys_addr,
                       run->mmio.is_write, run->mmio.len, run->mmio.data);
 }
@@ -178,7 +184,14 @@ static bool handle_exit(KVMVCPU *vcpu, AccelExit *ret, Error **errp)
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
         return true;
+    case KVM_EXIT_IOAPIC_EOI:
+        vcpu->base.accel->irq_host->eoi(vcpu->base.accel->irq_opaque,
+                                        run->eoi.vector);
+        return true;
     case KVM_EXIT_HLT:
+        if (kvm_intr_halt(vcpu)) {
+            return true;
+        }
         *ret = ACCEL_EXIT_HALTED;
         return false;
     case KVM_EXIT_SHUTDOWN:
@@ -210,18 +223,34 @@ static bool handle_exit(KVMVCPU *vcpu, AccelExit *ret, Error **errp)
     return false;
 }
 
+static AccelExit interrupted(KVMVCPU *vcpu)
+{
+    qatomic_mb_set(&vcpu->run->immediate_exit, 0);
+    return ACCEL_EXIT_INTERRUPTED;
+}
+
 AccelExit kvm_vcpu_run(AccelVCPU *base, Error **errp)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
 
     for (;;) {
         AccelExit exit_code;
-        int ret = kvm_ioctl_arg(vcpu->fd, KVM_RUN, 0);
+        int ret;
 
+        switch (kvm_intr_before_run(vcpu, errp)) {
+        case KVM_INTR_RUN:
+            break;
+        case KVM_INTR_AGAIN:
+            continue;
+        case KVM_INTR_KICKED:
+            return interrupted(vcpu);
+        default:
+            return ACCEL_EXIT_INTERNAL_ERROR;
+        }
+        ret = kvm_ioctl_arg(vcpu->fd, KVM_RUN, 0);
+        kvm_intr_after_run(vcpu);
         if (ret == -EINTR || ret == -EAGAIN) {
-            qatomic_set(&vcpu->run->immediate_exit, 0);
-            smp_mb();
-            return ACCEL_EXIT_INTERRUPTED;
+            return interrupted(vcpu);
         }
         if (ret < 0) {
             error_setg_errno(errp, -ret, "CPU %u: KVM_RUN failed", base->index);

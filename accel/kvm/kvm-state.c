@@ -334,18 +334,36 @@ static bool set_msrs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
 
 /* -- local APIC, events, run state, debug registers ------------------------ */
 
+static bool is_outside(const KVMVCPU *vcpu)
+{
+    return kvm_of(vcpu)->irqchip_mode == KVM_IRQCHIP_MODE_OFF;
+}
+
 static bool get_lapic(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 {
-    int ret = kvm_ioctl(vcpu->fd, KVM_GET_LAPIC, st->lapic);
+    AccelState *accel = vcpu->base.accel;
+    int ret;
+
+    if (is_outside(vcpu)) {
+        accel->irq_host->get_state(accel->irq_opaque, vcpu->base.index,
+                                   st->lapic);
+        return true;
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_GET_LAPIC, st->lapic);
 
     return ret < 0 ? fail(vcpu, "KVM_GET_LAPIC", ret, errp) : true;
 }
 
 static bool set_lapic(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
 {
+    AccelState *accel = vcpu->base.accel;
     struct kvm_lapic_state lapic;
     int ret;
 
+    if (is_outside(vcpu)) {
+        return accel->irq_host->set_state(accel->irq_opaque, vcpu->base.index,
+                                          st->lapic, st->apic_base, errp);
+    }
     memcpy(&lapic, st->lapic, sizeof(lapic));
     ret = kvm_ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic);
     return ret < 0 ? fail(vcpu, "KVM_SET_LAPIC", ret, errp) : true;
@@ -448,8 +466,13 @@ QEMU_BUILD_BUG_ON(X86_MP_SIPI_RECEIVED != KVM_MP_STATE_SIPI_RECEIVED);
 static bool get_mp(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 {
     struct kvm_mp_state mp;
-    int ret = kvm_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp);
+    int ret;
 
+    if (is_outside(vcpu)) {
+        st->mp_state = vcpu->mp_state;
+        return true;
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp);
     if (ret < 0) {
         return fail(vcpu, "KVM_GET_MP_STATE", ret, errp);
     }
@@ -460,8 +483,13 @@ static bool get_mp(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 static bool set_mp(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
 {
     struct kvm_mp_state mp = { .mp_state = st->mp_state };
-    int ret = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &mp);
+    int ret;
 
+    if (is_outside(vcpu)) {
+        vcpu->mp_state = st->mp_state;
+        return true;
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &mp);
     return ret < 0 ? fail(vcpu, "KVM_SET_MP_STATE", ret, errp) : true;
 }
 

@@ -8,13 +8,22 @@
  */
 #include "util/osdep.h"
 
+#include <asm/kvm_para.h>
 #include <sys/mman.h>
 
 #include "util/error.h"
 
 #include "kvm-internal.h"
 
-#define MSR_IA32_TSC 0x10
+#define MSR_IA32_TSC             0x10
+#define MSR_IA32_APIC_BASE       0x1b
+#define CPUID_1_ECX_X2APIC       (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
+/* Paravirtual features that the local APIC in the kernel has a part in. */
+#define KVM_NEEDS_LOCAL_APIC                                                   \
+    (1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_PV_EOI |                   \
+     1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI |             \
+     1u << KVM_FEATURE_ASYNC_PF_INT)
 
 QEMU_BUILD_BUG_ON(X86_LAPIC_BYTES != sizeof(struct kvm_lapic_state));
 
@@ -25,6 +34,22 @@ static struct kvm_cpuid2 *cpuid_buffer(void)
 
     buf->nent = X86_CPUID_ENTRIES_MAX;
     return buf;
+}
+
+/* What the kernel can give depends on where the interrupt controllers are. */
+static void adjust_supported(KVMState *s, struct kvm_cpuid_entry2 *e)
+{
+    bool outside = s->irqchip_mode == KVM_IRQCHIP_MODE_OFF;
+
+    if (e->function == 1) {
+        if (outside) {
+            e->ecx &= ~(CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE);
+        } else if (kvm_check_extension(s->fd, KVM_CAP_TSC_DEADLINE_TIMER)) {
+            e->ecx |= CPUID_1_ECX_TSC_DEADLINE;
+        }
+    } else if (e->function == KVM_CPUID_FEATURES && outside) {
+        e->eax &= ~KVM_NEEDS_LOCAL_APIC;
+    }
 }
 
 X86CPUIDTable *kvm_cpuid_supported(AccelState *accel, Error **errp)
@@ -39,8 +64,9 @@ X86CPUIDTable *kvm_cpuid_supported(AccelState *accel, Error **errp)
         return NULL;
     }
     for (uint32_t i = 0; i < buf->nent && i < X86_CPUID_ENTRIES_MAX; i++) {
-        const struct kvm_cpuid_entry2 *e = &buf->entries[i];
+        struct kvm_cpuid_entry2 *e = &buf->entries[i];
 
+        adjust_supported(s, e);
         x86_cpuid_add(table, &(X86CPUIDEntry){
                                  .function = e->function,
                                  .index = e->index,
@@ -115,6 +141,7 @@ AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
     vcpu->base = (AccelVCPU){ accel, index, apic_id };
     vcpu->fd = fd_steal(&fd);
     vcpu->run = run;
+    kvm_intr_init(vcpu);
     g_ptr_array_add(s->vcpus, vcpu);
     return &vcpu->base;
 }
@@ -132,6 +159,7 @@ void kvm_vcpu_free(AccelVCPU *base)
     g_ptr_array_remove(s->vcpus, vcpu);
     munmap(vcpu->run, (size_t)s->vcpu_mmap_bytes);
     fd_close(vcpu->fd);
+    kvm_intr_deinit(vcpu);
     x86_state_free(vcpu->reset_state);
     g_free(vcpu->msrs);
     g_free(vcpu);
@@ -168,13 +196,28 @@ bool kvm_vcpu_reset(AccelVCPU *base, bool is_bsp, Error **errp)
     }
     vcpu->reset_state->mp_state =
         is_bsp ? X86_MP_RUNNABLE : X86_MP_UNINITIALIZED;
+    qatomic_set(&vcpu->signals, 0);
+    if (kvm_of(vcpu)->irqchip_mode == KVM_IRQCHIP_MODE_OFF) {
+        const AccelIrqHost *host = base->accel->irq_host;
+
+        host->msr_read(base->accel->irq_opaque, base->index, MSR_IA32_APIC_BASE,
+                       &vcpu->apic_base);
+        vcpu->reset_state->apic_base = vcpu->apic_base;
+        mask |= X86_STATE_SREGS;
+    }
     return kvm_vcpu_set_state(base, mask, vcpu->reset_state, errp);
 }
 
 bool kvm_vcpu_nmi(AccelVCPU *base, Error **errp)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
-    int ret = kvm_ioctl_arg(vcpu->fd, KVM_NMI, 0);
+    int ret;
+
+    if (kvm_of(vcpu)->irqchip_mode == KVM_IRQCHIP_MODE_OFF) {
+        kvm_vcpu_signal(base, ACCEL_SIGNAL_NMI, 0);
+        return true;
+    }
+    ret = kvm_ioctl_arg(vcpu->fd, KVM_NMI, 0);
 
     if (ret < 0) {
         error_setg_errno(errp, -ret, "CPU %u: KVM_NMI failed", base->index);
