@@ -11,6 +11,7 @@
 #include "hw/core/guest-memory.h"
 #include "hw/core/io-space.h"
 #include "hw/hostmem.h"
+#include "util/notify.h"
 
 /* -smp, complete. threads * cores * dies * sockets == max_cpus. */
 typedef struct CpuTopology {
@@ -84,6 +85,7 @@ struct MachineState {
     bool realized;
     bool created; /* first reset done: later devices are hotplugged */
     bool running;
+    NotifierList run_notifiers;
 };
 
 static inline CPUSet *machine_cpus(MachineState *machine)

@@ -476,6 +476,7 @@ void machine_start(MachineState *machine)
     machine->running = true;
     cpu_enable_ticks();
     ACCEL_GET_CLASS(machine->accel)->vm_state_changed(machine->accel, true);
+    notifier_list_notify(&machine->run_notifiers, machine);
     cpus_resume(&machine->cpus);
 }
 
@@ -489,6 +490,12 @@ void machine_stop(MachineState *machine)
     machine->running = false;
     cpu_disable_ticks();
     ACCEL_GET_CLASS(machine->accel)->vm_state_changed(machine->accel, false);
+    notifier_list_notify(&machine->run_notifiers, machine);
+}
+
+void machine_add_run_notifier(MachineState *machine, Notifier *notifier)
+{
+    notifier_list_add(&machine->run_notifiers, notifier);
 }
 
 bool machine_is_running(MachineState *machine)
@@ -625,6 +632,7 @@ static void machine_instance_init(Object *obj)
 {
     MachineState *m = MACHINE(obj);
 
+    notifier_list_init(&m->run_notifiers);
     m->warnings = g_ptr_array_new_with_free_func(g_free);
     m->memory = guest_memory_new();
     m->pio = io_space_new("I/O ports", PIO_LIMIT);

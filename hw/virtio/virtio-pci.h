@@ -22,6 +22,7 @@
 #include "hw/core/io-space.h"
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio.h"
+#include "util/notify.h"
 
 #define TYPE_VIRTIO_PCI "virtio-pci"
 OBJECT_DECLARE_TYPE(VirtIOPCIProxy, VirtioPCIClass, VIRTIO_PCI)
@@ -49,10 +50,18 @@ struct VirtioPCIClass {
     void (*unrealize)(VirtIOPCIProxy *proxy);
 };
 
-typedef struct VirtIOPCIQueueState {
-    bool ioeventfd_modern;
-    bool ioeventfd_legacy;
-} VirtIOPCIQueueState;
+/* A notification register that the accelerator watches. */
+typedef struct VirtIOPCIEvent {
+    AccelIOEvent what;
+    bool on;
+} VirtIOPCIEvent;
+
+/* An MSI-X vector that the accelerator sends. */
+typedef struct VirtIOPCIVector {
+    EventNotifier notifier;
+    bool has_notifier;
+    int route; /* of the accelerator; -1 = none */
+} VirtIOPCIVector;
 
 struct VirtIOPCIProxy {
     PCIDevice parent_obj;
@@ -64,7 +73,6 @@ struct VirtIOPCIProxy {
     bool disable_modern;
     bool ioeventfd;
     bool page_per_vq;
-    bool modern_pio_notify;
     uint32_t n_vectors;
 
     bool legacy;
@@ -76,8 +84,12 @@ struct VirtIOPCIProxy {
     uint32_t device_feature_select;
     uint32_t driver_feature_select;
     uint32_t driver_features[2];
-    VirtQueueSetup *shadow; /* queue addresses as they are being written */
-    unsigned cfg_cap;       /* offset of the PCI configuration capability */
+    unsigned cfg_cap; /* offset of the PCI configuration capability */
+
+    Notifier run_notifier;
+    bool follows_machine;
+    VirtIOPCIEvent *events;   /* two for each queue: legacy, modern; or NULL */
+    VirtIOPCIVector *vectors; /* n_vectors of them, or NULL */
 };
 
 /* The guest memory and loop that a realize callback passes on. */

@@ -25,16 +25,24 @@ struct VirtIOTransport {
     void (*queue_enabled)(void *opaque, VirtQueue *vq, bool enabled);
 };
 
-/** virtio_plug: @vdev has its queues; offer features, connect. */
+/** virtio_plug: @vdev has its queues; offer features (those of 1.0 and later
+ *  if @modern), connect. */
 void virtio_plug(VirtIODevice *vdev, const VirtIOTransport *transport,
-                 void *opaque, uint64_t transport_features);
+                 void *opaque, bool modern);
 
 /* -- registers of the device ------------------------------------------------ */
 
+/** virtio_get_status: what the driver reads. */
+uint8_t virtio_get_status(VirtIODevice *vdev);
+/** virtio_set_bus_master: may the device reach memory? */
+void virtio_set_bus_master(VirtIODevice *vdev, bool on);
 /** virtio_set_status: what the driver wrote; 0 resets. */
 void virtio_set_status(VirtIODevice *vdev, uint8_t value);
 /** virtio_reset: as after power-on. */
 void virtio_reset(VirtIODevice *vdev);
+/** virtio_offered_features: what a driver sees; @legacy: of the old
+ *  interface. */
+uint64_t virtio_offered_features(VirtIODevice *vdev, bool legacy);
 /** virtio_set_features: the driver's words; ignored after FEATURES_OK. */
 void virtio_set_features(VirtIODevice *vdev, uint64_t features);
 /** virtio_set_running: the machine stops or runs on. */
@@ -77,7 +85,8 @@ uint32_t virtio_queue_get_pfn(VirtIODevice *vdev, unsigned n);
 /** virtio_queue_notify: the driver rang for queue @n. Thread: any; the
  *  handler runs in the device's context. */
 void virtio_queue_notify(VirtIODevice *vdev, unsigned n);
-/** virtio_queue_host_notifier: what rings for @vq: an ioeventfd may set it. */
+/** virtio_queue_host_notifier: what rings for @vq, for an ioeventfd; made at
+ *  the first call, stays until the device goes. NULL: no descriptor left. */
 EventNotifier *virtio_queue_host_notifier(VirtQueue *vq);
 
 /* Bytes of a legacy ring's alignment, and its page size. */

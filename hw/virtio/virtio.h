@@ -129,8 +129,14 @@ struct VirtIODevice {
 
     uint8_t status;
     uint8_t isr;
+    uint8_t old_status; /* shown while @resetting */
     bool broken;
+    bool warned; /* about being broken: once is enough */
+    bool features_final;
     bool vm_running;
+    bool bus_master; /* the transport lets it reach memory */
+    bool resetting;  /* waits for @dma_requests to end */
+    unsigned dma_requests;
     uint16_t queue_sel;
     uint16_t config_vector;
     uint32_t generation; /* of the configuration space */
@@ -138,6 +144,8 @@ struct VirtIODevice {
 
     VirtQueue *vq; /* n_vqs of them */
     unsigned n_vqs;
+    unsigned max_vqs;
+    bool modern_only;
     bool ready; /* virtio_device_realize() done */
 };
 
@@ -164,12 +172,13 @@ typedef struct VirtQueueElement {
  * @owner: the QOM device
  * @memory: guest memory to reach its rings and buffers
  * @ctx: where its handlers run
+ * @max_queues: most queues it will add, up to VIRTIO_QUEUE_MAX
  *
  * Then add queues, then plug it into the transport.
  */
 void virtio_device_realize(VirtIODevice *vdev, const VirtioDeviceClass *klass,
                            DeviceState *owner, GuestMemory *memory,
-                           AioContext *ctx);
+                           AioContext *ctx, unsigned max_queues);
 /** virtio_device_unrealize: undo it; accepts one that was never realized. */
 void virtio_device_unrealize(VirtIODevice *vdev);
 
@@ -201,8 +210,16 @@ static inline bool virtio_is_legacy(const VirtIODevice *vdev)
 static inline bool virtio_is_live(const VirtIODevice *vdev)
 {
     return (vdev->status & VIRTIO_STATUS_DRIVER_OK) && !vdev->broken &&
-           vdev->vm_running;
+           vdev->vm_running && vdev->bus_master && !vdev->resetting;
 }
+
+/**
+ * virtio_dma_begin, virtio_dma_end: around a request whose buffers are read
+ * or written while the machine lock is not held (disk I/O). A reset by the
+ * driver is not over before the last of them is, as 2.1.1 demands.
+ */
+void virtio_dma_begin(VirtIODevice *vdev);
+void virtio_dma_end(VirtIODevice *vdev);
 
 /** virtio_error: the driver broke the rules: one warning, NEEDS_RESET, and
  *  nothing more until reset. */

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "qom/object.h"
+#include "util/typedefs.h"
 
 #define TYPE_MACHINE         "machine"
 #define TYPE_MACHINE_SUFFIX  "-machine"
@@ -174,6 +175,15 @@ void machine_start(MachineState *machine);
 void machine_stop(MachineState *machine);
 /** machine_is_running: between machine_start() and machine_stop(). */
 bool machine_is_running(MachineState *machine);
+
+/**
+ * machine_add_run_notifier:
+ * @notifier: called with the machine as data when machine_is_running() has
+ *            changed: before the first and after the last instruction of the
+ *            guest; in the main thread, machine lock not held. The caller
+ *            removes it
+ */
+void machine_add_run_notifier(MachineState *machine, Notifier *notifier);
 
 /** machine_destroy: stop, end the vCPU threads, take /machine out of the
  *  tree. Accepts NULL. */
