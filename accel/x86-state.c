@@ -73,6 +73,18 @@ void x86_state_set_flat32(X86CPUState *state, uint32_t entry)
     state->dr7 = DR7_RESET;
 }
 
+void x86_state_set_flat64(X86CPUState *state, uint64_t entry, uint64_t tables)
+{
+    x86_state_set_flat32(state, 0);
+    state->rip = entry;
+    state->seg[X86_CS].l = true;
+    state->seg[X86_CS].db = false;
+    state->cr0 |= X86_CR0_PG;
+    state->cr3 = tables;
+    state->cr4 = X86_CR4_PAE;
+    state->efer = X86_EFER_LME | X86_EFER_LMA;
+}
+
 static bool entry_matches(const X86CPUIDEntry *e, uint32_t function,
                           uint32_t index)
 {

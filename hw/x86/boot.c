@@ -1,5 +1,5 @@
 /*
- * Loading a kernel, by Multiboot or PVH.
+ * Loading a kernel. Linux has a file of its own; here are Multiboot and PVH.
  *
  * In RAM stand, one after another from the end of the kernel: the modules,
  * each on its own page, then one block with the boot information and all that
@@ -11,9 +11,10 @@
 
 #include "hw/x86/boot.h"
 
+#include "hw/x86/boot-file.h"
 #include "hw/x86/boot-image.h"
+#include "hw/x86/boot-linux.h"
 #include "util/error.h"
-#include "util/read-file.h"
 
 #define PAGE             4096u
 #define MIB              (1u << 20)
@@ -42,32 +43,25 @@
 #define PVH_MMAP_BYTES   24u
 
 typedef struct BootModule {
-    GBytes *bytes;
+    BootFile *file;
     char *text; /* file name and arguments */
 } BootModule;
 
 struct BootKernel {
-    GBytes *file;
+    BootFile *file;
+    LinuxImage *linux_image; /* NULL: @image */
     BootImage image;
     char *cmdline;   /* as the protocol wants it */
-    GArray *modules; /* BootModule */
+    GArray *modules; /* BootModule; of Linux at most one */
 };
 
 /* -- files ---------------------------------------------------------------------- */
-
-static GBytes *read_whole(const char *path, Error **errp)
-{
-    size_t len;
-    char *data = read_file_bounded(path, BOOT_FILE_BYTES_MAX, &len, errp);
-
-    return data ? g_bytes_new_take(data, len) : NULL;
-}
 
 static void module_clear(void *data)
 {
     BootModule *m = data;
 
-    g_clear_pointer(&m->bytes, g_bytes_unref);
+    g_clear_pointer(&m->file, boot_file_free);
     g_clear_pointer(&m->text, g_free);
 }
 
@@ -105,13 +99,38 @@ static bool open_modules(BootKernel *bk, const char *initrd, Error **errp)
             g_free(item);
             return false;
         }
-        m.bytes = read_whole(path, errp);
+        m.file = boot_file_open(path, errp);
         g_array_append_val(bk->modules, m);
-        if (!m.bytes) {
+        if (!m.file) {
             return false;
         }
     }
     return true;
+}
+
+static bool open_initrd(BootKernel *bk, const char *path, Error **errp)
+{
+    BootModule m = { .file = boot_file_open(path, errp) };
+
+    g_array_append_val(bk->modules, m);
+    return m.file != NULL;
+}
+
+static bool parse_kernel(BootKernel *bk, Error **errp)
+{
+    g_autoptr(GBytes) bytes = boot_file_bytes(bk->file, errp);
+    const uint8_t *data;
+    size_t len;
+
+    if (!bytes) {
+        return false;
+    }
+    data = g_bytes_get_data(bytes, &len);
+    if (linux_image_is(data, len)) {
+        bk->linux_image = g_new0(LinuxImage, 1);
+        return linux_image_parse(data, len, len, bk->linux_image, errp);
+    }
+    return boot_image_parse(data, len, &bk->image, errp);
 }
 
 BootKernel *boot_kernel_open(const char *kernel, const char *initrd,
@@ -122,23 +141,24 @@ BootKernel *boot_kernel_open(const char *kernel, const char *initrd,
 
     bk->modules = g_array_new(FALSE, FALSE, sizeof(BootModule));
     g_array_set_clear_func(bk->modules, module_clear);
-    bk->file = read_whole(kernel, errp);
+    bk->file = boot_file_open(kernel, errp);
     if (!bk->file) {
         return NULL;
     }
-    if (!boot_image_parse(g_bytes_get_data(bk->file, NULL),
-                          g_bytes_get_size(bk->file), &bk->image, errp)) {
+    if (!parse_kernel(bk, errp)) {
         error_prepend(errp, "could not load kernel '%s': ", kernel);
         return NULL;
     }
     /* A Multiboot command line begins with the name of the kernel. */
-    if (bk->image.protocol == BOOT_MULTIBOOT) {
+    if (!bk->linux_image && bk->image.protocol == BOOT_MULTIBOOT) {
         bk->cmdline = g_strdup_printf("%s%s%s", kernel, append ? " " : "",
                                       append ? append : "");
     } else {
         bk->cmdline = g_strdup(append ? append : "");
     }
-    if (initrd && !open_modules(bk, initrd, errp)) {
+    if (initrd && *initrd &&
+        !(bk->linux_image ? open_initrd(bk, initrd, errp)
+                          : open_modules(bk, initrd, errp))) {
         return NULL;
     }
     return g_steal_pointer(&bk);
@@ -150,7 +170,8 @@ void boot_kernel_free(BootKernel *bk)
         if (bk->modules) {
             g_array_unref(bk->modules);
         }
-        g_clear_pointer(&bk->file, g_bytes_unref);
+        boot_file_free(bk->file);
+        g_free(bk->linux_image);
         g_free(bk->cmdline);
         g_free(bk);
     }
@@ -215,8 +236,7 @@ static void set32(Block *b, unsigned offset, uint64_t v)
 }
 
 static void build_multiboot(Block *b, const BootKernel *bk, Placed *mods,
-                            const MemmapEntry *map, size_t n_map,
-                            uint64_t low_end)
+                            const BootPlace *p)
 {
     guint n = bk->modules->len;
 
@@ -224,7 +244,7 @@ static void build_multiboot(Block *b, const BootKernel *bk, Placed *mods,
     memset(b->bytes->data, 0, MBI_BYTES);
     set32(b, MBI_FLAGS, MBI_HAS);
     set32(b, MBI_MEM_LOWER, LOW_RAM_BYTES / 1024);
-    set32(b, MBI_MEM_UPPER, (low_end - MIB) / 1024);
+    set32(b, MBI_MEM_UPPER, (p->low_end - MIB) / 1024);
     set32(b, MBI_CMDLINE, put_text(b, bk->cmdline));
     set32(b, MBI_LOADER_NAME, put_text(b, "ferry"));
     block_align(b);
@@ -237,22 +257,22 @@ static void build_multiboot(Block *b, const BootKernel *bk, Placed *mods,
         put32(b, 0);
     }
     set32(b, MBI_MMAP_ADDR, block_end(b));
-    set32(b, MBI_MMAP_LENGTH, n_map * MB_MMAP_BYTES);
-    for (size_t i = 0; i < n_map; i++) {
+    set32(b, MBI_MMAP_LENGTH, p->n_map * MB_MMAP_BYTES);
+    for (size_t i = 0; i < p->n_map; i++) {
         put32(b, MB_MMAP_BYTES - 4);
-        put64(b, map[i].start);
-        put64(b, map[i].size);
-        put32(b, map[i].type);
+        put64(b, p->map[i].start);
+        put64(b, p->map[i].size);
+        put32(b, p->map[i].type);
     }
 }
 
 static void build_pvh(Block *b, const BootKernel *bk, Placed *mods,
-                      const MemmapEntry *map, size_t n_map)
+                      const BootPlace *p)
 {
     guint n = bk->modules->len;
     uint64_t modlist = b->base + PVH_INFO_BYTES;
     uint64_t memmap = modlist + (uint64_t)n * PVH_MODULE_BYTES;
-    uint64_t cmdline = memmap + n_map * PVH_MMAP_BYTES;
+    uint64_t cmdline = memmap + p->n_map * PVH_MMAP_BYTES;
 
     put32(b, PVH_MAGIC);
     put32(b, 1); /* version */
@@ -260,9 +280,9 @@ static void build_pvh(Block *b, const BootKernel *bk, Placed *mods,
     put32(b, n);
     put64(b, n ? modlist : 0);
     put64(b, cmdline);
-    put64(b, 0); /* no ACPI tables */
+    put64(b, p->rsdp);
     put64(b, memmap);
-    put32(b, n_map);
+    put32(b, p->n_map);
     put32(b, 0);
     assert(b->bytes->len == PVH_INFO_BYTES);
     for (guint i = 0; i < n; i++) {
@@ -271,10 +291,10 @@ static void build_pvh(Block *b, const BootKernel *bk, Placed *mods,
         put64(b, mods[i].text);
         put64(b, 0);
     }
-    for (size_t i = 0; i < n_map; i++) {
-        put64(b, map[i].start);
-        put64(b, map[i].size);
-        put32(b, map[i].type);
+    for (size_t i = 0; i < p->n_map; i++) {
+        put64(b, p->map[i].start);
+        put64(b, p->map[i].size);
+        put32(b, p->map[i].type);
         put32(b, 0);
     }
     put_text(b, bk->cmdline);
@@ -285,15 +305,16 @@ static void build_pvh(Block *b, const BootKernel *bk, Placed *mods,
 static bool load_segments(const BootKernel *bk, GuestMemory *memory,
                           uint64_t *ret_end, Error **errp)
 {
-    const uint8_t *file = g_bytes_get_data(bk->file, NULL);
     uint64_t end = MIB;
 
     for (unsigned i = 0; i < bk->image.n_segments; i++) {
         const BootSegment *s = &bk->image.segment[i];
 
-        if (!guest_memory_write(memory, s->paddr, file + s->offset,
-                                s->file_bytes) ||
-            !guest_memory_zero(memory, s->paddr + s->file_bytes,
+        if (!boot_file_load(bk->file, s->offset, s->file_bytes, memory,
+                            s->paddr, errp)) {
+            return false;
+        }
+        if (!guest_memory_zero(memory, s->paddr + s->file_bytes,
                                s->mem_bytes - s->file_bytes)) {
             error_setg(errp,
                        "kernel segment 0x%" PRIx64 ", %" PRIu64
@@ -307,18 +328,18 @@ static bool load_segments(const BootKernel *bk, GuestMemory *memory,
     return true;
 }
 
-/* @len bytes at the next page from *@pos on, below @limit. */
-static bool place(GuestMemory *memory, uint64_t *pos, const void *data,
-                  uint64_t len, uint64_t limit, const char *what, Error **errp)
+/* Room for @len bytes at the next page from *@pos on, below @limit. */
+static bool place(uint64_t *pos, uint64_t len, uint64_t limit, const char *what,
+                  uint64_t *ret_at, Error **errp)
 {
     uint64_t at = ROUND_UP(*pos, (uint64_t)PAGE);
 
-    if (at > limit || len > limit - at ||
-        !guest_memory_write(memory, at, data, len)) {
+    if (at > limit || len > limit - at) {
         error_setg(errp, "%s of %" PRIu64 " bytes does not fit into RAM", what,
                    len);
         return false;
     }
+    *ret_at = at;
     *pos = at + len;
     return true;
 }
@@ -329,14 +350,13 @@ static bool load_modules(const BootKernel *bk, GuestMemory *memory,
 {
     for (guint i = 0; i < bk->modules->len; i++) {
         const BootModule *m = &g_array_index(bk->modules, BootModule, i);
-        uint64_t size = g_bytes_get_size(m->bytes);
+        uint64_t size = boot_file_size(m->file);
 
-        if (!place(memory, pos, g_bytes_get_data(m->bytes, NULL), size, limit,
-                   m->text, errp)) {
+        if (!place(pos, size, limit, m->text, &placed[i].start, errp) ||
+            !boot_file_load(m->file, 0, size, memory, placed[i].start, errp)) {
             return false;
         }
         placed[i].size = size;
-        placed[i].start = *pos - size;
         /* Its text follows it. */
         placed[i].text = *pos;
         if (!guest_memory_write(memory, *pos, m->text, strlen(m->text) + 1)) {
@@ -349,38 +369,54 @@ static bool load_modules(const BootKernel *bk, GuestMemory *memory,
     return true;
 }
 
-bool boot_kernel_load(const BootKernel *bk, GuestMemory *memory,
-                      const MemmapEntry *map, size_t n_map, uint64_t low_end,
-                      X86CPUState *state, Error **errp)
+static bool load_image(const BootKernel *bk, GuestMemory *memory,
+                       const BootPlace *p, X86CPUState *state, Error **errp)
 {
     g_autofree Placed *placed = g_new0(Placed, bk->modules->len + 1);
     g_autoptr(GByteArray) bytes = g_byte_array_new();
     Block block = { .bytes = bytes };
-    uint64_t pos;
+    bool multiboot = bk->image.protocol == BOOT_MULTIBOOT;
+    uint64_t pos, at;
 
     if (!load_segments(bk, memory, &pos, errp)) {
         return false;
     }
-    if (pos > low_end) {
+    if (pos > p->low_end) {
         pos = MIB; /* a kernel above 4 GiB: the rest goes below */
     }
-    if (!load_modules(bk, memory, low_end, &pos, placed, errp)) {
+    if (!load_modules(bk, memory, p->low_end, &pos, placed, errp)) {
         return false;
     }
     block.base = ROUND_UP(pos, (uint64_t)PAGE);
-    if (bk->image.protocol == BOOT_MULTIBOOT) {
-        build_multiboot(&block, bk, placed, map, n_map, low_end);
+    if (multiboot) {
+        build_multiboot(&block, bk, placed, p);
     } else {
-        build_pvh(&block, bk, placed, map, n_map);
+        build_pvh(&block, bk, placed, p);
     }
-    if (!place(memory, &pos, bytes->data, bytes->len, low_end,
-               "boot information", errp)) {
+    if (!place(&pos, bytes->len, p->low_end, "boot information", &at, errp)) {
+        return false;
+    }
+    if (!guest_memory_write(memory, at, bytes->data, bytes->len)) {
+        error_setg(errp, "no RAM for boot information at 0x%" PRIx64, at);
         return false;
     }
     x86_state_set_flat32(state, bk->image.entry);
     state->gpr[X86_RBX] = block.base;
-    if (bk->image.protocol == BOOT_MULTIBOOT) {
-        state->gpr[X86_RAX] = MB_LOADED_MAGIC;
-    }
+    state->gpr[X86_RAX] = multiboot ? MB_LOADED_MAGIC : 0;
     return true;
+}
+
+bool boot_kernel_load(const BootKernel *bk, GuestMemory *memory,
+                      const BootPlace *place, X86CPUState *state, Error **errp)
+{
+    const BootFile *initrd = NULL;
+
+    if (!bk->linux_image) {
+        return load_image(bk, memory, place, state, errp);
+    }
+    if (bk->modules->len) {
+        initrd = g_array_index(bk->modules, BootModule, 0).file;
+    }
+    return linux_load(bk->linux_image, bk->file, initrd, bk->cmdline, memory,
+                      place, state, errp);
 }

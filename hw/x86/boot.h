@@ -13,6 +13,7 @@
 /* Kinds of memory, as in the e820 map of a BIOS. */
 #define MEMMAP_RAM      1u
 #define MEMMAP_RESERVED 2u
+#define MEMMAP_ACPI     3u
 
 typedef struct MemmapEntry {
     uint64_t start;
@@ -25,31 +26,39 @@ typedef struct BootKernel BootKernel;
 /**
  * boot_kernel_open:
  * @kernel: file name
- * @initrd: (nullable) "file[ arguments][,file...]"; a comma in a name is ",,"
+ * @initrd: (nullable) of Linux: file; else "file[ arguments][,file...]", where
+ *          a comma in a name is ",,"
  * @append: (nullable) command line
  *
- * Read the files and check the kernel; they are kept for later resets.
+ * Check the kernel; the files stay open for later resets.
  *
- * Limit: each file BOOT_FILE_BYTES_MAX.
- * Errors: a file cannot be read; boot_image_parse()'s.
+ * Errors: a file cannot be read; boot_image_parse()'s, linux_image_parse()'s.
  */
 BootKernel *boot_kernel_open(const char *kernel, const char *initrd,
                              const char *append, Error **errp);
 void boot_kernel_free(BootKernel *bk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootKernel, boot_kernel_free)
 
-#define BOOT_FILE_BYTES_MAX (1ull << 30)
+/**
+ * BootPlace: what a kernel is told of the machine.
+ * @map: @n_map entries, ascending
+ * @low_end: RAM without a gap from 1 MiB up to here, for kernel and modules
+ * @rsdp: guest address of the ACPI tables' root, 0 = none
+ */
+typedef struct BootPlace {
+    const MemmapEntry *map;
+    size_t n_map;
+    uint64_t low_end;
+    uint64_t rsdp;
+} BootPlace;
 
 /**
  * boot_kernel_load:
- * @map: (in) @n_map entries, ascending
- * @low_end: RAM without a gap from 1 MiB up to here
  * @state: (out) the general, segment and control registers to start with
  *
  * Errors: a segment or module does not fit into RAM.
  */
 bool boot_kernel_load(const BootKernel *bk, GuestMemory *memory,
-                      const MemmapEntry *map, size_t n_map, uint64_t low_end,
-                      X86CPUState *state, Error **errp);
+                      const BootPlace *place, X86CPUState *state, Error **errp);
 
 #endif

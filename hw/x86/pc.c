@@ -149,11 +149,15 @@ static bool start_kernel(PCMachineState *pc, Error **errp)
     AccelVCPU *bsp = CPU(m->cpus.cpus->pdata[0])->vcpu;
     unsigned mask = X86_STATE_REGS | X86_STATE_SREGS | X86_STATE_DEBUG;
     g_autoptr(X86CPUState) state = x86_state_new();
+    BootPlace place = {
+        .map = pc->memmap,
+        .n_map = pc->n_memmap,
+        .low_end = pc->low_end,
+    };
 
     set_up_chipset(pc);
     return ac->vcpu_get_state(bsp, mask, state, errp) &&
-           boot_kernel_load(pc->kernel, m->memory, pc->memmap, pc->n_memmap,
-                            pc->low_end, state, errp) &&
+           boot_kernel_load(pc->kernel, m->memory, &place, state, errp) &&
            ac->vcpu_set_state(bsp, mask, state, errp);
 }
 

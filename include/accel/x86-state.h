@@ -44,13 +44,16 @@ typedef enum X86Seg {
     X86_SEG_COUNT,
 } X86Seg;
 
-#define X86_CR0_PE (1u << 0)
-#define X86_CR0_MP (1u << 1)
-#define X86_CR0_ET (1u << 4)
-#define X86_CR0_NE (1u << 5)
-#define X86_CR0_NW (1u << 29)
-#define X86_CR0_CD (1u << 30)
-#define X86_CR0_PG (1u << 31)
+#define X86_CR0_PE   (1u << 0)
+#define X86_CR0_MP   (1u << 1)
+#define X86_CR0_ET   (1u << 4)
+#define X86_CR0_NE   (1u << 5)
+#define X86_CR0_NW   (1u << 29)
+#define X86_CR0_CD   (1u << 30)
+#define X86_CR0_PG   (1u << 31)
+#define X86_CR4_PAE  (1u << 5)
+#define X86_EFER_LME (1u << 8)
+#define X86_EFER_LMA (1u << 10)
 
 #define X86_APICBASE_BSP     (1u << 8)
 #define X86_APICBASE_ENABLE  (1u << 11)
@@ -184,6 +187,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(X86CPUState, x86_state_free)
  * for.
  */
 void x86_state_set_flat32(X86CPUState *state, uint32_t entry);
+
+/**
+ * x86_state_set_flat64:
+ * @tables: physical address of level 4 page tables that map @entry
+ *
+ * 64-bit mode with interrupts off, as the Linux boot protocol asks for.
+ */
+void x86_state_set_flat64(X86CPUState *state, uint64_t entry, uint64_t tables);
 
 /* One CPUID leaf. */
 typedef struct X86CPUIDEntry {

@@ -261,6 +261,14 @@ static uint32_t get32(const uint8_t *ram, uint64_t at)
     return v;
 }
 
+static bool load(BootKernel *bk, GuestMemory *gm, uint64_t low_end,
+                 X86CPUState *st, Error **errp)
+{
+    BootPlace place = { map, G_N_ELEMENTS(map), low_end, 0xf0000 };
+
+    return boot_kernel_load(bk, gm, &place, st, errp);
+}
+
 static BootKernel *open_kernel(Files *f)
 {
     g_autofree char *initrd =
@@ -280,8 +288,7 @@ static void test_load_multiboot(Files *f, gconstpointer data)
 
     memset(ram, 0xff, RAM_BYTES);
     guest_memory_map(gm, NULL, 0, RAM_BYTES, ram, &error_abort);
-    g_assert_true(boot_kernel_load(bk, gm, map, G_N_ELEMENTS(map), RAM_BYTES,
-                                   st, &error_abort));
+    g_assert_true(load(bk, gm, RAM_BYTES, st, &error_abort));
     g_assert_cmphex(st->gpr[X86_RAX], ==, 0x2badb002);
     g_assert_cmphex(st->rip, ==, LOAD_ADDRESS + 0x10);
     g_assert_cmphex(st->cr0 & X86_CR0_PE, ==, X86_CR0_PE);
@@ -315,8 +322,7 @@ static void test_load_pvh(Files *f, gconstpointer data)
     uint32_t si;
 
     guest_memory_map(gm, NULL, 0, RAM_BYTES, ram, &error_abort);
-    g_assert_true(boot_kernel_load(bk, gm, map, G_N_ELEMENTS(map), RAM_BYTES,
-                                   st, &error_abort));
+    g_assert_true(load(bk, gm, RAM_BYTES, st, &error_abort));
     si = (uint32_t)st->gpr[X86_RBX];
     g_assert_cmphex(get32(ram, si), ==, 0x336ec578);
     g_assert_cmpuint(get32(ram, si + 4), ==, 1);
@@ -324,6 +330,7 @@ static void test_load_pvh(Files *f, gconstpointer data)
     g_assert_cmpstr((char *)ram + get32(ram, si + 24), ==, "a=b c");
     g_assert_cmpmem(ram + get32(ram, get32(ram, si + 16)), 11, "module data",
                     11);
+    g_assert_cmphex(get32(ram, si + 32), ==, 0xf0000); /* RSDP */
     g_assert_cmpuint(get32(ram, si + 48), ==, 3);
     g_assert_cmphex(get32(ram, get32(ram, si + 40) + 48), ==, 0x100000);
 }
@@ -338,14 +345,12 @@ static void test_load_too_big(Files *f, gconstpointer data)
 
     /* The kernel ends at 0x102000; nothing is free behind it. */
     guest_memory_map(gm, NULL, 0, 0x102000, ram, &error_abort);
-    g_assert_false(
-        boot_kernel_load(bk, gm, map, G_N_ELEMENTS(map), 0x102000, st, &err));
+    g_assert_false(load(bk, gm, 0x102000, st, &err));
     error_free_or_abort(&err);
     g_clear_pointer(&gm, guest_memory_free);
     gm = guest_memory_new();
     guest_memory_map(gm, NULL, 0, 0x101000, ram, &error_abort);
-    g_assert_false(
-        boot_kernel_load(bk, gm, map, G_N_ELEMENTS(map), 0x101000, st, &err));
+    g_assert_false(load(bk, gm, 0x101000, st, &err));
     g_assert_nonnull(strstr(error_get_pretty(err), "not in RAM"));
     error_free_or_abort(&err);
 }
