@@ -1,0 +1,136 @@
+/*
+ * Leaving a block: for another block, or for C.
+ *
+ * To a known address on the same page leads a link: a direct jump, which goes
+ * to the translator until the target is known. Any other address is looked for
+ * in the jump cache, by its low bits; a hit is an indirect jump to the head of
+ * a block, a miss goes to the translator, which fills the entry.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "jit-internal.h"
+
+#define JC_STRIDE ((int32_t)sizeof(((SoftCPU *)0)->jump_cache[0]))
+
+static int32_t jump_cache_field(const JitTrans *t, uint64_t rip, size_t field)
+{
+    return GS_OFF(jump_cache) + (int32_t)t->mmu * JC_STRIDE +
+           (int32_t)(rip % SOFT_JUMP_CACHE_SIZE * sizeof(SoftJumpCacheEntry)) +
+           (int32_t)field;
+}
+
+static bool same_page(const JitTrans *t, uint64_t rip)
+{
+    return (rip ^ t->rip) >> SOFT_PAGE_BITS == 0;
+}
+
+/* The rel32 just emitted into @e is a link to @rip; emit where it leads now. */
+static void link_stub(JitTrans *t, SoftEmit *e, uint64_t rip)
+{
+    uint32_t window = e == &t->hot ? t->hot_pos : t->cold_pos;
+    TBLink link = { .field = window + (uint32_t)emit_rel32_pos(e),
+                    .block = t->block,
+                    .target = rip & ~SOFT_PAGE_MASK,
+                    .checked = rip <= jit_rip(t) };
+    size_t field = emit_rel32_pos(e);
+
+    if (e->overflow) {
+        return;
+    }
+    emit_patch_rel32(e, field, emit_here(&t->cold));
+    emit_mov_ri(&t->cold, 4, HOST_R15, tb_link_new(&t->jit->tb, &link));
+    emit_jmp_to(&t->cold, t->jit->thunk.exit_link, HOST_NO_REG);
+}
+
+static void probe_known(JitTrans *t, SoftEmit *e, uint64_t rip)
+{
+    EmitMem key =
+        emit_gs(jump_cache_field(t, rip, offsetof(SoftJumpCacheEntry, rip)));
+    bool narrow = rip == (uint64_t)(int64_t)(int32_t)rip;
+
+    if (narrow) {
+        emit_alu_mi(e, EMIT_CMP, 8, key, (int32_t)rip);
+    } else {
+        emit_mov_ri(e, 8, HOST_R14, rip);
+        emit_alu_rm(e, EMIT_CMP, 8, HOST_R14, key);
+    }
+    if (e == &t->cold) {
+        EmitLabel miss = EMIT_LABEL;
+
+        emit_jcc(e, EMIT_CC_NE, &miss);
+        emit_jmp_m(e, emit_gs(jump_cache_field(
+                          t, rip, offsetof(SoftJumpCacheEntry, code))));
+        emit_bind(e, &miss);
+    } else {
+        emit_jcc_to(e, EMIT_CC_NE, emit_here(&t->cold));
+        emit_jmp_m(e, emit_gs(jump_cache_field(
+                          t, rip, offsetof(SoftJumpCacheEntry, code))));
+    }
+    if (narrow) {
+        emit_mov_ri(&t->cold, 8, HOST_R14, rip);
+    }
+    emit_jmp_to(&t->cold, t->jit->thunk.exit_rip, HOST_NO_REG);
+}
+
+void jit_exit_to(JitTrans *t, uint64_t rip)
+{
+    SoftEmit *e = &t->hot;
+
+    if (t->live[t->cur]) {
+        jit_flags_save(t, e);
+    }
+    if (same_page(t, rip)) {
+        emit_jmp_to(e, emit_here(&t->cold), HOST_NO_REG);
+        link_stub(t, e, rip);
+    } else {
+        probe_known(t, e, rip);
+    }
+}
+
+void jit_exit_cond(JitTrans *t, EmitCond cc, uint64_t rip, uint8_t live)
+{
+    bool save = live && t->flags == JIT_FLAGS_HOST;
+    JitFlags flags = t->flags;
+
+    emit_jcc_to(&t->hot, cc, emit_here(&t->cold));
+    if (!save && same_page(t, rip)) {
+        link_stub(t, &t->hot, rip);
+        return;
+    }
+    if (save) {
+        jit_flags_save(t, &t->cold);
+        t->flags = flags;
+    }
+    if (same_page(t, rip)) {
+        emit_jmp_to(&t->cold, emit_here(&t->cold), HOST_NO_REG);
+        link_stub(t, &t->cold, rip);
+    } else {
+        probe_known(t, &t->cold, rip);
+    }
+}
+
+void jit_exit_reg(JitTrans *t)
+{
+    SoftEmit *e = &t->hot;
+    /* r15 = twice the entry's number. */
+    EmitMem entry = { .base = HOST_NO_REG,
+                      .index = HOST_R15,
+                      .scale = 3,
+                      .gs = true,
+                      .disp =
+                          GS_OFF(jump_cache) + (int32_t)t->mmu * JC_STRIDE };
+
+    if (t->live[t->cur]) {
+        jit_flags_save(t, e);
+    }
+    emit_lea(e, 4, HOST_R15, emit_at2(HOST_R14, HOST_R14));
+    emit_alu_ri(e, EMIT_AND, 4, HOST_R15, (SOFT_JUMP_CACHE_SIZE - 1) * 2);
+    entry.disp += (int32_t)offsetof(SoftJumpCacheEntry, rip);
+    emit_alu_rm(e, EMIT_CMP, 8, HOST_R14, entry);
+    emit_jcc_to(e, EMIT_CC_NE, t->jit->thunk.exit_rip);
+    entry.disp += (int32_t)(offsetof(SoftJumpCacheEntry, code) -
+                            offsetof(SoftJumpCacheEntry, rip));
+    emit_jmp_m(e, entry);
+}

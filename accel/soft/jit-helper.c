@@ -1,0 +1,151 @@
+/*
+ * C functions that generated code calls from the middle of a block. All of the
+ * guest's state is in the SoftCPU when they run.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "interp.h"
+#include "jit-internal.h"
+#include "native.h"
+
+#define X87_MASKS 0x3fu
+#define X87_ES    0x80u
+
+static void set_rip(SoftCPU *cpu, JitSite site)
+{
+    const TBlock *b = &cpu->jit->tb.block[jit_site_block(site)];
+
+    cpu->rip = (b->rip & SOFT_PAGE_MASK) | jit_site_offset(site);
+}
+
+static bool leave(SoftCPU *cpu)
+{
+    cpu->jit_words[JIT_W_EXIT] = JIT_EXIT_C;
+    return false;
+}
+
+/* True if the block may go on behind the instruction. */
+static bool interpret(SoftCPU *cpu, JitSite site)
+{
+    uint32_t epoch = cpu->code_epoch;
+    uint64_t rip = cpu->rip;
+    bool x87 = cpu->x87_live;
+    bool ok = soft_interp_one(cpu);
+
+    cpu->jit->n_interp++;
+    if (!ok || cpu->rip == rip || epoch != cpu->code_epoch ||
+        cpu->jit->flush_wanted || (site & JIT_SITE_LEAVE) ||
+        qatomic_read(&cpu->exit_request)) {
+        return leave(cpu);
+    }
+    if (x87) {
+        soft_x87_load(cpu);
+    }
+    jit_flags_from_cpu(cpu);
+    cpu->jit_words[JIT_W_RFLAGS] =
+        (cpu->eflags & SOFT_EFL_ARITH) | SOFT_EFL_ONE;
+    return true;
+}
+
+bool jit_interp_site(SoftCPU *cpu, JitSite site)
+{
+    jit_flags_to_cpu(cpu);
+    set_rip(cpu, site);
+    return interpret(cpu, site);
+}
+
+static uint8_t *fast_pointer(SoftCPU *cpu, uint64_t linear, unsigned size,
+                             bool write)
+{
+    return write ? soft_tlb_write_ptr(cpu, linear, size)
+                 : soft_tlb_read_ptr(cpu, linear, size);
+}
+
+/* Host address if generated code may use it. NULL: the interpreter has to
+ * look; or *@ret_fault: cpu->exception is what the access raises. */
+static uint8_t *fill(SoftCPU *cpu, uint64_t linear, JitSite site,
+                     bool *ret_fault)
+{
+    unsigned size = jit_site_size(site);
+    bool write = site & JIT_SITE_WRITE;
+    uint8_t *p;
+    void *unused;
+
+    if ((site & JIT_SITE_ALIGN) && (linear & (size - 1))) {
+        return NULL;
+    }
+    p = fast_pointer(cpu, linear, size, write);
+    if (p) {
+        return p;
+    }
+    switch (soft_mem_map(cpu, linear, size,
+                         write ? SOFT_ACCESS_WRITE : SOFT_ACCESS_READ,
+                         &unused)) {
+    case SOFT_MAP_FAULT:
+        /* Of others than a page fault the instruction decides which. */
+        *ret_fault = cpu->exception.vector == SOFT_EXC_PF;
+        cpu->exception.pending = *ret_fault;
+        return NULL;
+    case SOFT_MAP_OK:
+        return fast_pointer(cpu, linear, size, write);
+    case SOFT_MAP_SLOW:
+        break;
+    }
+    return NULL;
+}
+
+JitResult jit_slow_access(SoftCPU *cpu, uint64_t linear, JitSite site,
+                          const uint8_t *return_to)
+{
+    bool fault = false;
+    uint8_t *p;
+    int32_t rel;
+    uint16_t length;
+
+    jit_flags_to_cpu(cpu);
+    set_rip(cpu, site);
+    p = fill(cpu, linear, site, &fault);
+    if (p) {
+        unsigned offset = linear & ~SOFT_PAGE_MASK;
+
+        return (JitResult){ (uintptr_t)(p - offset), offset };
+    }
+    if (fault || !interpret(cpu, site)) {
+        leave(cpu);
+        return (JitResult){ JIT_SLOW_LEAVE, 0 };
+    }
+    /* "jmp hit" follows the call, then comes how far the next one is. */
+    memcpy(&rel, return_to + 1, sizeof(rel));
+    memcpy(&length, return_to + 5, sizeof(length));
+    return (JitResult){ JIT_SLOW_NEXT,
+                        (uintptr_t)(return_to + 5 + rel + length) };
+}
+
+static bool x87_is_masked(SoftCPU *cpu)
+{
+    uint16_t fcw, fsw;
+
+    if (cpu->x87_live) {
+        __asm__ volatile("fnstcw %0" : "=m"(fcw));
+        __asm__ volatile("fnstsw %0" : "=m"(fsw));
+    } else {
+        memcpy(&fcw, cpu->fx, sizeof(fcw));
+        memcpy(&fsw, cpu->fx + 2, sizeof(fsw));
+    }
+    return (fcw & X87_MASKS) == X87_MASKS && !(fsw & X87_ES);
+}
+
+bool jit_x87_enter(SoftCPU *cpu, JitSite site)
+{
+    if (!x87_is_masked(cpu)) {
+        jit_flags_to_cpu(cpu);
+        set_rip(cpu, site);
+        cpu->jit->interp_count = cpu->jit->tb.block[jit_site_block(site)].insns;
+        return leave(cpu);
+    }
+    soft_x87_load(cpu);
+    cpu->jit_words[JIT_W_X87_OK] = 1;
+    return true;
+}
