@@ -66,6 +66,8 @@ enum {
 
 #define APIC_BASE_X2APIC 0x400u
 
+#define APIC_REG_BYTES 16u
+
 #define APIC_VECTORS      256u
 #define APIC_VECTOR_MIN   16u /* lower ones are exceptions */
 #define APIC_VERSION      (0x14u | (APIC_LVT_COUNT - 1) << 16)

@@ -18,7 +18,6 @@
 
 #include "apic-internal.h"
 
-#define REG_BYTES        16u
 #define REG_VALUE_BYTES  4u
 #define ICR_WRITABLE     0x000ccfffu
 #define ICR_SEND_PENDING 0x00001000u
@@ -221,8 +220,8 @@ static bool is_readable(unsigned reg)
 
 void apic_mmio_read(APICState *s, unsigned offset, unsigned len, uint8_t *data)
 {
-    unsigned reg = offset / REG_BYTES;
-    unsigned skip = offset % REG_BYTES;
+    unsigned reg = offset / APIC_REG_BYTES;
+    unsigned skip = offset % APIC_REG_BYTES;
     uint32_t value;
     QEMU_LOCK_GUARD(&s->lock);
 
@@ -240,10 +239,10 @@ void apic_mmio_read(APICState *s, unsigned offset, unsigned len, uint8_t *data)
 void apic_mmio_write(APICState *s, unsigned offset, unsigned len,
                      const uint8_t *data)
 {
-    unsigned reg = offset / REG_BYTES;
+    unsigned reg = offset / APIC_REG_BYTES;
     uint32_t value;
 
-    if (offset % REG_BYTES || len < REG_VALUE_BYTES) {
+    if (offset % APIC_REG_BYTES || len < REG_VALUE_BYTES) {
         trace_apic_odd_write(s->id, offset, len);
         return;
     }
@@ -403,7 +402,7 @@ bool apic_msr_write(APICState *s, uint32_t index, uint64_t value)
 
 /* -- state ----------------------------------------------------------------------- */
 
-#define PAGE_REGS (X86_LAPIC_BYTES / REG_BYTES)
+#define PAGE_REGS (X86_LAPIC_BYTES / APIC_REG_BYTES)
 
 void apic_get_page(APICState *s, uint8_t *page)
 {
@@ -413,7 +412,7 @@ void apic_get_page(APICState *s, uint8_t *page)
     for (unsigned reg = 0; reg < PAGE_REGS; reg++) {
         uint32_t value = GUINT32_TO_LE(apic_register_locked(s, reg));
 
-        memcpy(page + reg * REG_BYTES, &value, sizeof(value));
+        memcpy(page + reg * APIC_REG_BYTES, &value, sizeof(value));
     }
 }
 
@@ -421,7 +420,7 @@ static uint32_t page_register(const uint8_t *page, unsigned reg)
 {
     uint32_t value;
 
-    memcpy(&value, page + reg * REG_BYTES, sizeof(value));
+    memcpy(&value, page + reg * APIC_REG_BYTES, sizeof(value));
     return GUINT32_FROM_LE(value);
 }
 
@@ -469,66 +468,4 @@ bool apic_set_page(APICState *s, const uint8_t *page, uint64_t base,
                               page_register(page, APIC_REG_TIMER_CURRENT));
     apic_update_locked(s);
     return true;
-}
-
-/* -- for people -------------------------------------------------------------------- */
-
-static void describe_map(const char *name, const uint64_t *map, GString *out)
-{
-    bool any = false;
-
-    g_string_append_printf(out, "%s\t", name);
-    for (unsigned v = 0; v < APIC_VECTORS; v++) {
-        if (map[v / 64] >> (v % 64) & 1) {
-            g_string_append_printf(out, " %u", v);
-            any = true;
-        }
-    }
-    g_string_append(out, any ? "\n" : " (none)\n");
-}
-
-static void describe_lvt(const APICState *s, GString *out)
-{
-    static const char *const names[APIC_LVT_COUNT] = {
-        "LVTT", "LVTTHMR", "LVTPC", "LVT0", "LVT1", "LVTERR",
-    };
-    static const char *const modes[] = { "fixed", "lowest", "SMI",  "reserved",
-                                         "NMI",   "INIT",   "SIPI", "ExtINT" };
-
-    for (int n = 0; n < APIC_LVT_COUNT; n++) {
-        uint32_t e = s->lvt[n];
-
-        g_string_append_printf(out, "%s\t 0x%08x %s, %s, vector 0x%02x%s\n",
-                               names[n], e, modes[e >> APIC_LVT_MODE_SHIFT & 7],
-                               e & APIC_LVT_LEVEL ? "level" : "edge",
-                               e & APIC_LVT_VECTOR,
-                               e & APIC_LVT_MASKED ? ", masked" : "");
-    }
-}
-
-void apic_describe(APICState *s, GString *out)
-{
-    QEMU_LOCK_GUARD(&s->lock);
-
-    g_string_append_printf(
-        out, "local APIC of CPU %u, id 0x%x, base 0x%" PRIx64 " (%s%s)\n",
-        s->vcpu->index, apic_register_locked(s, APIC_REG_ID), s->base,
-        !apic_is_enabled(s) ? "off"
-        : apic_is_x2apic(s) ? "x2APIC"
-                            : "xAPIC",
-        s->svr & APIC_SVR_ENABLE ? "" : ", disabled by software");
-    describe_lvt(s, out);
-    g_string_append_printf(out,
-                           "Timer\t divide 0x%x, initial %u, current %u, "
-                           "deadline 0x%" PRIx64 "\n",
-                           s->timer.divide, s->timer.initial,
-                           apic_timer_current_locked(s), s->timer.tsc);
-    g_string_append_printf(out, "SPIV\t 0x%08x\nICR\t 0x%08x%08x\n", s->svr,
-                           s->icr_high, s->icr);
-    g_string_append_printf(out, "ESR\t 0x%08x\n", s->esr);
-    describe_map("ISR", s->isr, out);
-    describe_map("IRR", s->irr, out);
-    g_string_append_printf(
-        out, "TPR 0x%02x PPR 0x%02x LDR 0x%08x DFR 0x%08x INTR %d\n", s->tpr,
-        s->ppr, apic_logical_id(s), s->dfr, s->intr);
 }

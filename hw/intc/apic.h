@@ -87,7 +87,4 @@ void apic_get_page(APICState *s, uint8_t *page);
 bool apic_set_page(APICState *s, const uint8_t *page, uint64_t base,
                    Error **errp);
 
-/** apic_describe: for `info lapic`. */
-void apic_describe(APICState *s, GString *out);
-
 #endif

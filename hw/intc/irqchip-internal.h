@@ -30,9 +30,10 @@ struct PCIrqchip {
     uint64_t edges[PC_IRQCHIP_GSIS];
 };
 
-/* (transfer full) text for the monitor. */
-char *pc_irqchip_describe_pics(PCIrqchip *chip);
-char *pc_irqchip_describe_apic(PCIrqchip *chip, unsigned cpu);
-char *pc_irqchip_describe_counts(PCIrqchip *chip);
+/* pc_irqchip_describe: (transfer full) 8259s and IOAPIC as text; NULL if they
+ * are inside of the accelerator. */
+char *pc_irqchip_describe(PCIrqchip *chip);
+/* pc_irqchip_counts: how often each line was raised. */
+void pc_irqchip_counts(PCIrqchip *chip, uint64_t edges[PC_IRQCHIP_GSIS]);
 
 #endif

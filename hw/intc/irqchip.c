@@ -417,51 +417,25 @@ bool pc_irqchip_add_hpet(PCIrqchip *chip, Error **errp)
 
 /* -- for people ------------------------------------------------------------------------- */
 
-char *pc_irqchip_describe_pics(PCIrqchip *chip)
+char *pc_irqchip_describe(PCIrqchip *chip)
 {
-    GString *out = g_string_new(NULL);
+    GString *out;
     MACHINE_LOCK_GUARD();
 
     if (chip->mode == ACCEL_IRQCHIP_KERNEL) {
-        g_string_append(out, "the interrupt controllers are inside of the "
-                             "accelerator\n");
-    } else {
-        ioapic_describe(chip->ioapic, out);
-        if (chip->pics) {
-            i8259_describe(chip->pics, out);
-        }
+        return NULL;
+    }
+    out = g_string_new(NULL);
+    ioapic_describe(chip->ioapic, out);
+    if (chip->pics) {
+        i8259_describe(chip->pics, out);
     }
     return g_string_free(out, FALSE);
 }
 
-char *pc_irqchip_describe_apic(PCIrqchip *chip, unsigned cpu)
+void pc_irqchip_counts(PCIrqchip *chip, uint64_t edges[PC_IRQCHIP_GSIS])
 {
-    GString *out = g_string_new(NULL);
-    APICState *apic = chip->apics ? apic_of_cpu(chip->apics, cpu) : NULL;
-
-    if (apic) {
-        apic_describe(apic, out);
-    } else {
-        g_string_append_printf(out,
-                               chip->apics
-                                   ? "there is no CPU %u\n"
-                                   : "the local APIC of CPU %u is inside "
-                                     "of the accelerator\n",
-                               cpu);
-    }
-    return g_string_free(out, FALSE);
-}
-
-char *pc_irqchip_describe_counts(PCIrqchip *chip)
-{
-    GString *out = g_string_new("IRQ statistics, rising edges of each line:\n");
     MACHINE_LOCK_GUARD();
 
-    for (unsigned i = 0; i < PC_IRQCHIP_GSIS; i++) {
-        if (chip->edges[i]) {
-            g_string_append_printf(out, "%2u: %" PRIu64 "\n", i,
-                                   chip->edges[i]);
-        }
-    }
-    return g_string_free(out, FALSE);
+    memcpy(edges, chip->edges, sizeof(chip->edges));
 }

@@ -15,4 +15,7 @@ extern const HMPCommand hw_hmp_info[];
 extern const HMPCommand hw_debug_hmp_commands[];
 extern const HMPCommand hw_debug_hmp_info[];
 
+/* intc-hmp.c: interrupt controllers. */
+extern const HMPCommand hw_intc_hmp_info[];
+
 #endif
