@@ -210,7 +210,10 @@ static bool wants_w(const SoftInsn *insn)
     if (is_gpr_transfer(insn)) {
         return insn->op_bytes == 8;
     }
-    if (insn->attrs & (SOFT_A_VEC | SOFT_A_X87 | SOFT_A_MMX)) {
+    if (insn->attrs & SOFT_A_X87) {
+        return false;
+    }
+    if (insn->attrs & (SOFT_A_VEC | SOFT_A_MMX)) {
         return insn->rex & SOFT_REX_W;
     }
     if (insn->op == SOFT_OP_CRC32) {

@@ -77,6 +77,8 @@ uint64_t native_offset(const SoftCPU *cpu, const SoftInsn *insn);
 bool native_x87_waits(const SoftInsn *insn);
 bool native_x87_is_env(const SoftInsn *insn);
 bool native_x87_env(SoftCPU *cpu, const SoftInsn *insn);
+/* What every MMX instruction but EMMS does: TOP = 0, all registers valid. */
+void native_enter_mmx(SoftCPU *cpu);
 uint16_t native_x87_fsw(void);
 uint16_t native_x87_fcw(void);
 

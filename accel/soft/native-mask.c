@@ -48,30 +48,26 @@ static bool store_bytes(SoftCPU *cpu, const SoftInsn *insn, const uint8_t *data,
     return true;
 }
 
+/* MMX register @n, wherever TOP is: an image counts from ST(0). */
+static const uint8_t *mmx_of_image(const SoftCPU *cpu, unsigned n)
+{
+    unsigned top = cpu->fx[FX_FSW + 1] >> 3 & 7u;
+
+    return cpu->fx + FX_ST + ((n - top) & 7u) * 16;
+}
+
 bool native_maskmov(SoftCPU *cpu, const SoftInsn *insn)
 {
-    uint64_t mm[2];
-
     if (insn->op == SOFT_OP_MASKMOVDQU) {
         return store_bytes(cpu, insn, cpu->vec[insn->reg], cpu->vec[insn->rm],
                            16);
     }
-    /* MMX registers are where FXSAVE puts them, R0 first whatever TOP is:
-     * but the image counts from ST(0). */
     soft_x87_sync(cpu);
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned reg = (i ? insn->modrm : insn->modrm >> 3) & 7u;
-        unsigned top = cpu->fx[FX_FSW + 1] >> 3 & 7u;
-
-        memcpy(&mm[i], cpu->fx + FX_ST + ((reg - top) & 7u) * 16, 8);
-    }
-    if (!store_bytes(cpu, insn, (const uint8_t *)&mm[0],
-                     (const uint8_t *)&mm[1], 8)) {
+    if (!store_bytes(cpu, insn, mmx_of_image(cpu, insn->modrm >> 3 & 7u),
+                     mmx_of_image(cpu, insn->modrm & 7u), 8)) {
         return false;
     }
-    /* As every MMX instruction but EMMS: TOP = 0, all tags valid. */
-    soft_x87_load(cpu);
-    __asm__ volatile("movd %%mm0, %%eax" : : : "eax");
+    native_enter_mmx(cpu);
     return true;
 }
 
@@ -161,6 +157,15 @@ static int64_t gather_index(const uint8_t *index, unsigned bytes)
     return i64;
 }
 
+/* As the first step every element of the mask becomes all ones or zeros. */
+static void gather_expand_mask(uint8_t *mask, unsigned bytes, unsigned size)
+{
+    for (unsigned i = 0; i < size; i += bytes) {
+        memset(mask + i, top_bit(mask + i, bytes) ? 0xff : 0, bytes);
+    }
+    memset(mask + size, 0, SOFT_VEC_BYTES - size);
+}
+
 /*
  * Elements are fetched in order; one that faults leaves those before it in the
  * destination and their masks clear, so that the instruction can go on.
@@ -182,6 +187,7 @@ bool native_gather(SoftCPU *cpu, const SoftInsn *insn)
     if (insn->base != SOFT_NO_REG) {
         base += cpu->gpr[insn->base];
     }
+    gather_expand_mask(mask, bytes, insn->vex_l ? 32 : 16);
     for (unsigned i = 0; i < count; i++) {
         uint64_t offset, linear;
 

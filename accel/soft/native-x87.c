@@ -73,6 +73,12 @@ void soft_x87_sync(SoftCPU *cpu)
     cpu->x87_live = false;
 }
 
+void native_enter_mmx(SoftCPU *cpu)
+{
+    soft_x87_load(cpu);
+    __asm__ volatile("movd %%mm0, %%eax" : : : "eax");
+}
+
 uint16_t native_x87_fsw(void)
 {
     uint16_t fsw;

@@ -84,6 +84,11 @@ typedef struct Operand {
     uint8_t bounce[64] QEMU_ALIGNED(64);
 } Operand;
 
+static uint64_t segment_base(const SoftCPU *cpu, unsigned seg)
+{
+    return soft_long64(cpu) && seg < X86_FS ? 0 : cpu->seg[seg].base;
+}
+
 /* @in_place: may a store go straight to RAM? */
 static bool operand_prepare(SoftCPU *cpu, const SoftInsn *insn, bool in_place,
                             Operand *m)
@@ -102,11 +107,12 @@ static bool operand_prepare(SoftCPU *cpu, const SoftInsn *insn, bool in_place,
         return soft_raise(cpu, SOFT_EXC_UD);
     }
     m->offset = native_offset(cpu, insn);
+    if ((insn->attrs & SOFT_A_ALIGN) &&
+        ((m->offset + segment_base(cpu, insn->seg)) & (size - 1))) {
+        return soft_raise_gp(cpu); /* before #SS of a bad address */
+    }
     if (!soft_seg_linear(cpu, insn->seg, m->offset, size, access, &m->linear)) {
         return false;
-    }
-    if ((insn->attrs & SOFT_A_ALIGN) && (m->linear & (size - 1))) {
-        return soft_raise_gp(cpu);
     }
     if (!write) {
         void *p = soft_tlb_read_ptr(cpu, m->linear, size);
@@ -156,6 +162,13 @@ static bool x87_ready(SoftCPU *cpu, SoftUnit unit, uint32_t absent)
     return true;
 }
 
+/* CVTPI2PS and CVTPI2PD of a memory operand leave the x87 state alone. */
+static bool uses_mmx(const SoftInsn *insn)
+{
+    return (insn->attrs & SOFT_A_MMX) &&
+           !(insn->map == 1 && insn->opcode == 0x2a && insn->modrm >> 6 != 3);
+}
+
 static bool vec_ready(SoftCPU *cpu, const SoftInsn *insn)
 {
     if (insn->prefixes & SOFT_PFX_VEX) {
@@ -168,7 +181,7 @@ static bool vec_ready(SoftCPU *cpu, const SoftInsn *insn)
             return false;
         }
     }
-    if (insn->attrs & SOFT_A_MMX) {
+    if (uses_mmx(insn)) {
         return x87_ready(cpu, SOFT_UNIT_MMX,
                          SOFT_MODE_MMX_UD | SOFT_MODE_X87_NM);
     }
@@ -192,30 +205,67 @@ static uint32_t run_for_flags(SoftCPU *cpu, SoftStub stub, void *mem,
     return stub(cpu, mem, control | MXCSR_MASKS) & MXCSR_FLAGS;
 }
 
-static bool run_unmasked(SoftCPU *cpu, SoftStub stub, void *mem)
+/* What an instruction that obeys MXCSR can change beside memory. */
+typedef struct Undo {
+    uint8_t vec[SOFT_VECS][SOFT_VEC_BYTES];
+    uint64_t gpr[X86_GPR_COUNT];
+    uint8_t fx[SOFT_FX_BYTES];
+    uint32_t eflags;
+} Undo;
+
+/* CVTTPS2PI and the like. */
+static bool writes_mmx(const SoftInsn *insn)
+{
+    return uses_mmx(insn) && insn->opcode != 0x2a;
+}
+
+static void undo_save(SoftCPU *cpu, const SoftInsn *insn, Undo *u)
+{
+    memcpy(u->vec, cpu->vec, sizeof(u->vec));
+    memcpy(u->gpr, cpu->gpr, sizeof(u->gpr));
+    u->eflags = cpu->eflags;
+    if (writes_mmx(insn)) {
+        soft_x87_sync(cpu);
+        memcpy(u->fx, cpu->fx, sizeof(u->fx));
+        soft_x87_load(cpu);
+    }
+}
+
+static void undo(SoftCPU *cpu, const SoftInsn *insn, const Undo *u)
+{
+    memcpy(cpu->vec, u->vec, sizeof(u->vec));
+    memcpy(cpu->gpr, u->gpr, sizeof(u->gpr));
+    cpu->eflags = u->eflags;
+    if (writes_mmx(insn)) {
+        /* TOP and tags stay as MMX sets them; the register gets its old
+         * value, which is elsewhere in an image with another TOP. */
+        unsigned reg = insn->modrm >> 3 & 7u;
+        unsigned top = u->fx[FX_FSW + 1] >> 3 & 7u;
+
+        soft_x87_sync(cpu);
+        memcpy(cpu->fx + FX_ST + reg * (size_t)16,
+               u->fx + FX_ST + ((reg - top) & 7u) * 16, 10);
+        soft_x87_load(cpu);
+    }
+}
+
+static bool run_unmasked(SoftCPU *cpu, const SoftInsn *insn, SoftStub stub,
+                         void *mem)
 {
     uint32_t control = cpu->mxcsr & ~(MXCSR_MASKS | MXCSR_FLAGS);
     uint32_t unmasked = ~(cpu->mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS;
-    uint8_t vec[SOFT_VECS][SOFT_VEC_BYTES];
-    uint64_t gpr[X86_GPR_COUNT];
-    uint32_t eflags = cpu->eflags;
-    uint32_t flags;
+    uint32_t flags = 0;
+    Undo u;
 
-    memcpy(vec, cpu->vec, sizeof(vec));
-    memcpy(gpr, cpu->gpr, sizeof(gpr));
+    undo_save(cpu, insn, &u);
     if (unmasked & MXCSR_UE) {
         /* Unmasked, an underflow counts even if the tiny result is exact, and
          * FTZ has no effect. With FTZ a masked one shows. */
-        uint32_t tiny =
-            run_for_flags(cpu, stub, mem, control | MXCSR_FTZ) & MXCSR_UE;
-
-        memcpy(cpu->vec, vec, sizeof(vec));
-        memcpy(cpu->gpr, gpr, sizeof(gpr));
-        cpu->eflags = eflags;
-        flags = run_for_flags(cpu, stub, mem, control & ~MXCSR_FTZ) | tiny;
-    } else {
-        flags = run_for_flags(cpu, stub, mem, control);
+        flags = run_for_flags(cpu, stub, mem, control | MXCSR_FTZ) & MXCSR_UE;
+        undo(cpu, insn, &u);
+        control &= ~MXCSR_FTZ;
     }
+    flags |= run_for_flags(cpu, stub, mem, control);
     if (!(flags & unmasked)) {
         cpu->mxcsr |= flags;
         return true;
@@ -223,9 +273,7 @@ static bool run_unmasked(SoftCPU *cpu, SoftStub stub, void *mem)
     if (flags & unmasked & MXCSR_PRE) {
         flags &= MXCSR_PRE;
     }
-    memcpy(cpu->vec, vec, sizeof(vec));
-    memcpy(cpu->gpr, gpr, sizeof(gpr));
-    cpu->eflags = eflags;
+    undo(cpu, insn, &u);
     cpu->mxcsr |= flags;
     return soft_raise(cpu, cpu->cr4 & SOFT_CR4_OSXMMEXCPT ? SOFT_EXC_XM
                                                           : SOFT_EXC_UD);
@@ -249,19 +297,43 @@ static bool exec_plain(SoftCPU *cpu, const SoftInsn *insn)
         stub(cpu, m.ptr, 0);
     } else if (likely((cpu->mxcsr & MXCSR_MASKS) == MXCSR_MASKS)) {
         cpu->mxcsr = stub(cpu, m.ptr, cpu->mxcsr);
-    } else if (!run_unmasked(cpu, stub, m.ptr)) {
+    } else if (!run_unmasked(cpu, insn, stub, m.ptr)) {
         return false;
     }
     return operand_finish(cpu, insn, &m);
 }
 
 /* With an unmasked exception other than "inexact" nothing is stored. */
-static bool x87_stored(void)
+static bool x87_stored(const SoftInsn *insn)
 {
-    uint16_t fsw = native_x87_fsw();
+    return !native_x87_waits(insn) ||
+           !(native_x87_fsw() & ~native_x87_fcw() & (X87_FLAGS & ~X87_PE));
+}
 
-    return !(fsw & FSW_ES) ||
-           !(fsw & ~native_x87_fcw() & (X87_FLAGS & ~X87_PE));
+/*
+ * A store to where it cannot go: if it raises an unmasked exception, that comes
+ * first and the memory is not looked at. Returns: true if so.
+ */
+static bool x87_store_is_dropped(SoftCPU *cpu, const SoftInsn *insn,
+                                 SoftStub stub, Operand *m)
+{
+    uint8_t fx[SOFT_FX_BYTES];
+
+    if (insn->mem != SOFT_MEM_WRITE || !native_x87_waits(insn)) {
+        return false;
+    }
+    soft_x87_sync(cpu);
+    memcpy(fx, cpu->fx, sizeof(fx));
+    soft_x87_load(cpu);
+    stub(cpu, m->bounce, 0);
+    if (x87_stored(insn)) {
+        soft_x87_sync(cpu);
+        memcpy(cpu->fx, fx, sizeof(fx));
+        return false;
+    }
+    cpu->exception.pending = false;
+    soft_x87_note(cpu, insn, m->offset);
+    return true;
 }
 
 static bool exec_x87(SoftCPU *cpu, const SoftInsn *insn)
@@ -282,13 +354,13 @@ static bool exec_x87(SoftCPU *cpu, const SoftInsn *insn)
         return not_here(cpu, insn);
     }
     if (!operand_prepare(cpu, insn, true, &m)) {
-        return false;
+        return x87_store_is_dropped(cpu, insn, stub, &m);
     }
     /* Faults may have led through code that saves the registers. */
     soft_x87_load(cpu);
     stub(cpu, m.ptr, 0);
     soft_x87_note(cpu, insn, m.offset);
-    if (m.store && !x87_stored()) {
+    if (m.store && !x87_stored(insn)) {
         return true;
     }
     return operand_finish(cpu, insn, &m);
