@@ -374,6 +374,7 @@ struct SoftCPU {
     uint64_t dr6_pending;
     uint64_t shadow_rip;
     uint32_t shadow;
+    uint8_t cpl;
     bool nmi_blocked;
     bool halted;
     bool triple_fault;
