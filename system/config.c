@@ -37,10 +37,12 @@ SystemConfig *system_config_new(void)
     c->action = json_object();
     c->compat = json_object();
     c->accels = json_array();
+    c->drives = json_array();
     c->objects = string_array();
     c->chardevs = string_array();
     c->devices = string_array();
     c->globals = string_array();
+    c->blockdevs = string_array();
     c->serials = string_array();
     c->parallels = string_array();
     c->debugcons = string_array();
@@ -56,10 +58,11 @@ void system_config_free(SystemConfig *c)
     json_t **objects[] = {
         &c->machine, &c->memory,     &c->smp,     &c->rtc,
         &c->boot,    &c->overcommit, &c->sandbox, &c->name,
-        &c->msg,     &c->action,     &c->compat,  &c->accels
+        &c->msg,     &c->action,     &c->compat,  &c->accels,
+        &c->drives
     };
     GPtrArray **arrays[] = { &c->objects,   &c->chardevs, &c->devices,
-                             &c->globals,   &c->serials,  &c->parallels,
+                             &c->globals, &c->blockdevs,   &c->serials,  &c->parallels,
                              &c->debugcons, &c->fds,      &c->traces,
                              &c->data_dirs, &c->monitors };
     char **strings[] = { &c->cpu,       &c->kernel, &c->mem_path,

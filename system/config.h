@@ -34,12 +34,14 @@ typedef struct SystemConfig {
     json_t *action;
     json_t *compat;
     json_t *accels; /* array of objects, one an -accel, by preference */
+    json_t *drives; /* array of objects, one a -drive, -hda, -cdrom ... */
 
     /* options that may be given many times: arrays of char *, as typed */
     GPtrArray *objects;
     GPtrArray *chardevs;
     GPtrArray *devices;
     GPtrArray *globals;
+    GPtrArray *blockdevs;
     GPtrArray *serials;
     GPtrArray *parallels;
     GPtrArray *debugcons;

@@ -26,6 +26,7 @@
 #include "util/log.h"
 
 #include "config.h"
+#include "drives.h"
 #include "gdb.h"
 #include "version.h"
 
@@ -298,6 +299,12 @@ static ParseResult opt_device(SystemConfig *c, const OptionDef *def,
     return PARSE_OK;
 }
 
+static ParseResult opt_disk(SystemConfig *c, const OptionDef *def,
+                            const char *value, Error **errp)
+{
+    return drives_option(c, def->name, value, errp);
+}
+
 static ParseResult opt_cpu(SystemConfig *c, const OptionDef *def,
                            const char *value, Error **errp)
 {
@@ -474,6 +481,27 @@ static const OptionKey boot_keys[] = {
     { "strict", "boolean", "only devices with bootindex" },
     { NULL },
 };
+static const OptionKey drive_keys[] = {
+    { "file", "string", "image" },
+    { "if", "string", "ide (default), virtio or none" },
+    { "index", "number", "place among the drives of that interface" },
+    { "bus", "number", "place: bus" },
+    { "unit", "number", "place: unit on the bus" },
+    { "media", "string", "disk or cdrom" },
+    { "id", "string", "name" },
+    { "format", "string", "format of the image: raw" },
+    { "readonly", "boolean", "the guest cannot write" },
+    { "cache", "string",
+      "none, writeback, writethrough, directsync or unsafe" },
+    { "aio", "string", "threads, native or io_uring" },
+    { "discard", "string", "ignore or unmap" },
+    { "detect-zeroes", "string", "off, on or unmap" },
+    { "serial", "string", "serial number" },
+    { "rerror", "string", "ignore, report or stop" },
+    { "werror", "string", "ignore, report, stop or enospc" },
+    { "locking", "string", "on, off or auto" },
+    { NULL },
+};
 static const OptionKey action_keys[] = {
     { "reboot", "string", "reset or shutdown" },
     { "shutdown", "string", "poweroff or pause" },
@@ -561,6 +589,22 @@ static const OptionDef option_table[] = {
       .help = "read options from an ini file", .handle = opt_readconfig },
     { "add-fd", OPT_LIST, AT(fds), "fd=FD,set=SET[,opaque=TEXT]",
       "put an inherited descriptor into a set, opened as /dev/fdset/SET" },
+
+    { "Disks", OPT_SECTION },
+    { "drive", OPT_CUSTOM, .params = "[file=FILE][,if=TYPE][,KEY=VALUE...]",
+      .help = "disk: an image, and how the guest gets it",
+      .handle = opt_disk, .keys = drive_keys },
+    { "blockdev", OPT_CUSTOM,
+      .params = "[driver=]DRIVER,node-name=NAME[,KEY=VALUE...] | JSON",
+      .help = "open an image for a device; 'help', 'DRIVER,help'",
+      .handle = opt_disk },
+    { "hda", OPT_CUSTOM, .params = "FILE", .handle = opt_disk,
+      .help = "first IDE disk; also -hdb, -hdc, -hdd" },
+    { "hdb", OPT_CUSTOM, .params = "FILE", .handle = opt_disk },
+    { "hdc", OPT_CUSTOM, .params = "FILE", .handle = opt_disk },
+    { "hdd", OPT_CUSTOM, .params = "FILE", .handle = opt_disk },
+    { "cdrom", OPT_CUSTOM, .params = "FILE", .handle = opt_disk,
+      .help = "CD-ROM image, in place of -hdc" },
 
     { "Monitors", OPT_SECTION },
     { "monitor", OPT_CUSTOM, .params = "DEV",

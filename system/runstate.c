@@ -81,6 +81,8 @@ static struct {
     bool reset_requested;
     ShutdownCause reset_cause;
     bool powerdown_requested;
+    bool stop_requested;
+    RunState stop_state;
     bool panic_requested;
     bool debug_requested;
     int debug_cpu;
@@ -226,6 +228,16 @@ void run_request_powerdown(void)
     WITH_QEMU_LOCK_GUARD(&run.lock)
     {
         run.powerdown_requested = true;
+    }
+    qemu_notify_event();
+}
+
+void run_request_stop(RunState state)
+{
+    WITH_QEMU_LOCK_GUARD(&run.lock)
+    {
+        run.stop_requested = true;
+        run.stop_state = state;
     }
     qemu_notify_event();
 }
@@ -386,7 +398,8 @@ static bool do_shutdown(ShutdownCause cause)
 static bool serve_requests(void)
 {
     g_autofree char *message = NULL;
-    bool shutdown, reset, powerdown, panic, debug, leave;
+    bool shutdown, reset, powerdown, panic, debug, stop, leave;
+    RunState stop_state;
     int debug_cpu;
     ShutdownCause shutdown_cause, reset_cause;
 
@@ -398,6 +411,8 @@ static bool serve_requests(void)
         debug_cpu = run.debug_cpu;
         reset = TAKE(reset_requested);
         powerdown = TAKE(powerdown_requested);
+        stop = TAKE(stop_requested);
+        stop_state = run.stop_state;
         shutdown = TAKE(shutdown_requested);
         shutdown_cause = run.shutdown_cause;
         reset_cause = run.reset_cause;
@@ -415,6 +430,9 @@ static bool serve_requests(void)
     }
     if (debug) {
         stop_for(RUN_STATE_DEBUG, debug_cpu);
+    }
+    if (stop && run_state_is_running()) {
+        vm_stop(stop_state);
     }
     if (shutdown && do_shutdown(shutdown_cause)) {
         return true;

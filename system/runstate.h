@@ -50,6 +50,8 @@ void run_on_stop(void (*func)(void *opaque, int debug_cpu), void *opaque);
 void run_request_shutdown(ShutdownCause cause);
 void run_request_reset(ShutdownCause cause);
 void run_request_powerdown(void);
+/** run_request_stop: pause the guest in state @state, if it runs. */
+void run_request_stop(RunState state);
 /** run_request_quit: end the program, whatever -no-shutdown says. */
 void run_request_quit(ShutdownCause cause);
 

@@ -38,6 +38,7 @@
 #include "util/module.h"
 
 #include "daemonize.h"
+#include "drives.h"
 #include "gdb.h"
 #include "identity.h"
 #include "runstate.h"
@@ -460,7 +461,8 @@ bool startup_backends(System *s, Error **errp)
     chardev_set_host_ops(&chardev_ops, NULL);
     s->monitors = system_monitors_new(s, errp);
     return s->monitors && create_objects(s, false, errp) &&
-           create_chardevs(s, errp) && create_monitors(s, errp);
+           create_chardevs(s, errp) && create_monitors(s, errp) &&
+           drives_open(s, errp);
 }
 
 /* -- machine ------------------------------------------------------------- */
@@ -612,7 +614,7 @@ bool startup_machine(System *s, Error **errp)
     if (!add_ports(s, "serial", "isa-serial", c->serials, errp) ||
         !add_ports(s, "parallel", "isa-parallel", c->parallels, errp) ||
         !add_ports(s, "debugcon", "isa-debugcon", c->debugcons, errp) ||
-        !add_devices(s, errp) || !machine_reset(s->machine, errp)) {
+        !add_devices(s, errp) || !drives_plug(s, errp) || !machine_reset(s->machine, errp)) {
         return false;
     }
     if (c->gdb && !system_gdb_start(c->gdb, errp)) {
@@ -666,6 +668,7 @@ void shutdown_all(System *s)
     system_commands_free(s);
     machine_destroy(s->machine);
     s->machine = NULL;
+    drives_close();
     qemu_chr_cleanup();
     user_creatable_cleanup();
     qdev_globals_clear();

@@ -294,7 +294,6 @@ static void virtio_pci_class_init(ObjectClass *oc, void *data)
     pc->config_read = virtio_pci_config_read;
     pc->config_write = virtio_pci_config_write;
     pc->bar_changed = virtio_pci_bar_changed;
-    DEVICE_CLASS(oc)->hotpluggable = true;
 }
 
 extern const TypeInfo hw_type_virtio_pci;

@@ -270,6 +270,10 @@ void virtqueue_unpop(VirtQueue *vq, VirtQueueElement *elem);
  *  its memory is let go. */
 void virtqueue_detach_element(VirtQueue *vq, VirtQueueElement *elem,
                               size_t len);
+/** virtqueue_element_is_current: false if the queue was reset since @elem was
+ *  popped. */
+bool virtqueue_element_is_current(const VirtQueue *vq,
+                                  const VirtQueueElement *elem);
 /** virtqueue_drop_all: return all that is available unused. */
 unsigned virtqueue_drop_all(VirtQueue *vq);
 /**

@@ -233,6 +233,12 @@ void virtqueue_push(VirtQueue *vq, VirtQueueElement *elem, size_t len)
     }
 }
 
+bool virtqueue_element_is_current(const VirtQueue *vq,
+                                  const VirtQueueElement *elem)
+{
+    return elem->epoch == vq->epoch;
+}
+
 unsigned virtqueue_drop_all(VirtQueue *vq)
 {
     unsigned dropped = 0;
