@@ -65,7 +65,7 @@ void system_config_free(SystemConfig *c)
                              &c->globals, &c->blockdevs,   &c->serials,  &c->parallels,
                              &c->debugcons, &c->fds,      &c->traces,
                              &c->data_dirs, &c->monitors };
-    char **strings[] = { &c->cpu,       &c->kernel, &c->mem_path,
+    char **strings[] = { &c->vga, &c->cpu,       &c->kernel, &c->mem_path,
                          &c->append,    &c->initrd, &c->uuid,
                          &c->pidfile,   &c->gdb,    &c->log_file,
                          &c->log_items, &c->runas,  &c->chroot_dir };

@@ -51,6 +51,7 @@ typedef struct SystemConfig {
     GPtrArray *monitors; /* of MonitorConfig * */
 
     char *cpu;
+    char *vga; /* -vga; NULL: none */
     char *kernel;
     char *mem_path;
     char *append;

@@ -1,8 +1,9 @@
 /*
- * What a user gets who asked for nothing: a console on the terminal.
+ * What a user gets who asked for nothing: a graphics card, and a console on
+ * the terminal.
  *
- * There is no screen, so the first serial port and the human monitor share
- * the terminal when there is one (or when -nographic insists), and Ctrl-a c
+ * Nothing shows the screen, so the first serial port and the human monitor
+ * share the terminal when there is one (or when -nographic insists), and Ctrl-a c
  * switches between them. In the background or in a script's pipe they stay
  * silent. -nodefaults means nothing.
  *
@@ -45,6 +46,10 @@ void default_devices_choose(SystemConfig *c)
 
     if (c->nodefaults) {
         return;
+    }
+    if (!c->vga && !mentions(c->devices, "VGA") &&
+        !mentions(c->devices, "-vga")) {
+        c->vga = g_strdup("std");
     }
     if (terminal && !stdio_is_taken(c)) {
         serial = want_monitor ? "mon:stdio" : "stdio";

@@ -17,6 +17,7 @@
 #include "chardev/char.h"
 #include "hw/boards.h"
 #include "hw/cpu.h"
+#include "hw/graphics.h"
 #include "hw/qdev-core.h"
 #include "qapi/json.h"
 #include "qom/object_interfaces.h"
@@ -382,6 +383,25 @@ static ParseResult opt_must_be_none(SystemConfig *c, const OptionDef *def,
     return PARSE_OK;
 }
 
+static ParseResult opt_vga(SystemConfig *c, const OptionDef *def,
+                           const char *value, Error **errp)
+{
+    if (g_str_equal(value, "help")) {
+        g_autofree char *text = graphics_help();
+
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    if (!graphics_known(value)) {
+        error_setg(errp, "there is no graphics card '%s'", value);
+        error_append_hint(errp, "'-vga help' lists them.\n");
+        return PARSE_FAILED;
+    }
+    g_free(c->vga);
+    c->vga = g_strdup(value);
+    return PARSE_OK;
+}
+
 static ParseResult opt_no_op(SystemConfig *c, const OptionDef *def,
                              const char *value, Error **errp)
 {
@@ -625,8 +645,8 @@ static const OptionDef option_table[] = {
       .handle = opt_display },
     { "nographic", OPT_FLAG, AT(nographic),
       .help = "no screen; serial port and monitor share the terminal" },
-    { "vga", OPT_CUSTOM, .params = "none", .help = "no graphics card",
-      .handle = opt_must_be_none },
+    { "vga", OPT_CUSTOM, .params = "TYPE",
+      .help = "graphics card: std (default) or none", .handle = opt_vga },
     { "nic", OPT_CUSTOM, .params = "none", .help = "no network card",
       .handle = opt_must_be_none },
     { "net", OPT_CUSTOM, .params = "none", .help = "no network card",

@@ -19,6 +19,7 @@
 #include "chardev/char.h"
 #include "crypto/init.h"
 #include "hw/boards.h"
+#include "hw/graphics.h"
 #include "hw/qdev-core.h"
 #include "hw/types.h"
 #include "io/socket-address.h"
@@ -611,7 +612,8 @@ bool startup_machine(System *s, Error **errp)
         return false;
     }
     run_attach_machine(s->machine);
-    if (!add_ports(s, "serial", "isa-serial", c->serials, errp) ||
+    if ((c->vga && !machine_add_graphics(s->machine, c->vga, errp)) ||
+        !add_ports(s, "serial", "isa-serial", c->serials, errp) ||
         !add_ports(s, "parallel", "isa-parallel", c->parallels, errp) ||
         !add_ports(s, "debugcon", "isa-debugcon", c->debugcons, errp) ||
         !add_devices(s, errp) || !drives_plug(s, errp) || !machine_reset(s->machine, errp)) {

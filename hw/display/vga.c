@@ -169,7 +169,6 @@ void vga_reset(VGAState *s)
     s->vbe_index = 0;
     s->big_endian = false;
     vbe_reset(&s->vbe);
-    memset(s->vram, 0, (size_t)s->vram_bytes);
 }
 
 bool vga_claim(VGAState *s, IOSpace *ports, IOSpace *mmio, Error **errp)
