@@ -10,7 +10,8 @@
  *
  * The chip deviates from the data sheet where every PC emulation does, because
  * device models pulse their lines: an edge stays latched when its line falls
- * before the acknowledge. INT falls for a moment in each acknowledge cycle, so
+ * before the acknowledge (not so that of the second chip, which takes its
+ * request back when a device does). INT falls for a moment in each acknowledge cycle, so
  * the first chip sees a new edge for each request of the second.
  *
  * Sources: Intel 8259A data sheet (231468); Intel 82371AB (PIIX4) data sheet
@@ -164,6 +165,8 @@ static void set_line(I8259State *s, unsigned pin, bool level)
         s->irr = (uint8_t)((s->irr & ~bit) | (s->lines & bit));
     } else if (rises) {
         s->irr |= bit;
+    } else if (!level && s->master && pin == CASCADE) {
+        s->irr &= (uint8_t)~bit;
     }
     update(s);
 }
