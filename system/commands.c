@@ -12,6 +12,7 @@
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
 #include "monitor/monitor.h"
+#include "net/net-hmp.h"
 #include "qapi/introspect.h"
 #include "qapi/qapi-commands-introspect.h"
 #include "qapi/qapi-init-commands.h"
@@ -33,17 +34,17 @@
     "Ferry " FERRY_VERSION " monitor - type 'help' for more information\n"
 
 static const HMPCommand *const hmp_tables[] = {
-    monitor_hmp_commands, system_hmp_commands, qom_hmp_commands,
-    chardev_hmp_commands, hw_hmp_commands,     hw_debug_hmp_commands,
-    ui_hmp_commands,      block_hmp_commands,  NULL,
+    monitor_hmp_commands, system_hmp_commands,
+    qom_hmp_commands,     chardev_hmp_commands,
+    hw_hmp_commands,      hw_debug_hmp_commands,
+    net_hmp_commands,     ui_hmp_commands,
+    block_hmp_commands,   NULL,
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info, system_hmp_info,
-    qom_hmp_info,     chardev_hmp_info,
-    hw_hmp_info,      hw_debug_hmp_info,
-    ui_hmp_info,      block_hmp_info,
-    hw_intc_hmp_info, NULL,
+    monitor_hmp_info, system_hmp_info,   qom_hmp_info, chardev_hmp_info,
+    hw_hmp_info,      hw_debug_hmp_info, net_hmp_info, ui_hmp_info,
+    block_hmp_info,   hw_intc_hmp_info,  NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */
@@ -58,6 +59,8 @@ static void fill_union(QapiOpenUnion *u, void *opaque)
         chardev_fill_open_union(u);
     } else if (g_str_equal(tag, "blockdev")) {
         blockdev_fill_open_union(u);
+    } else if (g_str_equal(tag, "netdev")) {
+        netdev_fill_open_union(u);
     } else {
         g_assert_not_reached();
     }

@@ -43,6 +43,8 @@ SystemConfig *system_config_new(void)
     c->devices = string_array();
     c->globals = string_array();
     c->blockdevs = string_array();
+    c->netdevs = string_array();
+    c->nics = string_array();
     c->serials = string_array();
     c->parallels = string_array();
     c->debugcons = string_array();
@@ -61,14 +63,16 @@ void system_config_free(SystemConfig *c)
         &c->msg,     &c->action,     &c->compat,  &c->accels,
         &c->drives
     };
-    GPtrArray **arrays[] = { &c->objects,   &c->chardevs, &c->devices,
-                             &c->globals, &c->blockdevs,   &c->serials,  &c->parallels,
-                             &c->debugcons, &c->fds,      &c->traces,
-                             &c->data_dirs, &c->monitors };
-    char **strings[] = { &c->vga, &c->cpu,       &c->kernel, &c->mem_path,
-                         &c->append,    &c->initrd, &c->uuid,
-                         &c->pidfile,   &c->gdb,    &c->log_file,
-                         &c->log_items, &c->runas,  &c->chroot_dir };
+    GPtrArray **arrays[] = { &c->objects, &c->chardevs,  &c->devices,
+                             &c->globals, &c->blockdevs, &c->netdevs,   &c->nics,
+                             &c->serials, &c->parallels, &c->debugcons,
+                             &c->fds,     &c->traces,    &c->data_dirs,
+                             &c->monitors };
+    char **strings[] = { &c->vga,       &c->cpu,       &c->kernel,
+                         &c->mem_path,  &c->append,    &c->initrd,
+                         &c->uuid,      &c->pidfile,   &c->gdb,
+                         &c->log_file,  &c->log_items, &c->runas,
+                         &c->chroot_dir };
 
     if (!c) {
         return;

@@ -42,6 +42,8 @@ typedef struct SystemConfig {
     GPtrArray *devices;
     GPtrArray *globals;
     GPtrArray *blockdevs;
+    GPtrArray *netdevs;
+    GPtrArray *nics;
     GPtrArray *serials;
     GPtrArray *parallels;
     GPtrArray *debugcons;

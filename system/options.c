@@ -19,6 +19,7 @@
 #include "hw/cpu.h"
 #include "hw/graphics.h"
 #include "hw/qdev-core.h"
+#include "net/net.h"
 #include "qapi/json.h"
 #include "qom/object_interfaces.h"
 #include "trace/control.h"
@@ -372,15 +373,39 @@ static ParseResult opt_gdb_default(SystemConfig *c, const OptionDef *def,
     return PARSE_OK;
 }
 
-static ParseResult opt_must_be_none(SystemConfig *c, const OptionDef *def,
-                                    const char *value, Error **errp)
+static ParseResult add_network(GPtrArray *list, const char *value)
+{
+    if (g_str_equal(value, "help")) {
+        g_autofree char *text = netdev_help();
+
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
+    g_ptr_array_add(list, g_strdup(value));
+    return PARSE_OK;
+}
+
+static ParseResult opt_netdev(SystemConfig *c, const OptionDef *def,
+                              const char *value, Error **errp)
+{
+    return add_network(c->netdevs, value);
+}
+
+static ParseResult opt_nic(SystemConfig *c, const OptionDef *def,
+                           const char *value, Error **errp)
+{
+    return add_network(c->nics, value);
+}
+
+static ParseResult opt_net(SystemConfig *c, const OptionDef *def,
+                           const char *value, Error **errp)
 {
     if (!g_str_equal(value, "none")) {
-        error_setg(errp, "-%s '%s' is not available", def->name, value);
-        error_append_hint(errp, "The only value is 'none'.\n");
+        error_setg(errp, "-net '%s' is not available", value);
+        error_append_hint(errp, "Use -nic, or -netdev and -device.\n");
         return PARSE_FAILED;
     }
-    return PARSE_OK;
+    return add_network(c->nics, value);
 }
 
 static ParseResult opt_vga(SystemConfig *c, const OptionDef *def,
@@ -647,10 +672,14 @@ static const OptionDef option_table[] = {
       .help = "no screen; serial port and monitor share the terminal" },
     { "vga", OPT_CUSTOM, .params = "TYPE",
       .help = "graphics card: std (default) or none", .handle = opt_vga },
-    { "nic", OPT_CUSTOM, .params = "none", .help = "no network card",
-      .handle = opt_must_be_none },
-    { "net", OPT_CUSTOM, .params = "none", .help = "no network card",
-      .handle = opt_must_be_none },
+    { "netdev", OPT_CUSTOM, .params = "user|tap,id=ID[,KEY=VALUE...]",
+      .help = "network backend", .handle = opt_netdev },
+    { "nic", OPT_CUSTOM,
+      .params = "user|tap|none[,model=CARD][,mac=ADDRESS][,KEY=VALUE...]",
+      .help = "network card with its backend; none: not even the default",
+      .handle = opt_nic },
+    { "net", OPT_CUSTOM, .params = "none", .help = "same as -nic none",
+      .handle = opt_net },
 
     { "Running", OPT_SECTION },
     { "S", OPT_FLAG, AT(start_stopped),

@@ -24,6 +24,7 @@
 #include "hw/types.h"
 #include "io/socket-address.h"
 #include "monitor/monitor.h"
+#include "net/net.h"
 #include "qapi/qapi-types-run-state.h"
 #include "qapi/util.h"
 #include "qom/object_interfaces.h"
@@ -42,6 +43,7 @@
 #include "drives.h"
 #include "gdb.h"
 #include "identity.h"
+#include "network.h"
 #include "runstate.h"
 #include "sandbox.h"
 
@@ -616,7 +618,9 @@ bool startup_machine(System *s, Error **errp)
         !add_ports(s, "serial", "isa-serial", c->serials, errp) ||
         !add_ports(s, "parallel", "isa-parallel", c->parallels, errp) ||
         !add_ports(s, "debugcon", "isa-debugcon", c->debugcons, errp) ||
-        !add_devices(s, errp) || !drives_plug(s, errp) || !machine_reset(s->machine, errp)) {
+        !network_create_backends(c, errp) || !add_devices(s, errp) || !drives_plug(s, errp) ||
+        !network_create_cards(c, s->machine, errp) ||
+        !machine_reset(s->machine, errp)) {
         return false;
     }
     if (c->gdb && !system_gdb_start(c->gdb, errp)) {
@@ -671,6 +675,7 @@ void shutdown_all(System *s)
     machine_destroy(s->machine);
     s->machine = NULL;
     drives_close();
+    netdev_cleanup();
     qemu_chr_cleanup();
     user_creatable_cleanup();
     qdev_globals_clear();
