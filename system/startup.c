@@ -618,8 +618,8 @@ bool startup_machine(System *s, Error **errp)
         !add_ports(s, "serial", "isa-serial", c->serials, errp) ||
         !add_ports(s, "parallel", "isa-parallel", c->parallels, errp) ||
         !add_ports(s, "debugcon", "isa-debugcon", c->debugcons, errp) ||
-        !network_create_backends(c, errp) || !add_devices(s, errp) || !drives_plug(s, errp) ||
-        !network_create_cards(c, s->machine, errp) ||
+        !network_create_backends(c, errp) || !add_devices(s, errp) ||
+        !drives_plug(s, errp) || !network_create_cards(c, s->machine, errp) ||
         !machine_reset(s->machine, errp)) {
         return false;
     }
