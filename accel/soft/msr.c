@@ -205,7 +205,7 @@ static uint64_t *plain_field(SoftCPU *cpu, const PlainMSR *m)
 /* Is it the interrupt controller's? */
 static bool is_apic(const SoftCPU *cpu, uint32_t index)
 {
-    return cpu->base.accel->irq_host &&
+    return cpu->priv->has_apic &&
            (index == MSR_APIC_BASE || index == MSR_TSC_DEADLINE ||
             (index >= MSR_X2APIC && index <= MSR_X2APIC_LAST));
 }
@@ -396,7 +396,7 @@ void soft_apic_base_changed(SoftCPU *cpu)
     uint64_t value = 0;
     const uint64_t bits = X86_APICBASE_ENABLE | 1u << 10;
 
-    if (a->irq_host) {
+    if (cpu->priv->has_apic) {
         a->irq_host->msr_read(a->irq_opaque, cpu->base.index, MSR_APIC_BASE,
                               &value);
     }

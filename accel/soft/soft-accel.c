@@ -14,6 +14,7 @@
 #include "util/lockable.h"
 
 #include "interp.h"
+#include "jit.h"
 #include "native.h"
 
 static const Property soft_props[] = {
@@ -42,6 +43,12 @@ static bool soft_init_machine(AccelState *accel, unsigned max_cpus,
 {
     SoftAccel *s = SOFT_ACCEL(accel);
 
+    if (s->jit) {
+        s->translator = soft_jit_translator(errp);
+        if (!s->translator) {
+            return false;
+        }
+    }
     s->tsc_hz = soft_host_tsc_hz();
     s->tb_size_bytes = (uint64_t)s->tb_size_mib << 20;
     return true;
@@ -140,7 +147,10 @@ static bool soft_vcpu_thread_init(AccelVCPU *base, Error **errp)
 
 static bool soft_vcpu_reset(AccelVCPU *base, bool is_bsp, Error **errp)
 {
-    soft_cpu_reset(soft_cpu(base), is_bsp);
+    SoftCPU *cpu = soft_cpu(base);
+
+    cpu->priv->has_apic = base->accel->irq_host;
+    soft_cpu_reset(cpu, is_bsp);
     return true;
 }
 

@@ -90,6 +90,7 @@ typedef struct SoftCPUPrivate {
     uint64_t efer_valid;
     X86CPUIDTable *cpuid;
     X86MPState mp_state;
+    bool has_apic;   /* AccelIrqHost knows this CPU: from the first reset on */
     int injected;    /* vector that was acknowledged before set_state, or -1 */
     uint32_t misses; /* of the TLB since the last look at its size */
     uint32_t evictions;

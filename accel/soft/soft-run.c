@@ -42,7 +42,7 @@ static void take_init(SoftCPU *cpu)
     uint64_t apic_base = X86_APICBASE_BSP;
 
     trace_soft_signal(cpu->base.index, "INIT", 0);
-    if (a->irq_host) {
+    if (cpu->priv->has_apic) {
         a->irq_host->init(a->irq_opaque, cpu->base.index);
         soft_msr_read(cpu, 0x1b, &apic_base);
     }
@@ -92,7 +92,7 @@ static int acknowledge(SoftCPU *cpu)
         cpu->priv->injected = -1;
         return vector;
     }
-    if (!a->irq_host || !qatomic_read(&cpu->priv->intr_line)) {
+    if (!cpu->priv->has_apic || !qatomic_read(&cpu->priv->intr_line)) {
         return -1;
     }
     soft_leave_guest(cpu);

@@ -163,7 +163,7 @@ static void get_sregs(SoftCPU *cpu, X86CPUState *st)
     st->cr8 = 0;
     st->apic_base = X86_APICBASE_DEFAULT | X86_APICBASE_ENABLE |
                     (cpu->base.index == 0 ? X86_APICBASE_BSP : 0);
-    if (a->irq_host) {
+    if (cpu->priv->has_apic) {
         st->cr8 = a->irq_host->get_tpr(a->irq_opaque, cpu->base.index);
         soft_msr_read(cpu, 0x1b, &st->apic_base);
     }
@@ -196,7 +196,7 @@ static bool set_sregs(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     if (cpu->eflags & SOFT_EFL_VM) {
         cpu->cpl = 3;
     }
-    if (a->irq_host) {
+    if (cpu->priv->has_apic) {
         a->irq_host->set_tpr(a->irq_opaque, cpu->base.index, st->cr8 & 15);
         soft_msr_restore(cpu, 0x1b, st->apic_base);
     }
@@ -297,7 +297,7 @@ static void get_lapic(SoftCPU *cpu, X86CPUState *st)
     AccelState *a = cpu->base.accel;
 
     memset(st->lapic, 0, sizeof(st->lapic));
-    if (a->irq_host) {
+    if (cpu->priv->has_apic) {
         a->irq_host->get_state(a->irq_opaque, cpu->base.index, st->lapic);
     }
 }
@@ -307,7 +307,7 @@ static bool set_lapic(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     AccelState *a = cpu->base.accel;
     uint64_t apic_base = 0;
 
-    if (!a->irq_host) {
+    if (!cpu->priv->has_apic) {
         return true;
     }
     soft_msr_read(cpu, 0x1b, &apic_base);

@@ -403,7 +403,7 @@ bool soft_write_cr(SoftCPU *cpu, unsigned n, uint64_t value)
         if (value > 15) {
             return soft_raise_gp(cpu);
         }
-        if (a->irq_host) {
+        if (cpu->priv->has_apic) {
             a->irq_host->set_tpr(a->irq_opaque, cpu->base.index,
                                  (uint8_t)value);
         }
