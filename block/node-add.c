@@ -75,6 +75,32 @@ static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx,
     return node;
 }
 
+/* Text cannot say what is a nested object's, so those go in as they are;
+ * whoever reads them minds that their leaves are text. */
+static bool set_properties(BlockNode *node, json_t *opts, bool keyval,
+                           Error **errp)
+{
+    g_autoptr(json_t) nested = json_object();
+    const char *key;
+    json_t *value;
+    void *tmp;
+
+    if (!keyval) {
+        return object_set_properties_from_json(OBJECT(node), opts, errp);
+    }
+    json_object_foreach_safe(opts, tmp, key, value)
+    {
+        ObjectProperty *p = object_property_find(OBJECT(node), key);
+
+        if (p && p->table && p->table->kind == PROP_JSON) {
+            json_object_set(nested, key, value);
+            json_object_del(opts, key);
+        }
+    }
+    return object_set_properties_from_json(OBJECT(node), nested, errp) &&
+           object_set_properties_from_keyval(OBJECT(node), opts, errp);
+}
+
 static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
                            const BlockNode *parent, Error **errp)
 {
@@ -100,8 +126,7 @@ static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
     node->named = name != NULL;
     node->name = g_steal_pointer(&name);
     node->options_are_text = keyval;
-    if (!(keyval ? object_set_properties_from_keyval(OBJECT(node), opts, errp)
-                 : object_set_properties_from_json(OBJECT(node), opts, errp)) ||
+    if (!set_properties(node, opts, keyval, errp) ||
         !block_node_open(node, errp)) {
         block_node_unref(node);
         return NULL;
@@ -130,7 +155,7 @@ BlockNode *block_node_child(BlockNode *parent, const json_t *ref,
         return NULL;
     }
     node = block_node_find(json_string_value(ref));
-    if (!node) {
+    if (!node || !node->is_open) {
         error_setg(errp, "Cannot find node '%s'", json_string_value(ref));
         return NULL;
     }

@@ -89,14 +89,13 @@ bool block_node_open(BlockNode *node, Error **errp)
         return false;
     }
     generate_name(node);
-    if (nc->open && !nc->open(node, errp)) {
+    /* The name is taken first: children get theirs inside open(). */
+    if (!object_property_try_add_child(nodes_root(), node->name, OBJECT(node),
+                                       errp) ||
+        (nc->open && !nc->open(node, errp))) {
         return false;
     }
     node->is_open = true;
-    if (!object_property_try_add_child(nodes_root(), node->name, OBJECT(node),
-                                       errp)) {
-        return false;
-    }
     object_set_completed(OBJECT(node), true);
     trace_block_node_open(node->name, nc->driver, node->length);
     return true;
