@@ -119,7 +119,7 @@ bool native_x87_waits(const SoftInsn *insn)
 }
 
 /* Instructions after which the pointers are those of the one before. */
-static bool leaves_pointers(const SoftInsn *insn)
+bool soft_x87_leaves_pointers(const SoftInsn *insn)
 {
     unsigned reg = MODRM_REG(insn->modrm);
 
@@ -128,6 +128,11 @@ static bool leaves_pointers(const SoftInsn *insn)
     }
     return is_mem(insn) && (insn->opcode == 0xd9 || insn->opcode == 0xdd) &&
            (reg == 4 || (reg == 5 && insn->opcode == 0xd9));
+}
+
+void soft_x87_note_rip(SoftCPU *cpu, uint64_t rip)
+{
+    cpu->native->fip = rip;
 }
 
 void soft_x87_note(SoftCPU *cpu, const SoftInsn *insn, uint64_t offset)
@@ -140,7 +145,7 @@ void soft_x87_note(SoftCPU *cpu, const SoftInsn *insn, uint64_t offset)
         n->fop = 0;
         return;
     }
-    if (leaves_pointers(insn)) {
+    if (soft_x87_leaves_pointers(insn)) {
         return;
     }
     n->fip = cpu->rip;
@@ -150,6 +155,11 @@ void soft_x87_note(SoftCPU *cpu, const SoftInsn *insn, uint64_t offset)
             n->fdp = offset;
         }
     }
+}
+
+void soft_x87_note_rip(SoftCPU *cpu, uint64_t rip)
+{
+    cpu->native->fip = rip;
 }
 
 /* -- environments --------------------------------------------------------- */
