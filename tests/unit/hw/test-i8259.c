@@ -84,8 +84,8 @@ static uint8_t rd(Fixture *f, uint16_t port, uint8_t select)
 /* Fixed priorities: 0, 1, 8 to 15, 3 to 7; each nests in the lower ones. */
 static void test_order(Fixture *f, gconstpointer data)
 {
-    static const uint8_t order[] = { 0,  1,  8,  9, 10, 11, 12, 13,
-                                     14, 15, 3,  4, 5,  6,  7 };
+    static const uint8_t order[] = { 0,  1,  8, 9, 10, 11, 12, 13,
+                                     14, 15, 3, 4, 5,  6,  7 };
 
     for (size_t i = G_N_ELEMENTS(order); i > 0; i--) {
         pulse(f, order[i - 1]);

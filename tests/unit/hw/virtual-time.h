@@ -1,54 +1,68 @@
 /*
- * The guest's clock in the hands of a test: it stands still, and each step
- * lets every timer that became due fire in its order.
+ * The guest's clock in the hands of a test: time goes on only when the test
+ * says so, and then every timer fires at its nanosecond.
+ *
+ * The program's own clock_gettime() stands in for the C library's. To be
+ * included by one file of a program.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #ifndef TESTS_HW_VIRTUAL_TIME_H
 #define TESTS_HW_VIRTUAL_TIME_H
 
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "util/atomic.h"
 #include "util/timer.h"
 
 #define TEST_US 1000ll
 #define TEST_MS 1000000ll
+#define TEST_S  1000000000ll
 
-static inline void virtual_time_init(void)
+static int64_t virtual_time_ns = 1000 * TEST_S;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
 {
-    cpu_disable_ticks();
-    cpu_set_clock(1000 * TEST_MS);
+    int64_t ns;
+
+    if (id != CLOCK_MONOTONIC) {
+        return (int)syscall(SYS_clock_gettime, id, ts);
+    }
+    ns = qatomic_read(&virtual_time_ns);
+    ts->tv_sec = ns / TEST_S;
+    ts->tv_nsec = ns % TEST_S;
+    return 0;
 }
 
-/* Timers run while the clock does; what it goes on meanwhile is taken back. */
+/** virtual_time_jump: @ns later, without a timer on the way; they are late. */
+static inline void virtual_time_jump(int64_t ns)
+{
+    qatomic_set(&virtual_time_ns, virtual_time_ns + ns);
+}
+
+/** virtual_time_fire: all that are due. */
 static inline void virtual_time_fire(void)
 {
-    int64_t now = cpu_get_clock();
-
-    cpu_enable_ticks();
     qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
-    cpu_disable_ticks();
-    cpu_set_clock(now);
 }
 
-/* To @ns from now, stopping at each timer on the way. */
+/** virtual_time_step: @ns later, each timer at its time. */
 static inline void virtual_time_step(int64_t ns)
 {
-    int64_t end = cpu_get_clock() + ns;
+    QEMUTimerList *list = main_loop_timers()->tl[QEMU_CLOCK_VIRTUAL];
+    int64_t end = virtual_time_ns + ns;
 
     for (;;) {
-        int64_t next;
+        int64_t next = timerlist_deadline_ns(list);
 
-        cpu_enable_ticks();
-        next = timerlist_deadline_ns(
-            main_loop_timers()->tl[QEMU_CLOCK_VIRTUAL]);
-        cpu_disable_ticks();
-        if (next < 0 || cpu_get_clock() + next >= end) {
+        if (next < 0 || virtual_time_ns + next > end) {
             break;
         }
-        cpu_set_clock(cpu_get_clock() + next);
+        virtual_time_jump(next);
         virtual_time_fire();
     }
-    cpu_set_clock(end);
-    virtual_time_fire();
+    qatomic_set(&virtual_time_ns, end);
 }
 
 #endif
