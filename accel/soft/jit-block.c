@@ -43,6 +43,31 @@ static void emit_head(JitTrans *t, TBlock *b)
     b->body = t->hot_pos + (uint32_t)e->pos;
 }
 
+/*
+ * The only instruction goes on into a second page: has the TLB still that page
+ * there, for execution?
+ */
+static void check_second_page(JitTrans *t)
+{
+    SoftEmit *e = &t->hot, *cold = &t->cold;
+    uint64_t page = (t->rip & SOFT_PAGE_MASK) + SOFT_PAGE_BYTES;
+    uint64_t index = page >> SOFT_PAGE_BITS & ((1u << t->cpu->tlb_bits) - 1);
+    int32_t entry = GS_OFF(tlb) +
+                    (int32_t)(((uint64_t)t->mmu << SOFT_TLB_BITS_MAX | index) *
+                              sizeof(SoftTLBEntry));
+
+    emit_mov_ri(e, 8, HOST_R14, page);
+    emit_alu_rm(e, EMIT_CMP, 8, HOST_R14,
+                emit_gs(entry + (int32_t)offsetof(SoftTLBEntry, tag_x)));
+    emit_jcc_to(e, EMIT_CC_NE, emit_here(cold));
+    emit_mov_ri(e, 8, HOST_R14, (uintptr_t)t->page2);
+    emit_alu_rm(e, EMIT_CMP, 8, HOST_R14,
+                emit_gs(entry + (int32_t)offsetof(SoftTLBEntry, host)));
+    emit_jcc_to(e, EMIT_CC_NE, emit_here(cold));
+    emit_mov_ri(cold, 8, HOST_R15, t->block);
+    emit_jmp_to(cold, t->jit->thunk.exit_fetch, HOST_NO_REG);
+}
+
 static bool emit_inline(JitTrans *t)
 {
     switch ((SoftClass)jit_insn(t)->cls) {
@@ -101,21 +126,56 @@ static void emit_insns(JitTrans *t)
 
 /* Decode what stands at the CPU's rip. The bytes are looked at again after
  * writes to them have begun to be noticed. */
-static bool read_block(JitTrans *t, const uint8_t *host)
+static bool read_block(JitTrans *t)
 {
-    unsigned room = SOFT_PAGE_BYTES - (t->gpa & ~SOFT_PAGE_MASK);
-    unsigned n = MIN(room, JIT_BYTES_MAX);
+    unsigned offset = t->gpa & ~SOFT_PAGE_MASK;
+    unsigned n = MIN(SOFT_PAGE_BYTES - offset, JIT_BYTES_MAX);
 
-    t->page = host - (t->gpa & ~SOFT_PAGE_MASK);
+    t->gpa2 = 0;
     do {
-        memcpy(t->bytes, host, n);
+        memcpy(t->bytes, t->page + offset, n);
         t->n_bytes = n;
         if (!jit_scan(t)) {
             return false;
         }
         soft_code_add(t->cpu, t->gpa, t->n_bytes);
-    } while (memcmp(t->bytes, host, t->n_bytes) != 0);
-    jit_find_flags(t);
+    } while (memcmp(t->bytes, t->page + offset, t->n_bytes) != 0);
+    return true;
+}
+
+/* One instruction that goes on into the next page. */
+static bool read_crossing(JitTrans *t)
+{
+    unsigned offset = t->gpa & ~SOFT_PAGE_MASK;
+    unsigned n = SOFT_PAGE_BYTES - offset, n2 = SOFT_INSN_BYTES_MAX - n;
+    const uint8_t *first = t->page + offset;
+
+    if (n >= SOFT_INSN_BYTES_MAX) {
+        return false;
+    }
+    if (!soft_code_ptr(t->cpu, t->rip + n, &t->gpa2, &t->page2)) {
+        /* The interpreter raises it, if it is due at all. */
+        t->cpu->exception.pending = false;
+        return false;
+    }
+    if (t->gpa2 == SOFT_NO_GPA || t->gpa2 == 0) {
+        return false;
+    }
+    do {
+        memcpy(t->bytes, first, n);
+        memcpy(t->bytes + n, t->page2, n2);
+        t->n_bytes = SOFT_INSN_BYTES_MAX;
+        if (!jit_scan(t) || t->insn[0].length <= n) {
+            return false;
+        }
+        t->n = 1;
+        t->n_bytes = t->insn[0].length;
+        t->open =
+            t->kind[0] == JIT_KIND_INLINE || t->kind[0] == JIT_KIND_INTERP;
+        soft_code_add(t->cpu, t->gpa, n);
+        soft_code_add(t->cpu, t->gpa2, t->n_bytes - n);
+    } while (memcmp(t->bytes, first, n) != 0 ||
+             memcmp(t->bytes + n, t->page2, t->n_bytes - n) != 0);
     return true;
 }
 
@@ -125,7 +185,8 @@ static bool open_windows(JitTrans *t)
     size_t hot, cold;
 
     if (!code_cache_reserve(cc, CODE_HOT, &hot) ||
-        !code_cache_reserve(cc, CODE_COLD, &cold)) {
+        !code_cache_reserve(cc, CODE_COLD, &cold) ||
+        t->jit->n_insns > JIT_SITE_INSNS_MAX - JIT_INSNS_MAX) {
         t->jit->flush_wanted = true;
         return false;
     }
@@ -140,13 +201,16 @@ static bool emit_block(JitTrans *t)
 {
     TBTable *tb = &t->jit->tb;
     uint32_t n_links = tb->n_links;
-    TBlock b = { .gpa = t->gpa, .rip = t->rip, .key = t->key };
+    TBlock b = { .gpa = t->gpa, .gpa2 = t->gpa2, .rip = t->rip, .key = t->key };
 
     t->block = tb_new(tb);
     t->cur = 0;
     t->flags = JIT_FLAGS_MEM;
     t->reuse.valid = false;
     emit_head(t, &b);
+    if (t->gpa2) {
+        check_second_page(t);
+    }
     emit_insns(t);
     if (t->hot.overflow || t->cold.overflow) {
         tb_drop(tb, t->block, n_links);
@@ -173,12 +237,14 @@ uint32_t jit_translate(SoftCPU *cpu, uint32_t key, uint64_t gpa,
     t->code64 = key & SOFT_MODE_CS64;
     t->rip = cpu->rip;
     t->gpa = gpa;
+    t->page = host - (gpa & ~SOFT_PAGE_MASK);
     jit->mode = (SoftDecodeMode){ .features = cpu->features,
                                   .code_bits = t->code64 ? 64 : 32,
                                   .prot = true };
-    if (!read_block(t, host) || !open_windows(t)) {
+    if ((!read_block(t) && !read_crossing(t)) || !open_windows(t)) {
         return TB_NONE;
     }
+    jit_find_flags(t);
     while (!emit_block(t)) {
         /* Cannot be, by the sizes: but a shorter block is always possible. */
         if (t->n == 1) {

@@ -17,6 +17,18 @@ static uint64_t target_of(const JitTrans *t)
     return soft_insn_target(jit_insn(t), jit_rip(t));
 }
 
+static bool is_direct(const SoftInsn *in)
+{
+    return in->op != SOFT_OP_RET && in->op != SOFT_OP_JMPI &&
+           in->op != SOFT_OP_CALLI;
+}
+
+/* To others a branch faults. */
+static bool is_canonical(uint64_t rip)
+{
+    return (uint64_t)((int64_t)(rip << 16) >> 16) == rip;
+}
+
 /* Only what a block runs on in its own mode. */
 static bool operand_size_ok(const JitTrans *t)
 {
@@ -81,10 +93,10 @@ static bool emit_jmp_indirect(JitTrans *t)
         return false;
     }
     if (mem) {
-        /* The interpreter cannot go on behind it: it would leave the block. */
         jit_access_end(t, &a);
     }
-    jit_exit_reg(t);
+    jit_find_reg(t);
+    jit_exit_reg(t, false);
     return true;
 }
 
@@ -97,13 +109,14 @@ static bool emit_call_indirect(JitTrans *t)
         return false;
     }
     emit_store(&t->hot, 8, emit_gs(GS_WORD(JIT_W_TEMP)), HOST_R14);
+    jit_find_reg(t);
     push_return(t, &to);
     emit_load(&t->hot, 8, HOST_R14, emit_gs(GS_WORD(JIT_W_TEMP)));
     if (mem) {
         jit_access_end(t, &from);
     }
     jit_access_end(t, &to);
-    jit_exit_reg(t);
+    jit_exit_reg(t, true);
     return true;
 }
 
@@ -115,10 +128,10 @@ static bool emit_ret_near(JitTrans *t)
 
     jit_access_stack(t, 0, size, false, &a);
     emit_load(&t->hot, size, HOST_R14, a.mem);
-    jit_scratch_lost(t);
+    jit_find_reg(t);
     jit_move_sp(t, (int32_t)size + (int32_t)(uint16_t)in->imm);
     jit_access_end(t, &a);
-    jit_exit_reg(t);
+    jit_exit_reg(t, false);
     return true;
 }
 
@@ -158,7 +171,8 @@ bool jit_emit_control(JitTrans *t)
 {
     const SoftInsn *in = jit_insn(t);
 
-    if (!operand_size_ok(t) && in->op != SOFT_OP_JCC) {
+    if ((!operand_size_ok(t) && in->op != SOFT_OP_JCC) ||
+        (is_direct(in) && !is_canonical(target_of(t)))) {
         return false;
     }
     switch ((SoftOp)in->op) {

@@ -14,9 +14,9 @@
 
 #define JC_STRIDE ((int32_t)sizeof(((SoftCPU *)0)->jump_cache[0]))
 
-static int32_t jump_cache_field(const JitTrans *t, uint64_t rip, size_t field)
+static int32_t jump_cache_field(SoftMMU mmu, uint64_t rip, size_t field)
 {
-    return GS_OFF(jump_cache) + (int32_t)t->mmu * JC_STRIDE +
+    return GS_OFF(jump_cache) + (int32_t)mmu * JC_STRIDE +
            (int32_t)(rip % SOFT_JUMP_CACHE_SIZE * sizeof(SoftJumpCacheEntry)) +
            (int32_t)field;
 }
@@ -44,10 +44,13 @@ static void link_stub(JitTrans *t, SoftEmit *e, uint64_t rip)
     emit_jmp_to(&t->cold, t->jit->thunk.exit_link, HOST_NO_REG);
 }
 
-static void probe_known(JitTrans *t, SoftEmit *e, uint64_t rip)
+/* To @rip by the jump cache of @mmu. */
+static void probe_known(JitTrans *t, SoftEmit *e, SoftMMU mmu, uint64_t rip)
 {
     EmitMem key =
-        emit_gs(jump_cache_field(t, rip, offsetof(SoftJumpCacheEntry, rip)));
+        emit_gs(jump_cache_field(mmu, rip, offsetof(SoftJumpCacheEntry, rip)));
+    EmitMem code =
+        emit_gs(jump_cache_field(mmu, rip, offsetof(SoftJumpCacheEntry, code)));
     bool narrow = rip == (uint64_t)(int64_t)(int32_t)rip;
 
     if (narrow) {
@@ -60,18 +63,31 @@ static void probe_known(JitTrans *t, SoftEmit *e, uint64_t rip)
         EmitLabel miss = EMIT_LABEL;
 
         emit_jcc(e, EMIT_CC_NE, &miss);
-        emit_jmp_m(e, emit_gs(jump_cache_field(
-                          t, rip, offsetof(SoftJumpCacheEntry, code))));
+        emit_jmp_m(e, code);
         emit_bind(e, &miss);
     } else {
         emit_jcc_to(e, EMIT_CC_NE, emit_here(&t->cold));
-        emit_jmp_m(e, emit_gs(jump_cache_field(
-                          t, rip, offsetof(SoftJumpCacheEntry, code))));
+        emit_jmp_m(e, code);
     }
     if (narrow) {
         emit_mov_ri(&t->cold, 8, HOST_R14, rip);
     }
     emit_jmp_to(&t->cold, t->jit->thunk.exit_rip, HOST_NO_REG);
+}
+
+void jit_exit_mode(JitTrans *t, uint32_t key)
+{
+    SoftMMU mmu = soft_mmu_mode(key);
+    SoftEmit *e = &t->hot;
+
+    emit_store_i(e, 4, emit_gs(GS_OFF(mode_flags)),
+                 (int32_t)(key & JIT_KEY_MODE));
+    emit_alu_mi(e, EMIT_CMP, 4, emit_gs(GS_WORD(JIT_W_SLOT_KEY + mmu)),
+                (int32_t)key);
+    emit_jcc_to(e, EMIT_CC_NE, emit_here(&t->cold));
+    emit_mov_ri(&t->cold, 8, HOST_R14, jit_next_rip(t));
+    emit_jmp_to(&t->cold, t->jit->thunk.exit_rip, HOST_NO_REG);
+    probe_known(t, e, mmu, jit_next_rip(t));
 }
 
 void jit_exit_to(JitTrans *t, uint64_t rip)
@@ -85,7 +101,7 @@ void jit_exit_to(JitTrans *t, uint64_t rip)
         emit_jmp_to(e, emit_here(&t->cold), HOST_NO_REG);
         link_stub(t, e, rip);
     } else {
-        probe_known(t, e, rip);
+        probe_known(t, e, t->mmu, rip);
     }
 }
 
@@ -107,30 +123,48 @@ void jit_exit_cond(JitTrans *t, EmitCond cc, uint64_t rip, uint8_t live)
         emit_jmp_to(&t->cold, emit_here(&t->cold), HOST_NO_REG);
         link_stub(t, &t->cold, rip);
     } else {
-        probe_known(t, &t->cold, rip);
+        probe_known(t, &t->cold, t->mmu, rip);
     }
 }
 
-void jit_exit_reg(JitTrans *t)
+/* Entry of the jump cache: r15 is twice its number. */
+static EmitMem entry_by_r15(const JitTrans *t, size_t field)
 {
-    SoftEmit *e = &t->hot;
-    /* r15 = twice the entry's number. */
-    EmitMem entry = { .base = HOST_NO_REG,
+    return (EmitMem){ .base = HOST_NO_REG,
                       .index = HOST_R15,
                       .scale = 3,
                       .gs = true,
-                      .disp =
-                          GS_OFF(jump_cache) + (int32_t)t->mmu * JC_STRIDE };
+                      .disp = GS_OFF(jump_cache) + (int32_t)t->mmu * JC_STRIDE +
+                              (int32_t)field };
+}
 
+static void number_into_r15(SoftEmit *e)
+{
+    emit_lea(e, 4, HOST_R15, emit_at2(HOST_R14, HOST_R14));
+    emit_alu_ri(e, EMIT_AND, 4, HOST_R15, (SOFT_JUMP_CACHE_SIZE - 1) * 2);
+}
+
+void jit_find_reg(JitTrans *t)
+{
+    SoftEmit *e = &t->hot, *cold = &t->cold;
+
+    jit_flags_spare(t);
     if (t->live[t->cur]) {
         jit_flags_save(t, e);
     }
-    emit_lea(e, 4, HOST_R15, emit_at2(HOST_R14, HOST_R14));
-    emit_alu_ri(e, EMIT_AND, 4, HOST_R15, (SOFT_JUMP_CACHE_SIZE - 1) * 2);
-    entry.disp += (int32_t)offsetof(SoftJumpCacheEntry, rip);
-    emit_alu_rm(e, EMIT_CMP, 8, HOST_R14, entry);
-    emit_jcc_to(e, EMIT_CC_NE, t->jit->thunk.exit_rip);
-    entry.disp += (int32_t)(offsetof(SoftJumpCacheEntry, code) -
-                            offsetof(SoftJumpCacheEntry, rip));
-    emit_jmp_m(e, entry);
+    number_into_r15(e);
+    emit_alu_rm(e, EMIT_CMP, 8, HOST_R14,
+                entry_by_r15(t, offsetof(SoftJumpCacheEntry, rip)));
+    emit_jcc_to(e, EMIT_CC_NE, emit_here(cold));
+    emit_mov_ri(cold, 8, HOST_R15, jit_site_interp(t));
+    emit_jmp_to(cold, t->jit->thunk.exit_interp, HOST_NO_REG);
+    jit_scratch_lost(t);
+}
+
+void jit_exit_reg(JitTrans *t, bool again)
+{
+    if (again) {
+        number_into_r15(&t->hot);
+    }
+    emit_jmp_m(&t->hot, entry_by_r15(t, offsetof(SoftJumpCacheEntry, code)));
 }

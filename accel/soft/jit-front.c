@@ -48,7 +48,7 @@ static bool is_x87_control(const SoftInsn *in)
     unsigned reg = in->modrm >> 3 & 7;
 
     if (in->modrm >> 6 == 3) {
-        return false;
+        return in->opcode == 0xdb && in->modrm == 0xe3; /* FNINIT */
     }
     return (in->opcode == 0xd9 && reg >= 4 && reg <= 6) ||
            (in->opcode == 0xdd && (reg == 4 || reg == 6));
@@ -92,6 +92,7 @@ static JitKind control_kind(const SoftInsn *in)
     }
 }
 
+/* What changes the mode or what addresses mean ends a block. */
 static JitKind system_kind(const JitTrans *t, const SoftInsn *in)
 {
     switch ((SoftOp)in->op) {
@@ -99,6 +100,39 @@ static JitKind system_kind(const JitTrans *t, const SoftInsn *in)
         return t->key & SOFT_MODE_IO_CPL ? JIT_KIND_LEAVE : JIT_KIND_INLINE;
     case SOFT_OP_RDTSC:
         return t->key & JIT_KEY_TSD ? JIT_KIND_LEAVE : JIT_KIND_INLINE;
+    case SOFT_OP_STAC:
+    case SOFT_OP_CLAC:
+        return t->key & SOFT_MODE_CPL ? JIT_KIND_LEAVE : JIT_KIND_BRANCH;
+    case SOFT_OP_STI:
+    case SOFT_OP_IN:
+    case SOFT_OP_OUT:
+    case SOFT_OP_CPUID:
+    case SOFT_OP_RDTSCP:
+    case SOFT_OP_RDPMC:
+    case SOFT_OP_RDMSR:
+    case SOFT_OP_RDPID:
+    case SOFT_OP_SWAPGS:
+    case SOFT_OP_RDFSBASE:
+    case SOFT_OP_RDGSBASE:
+    case SOFT_OP_WRFSBASE:
+    case SOFT_OP_WRGSBASE:
+    case SOFT_OP_MOVCR_READ:
+    case SOFT_OP_MOVSEG_READ:
+    case SOFT_OP_SGDT:
+    case SOFT_OP_SIDT:
+    case SOFT_OP_STR:
+    case SOFT_OP_SLDT:
+    case SOFT_OP_SMSW:
+    case SOFT_OP_LAR:
+    case SOFT_OP_LSL:
+    case SOFT_OP_VERR:
+    case SOFT_OP_VERW:
+    case SOFT_OP_XGETBV:
+    case SOFT_OP_FXSAVE:
+    case SOFT_OP_XSAVE:
+    case SOFT_OP_XSAVEOPT:
+    case SOFT_OP_XSAVEC:
+        return JIT_KIND_INTERP;
     default:
         return JIT_KIND_LEAVE;
     }
@@ -111,6 +145,9 @@ JitKind jit_kind(const JitTrans *t, const SoftInsn *in)
     case SOFT_CLASS_MICRO:
         return in->attrs & SOFT_A_ENDS ? JIT_KIND_LEAVE : data_kind(t, in);
     case SOFT_CLASS_STACK:
+        if (in->op == SOFT_OP_POPF) {
+            return JIT_KIND_INTERP;
+        }
         return in->attrs & SOFT_A_ENDS ? JIT_KIND_LEAVE : JIT_KIND_INLINE;
     case SOFT_CLASS_STRING:
         return in->op == SOFT_OP_INS || in->op == SOFT_OP_OUTS

@@ -26,21 +26,26 @@ static bool leave(SoftCPU *cpu)
     return false;
 }
 
-/* True if the block may go on behind the instruction. */
-static bool interpret(SoftCPU *cpu, JitSite site)
-{
-    uint32_t epoch = cpu->code_epoch;
-    uint64_t rip = cpu->rip;
-    bool x87 = cpu->x87_live;
-    bool ok = soft_interp_one(cpu);
+/* What must not change if a block is to go on behind an instruction. */
+typedef struct Before {
+    uint64_t rip;
+    uint32_t epoch;
+    uint32_t mode;
+} Before;
 
-    cpu->jit->n_interp++;
-    if (!ok || cpu->rip == rip || epoch != cpu->code_epoch ||
-        cpu->jit->flush_wanted || (site & JIT_SITE_LEAVE) ||
+static Before before(const SoftCPU *cpu)
+{
+    return (Before){ cpu->rip, cpu->code_epoch, cpu->mode_flags };
+}
+
+static bool may_go_on(SoftCPU *cpu, bool ok, const Before *b)
+{
+    if (!ok || cpu->rip == b->rip || cpu->code_epoch != b->epoch ||
+        cpu->mode_flags != b->mode || cpu->jit->flush_wanted ||
         qatomic_read(&cpu->exit_request)) {
         return leave(cpu);
     }
-    if (x87) {
+    if (cpu->jit_words[JIT_W_X87_OK]) {
         soft_x87_load(cpu);
     }
     jit_flags_from_cpu(cpu);
@@ -49,11 +54,47 @@ static bool interpret(SoftCPU *cpu, JitSite site)
     return true;
 }
 
+bool jit_interpret(SoftCPU *cpu, JitSite site)
+{
+    /* A copy, as the array may move: executing may lead to a new block. */
+    SoftInsn insn = cpu->jit->insn[jit_site_insn(site)];
+
+    cpu->jit->n_interp++;
+    return soft_interp_insn(cpu, &insn);
+}
+
+void jit_x87_hand_over(SoftCPU *cpu)
+{
+    uint64_t rip = cpu->jit_words[JIT_W_X87_RIP];
+
+    if (rip) {
+        soft_x87_note_rip(cpu, rip);
+        cpu->jit_words[JIT_W_X87_RIP] = 0;
+    }
+}
+
 bool jit_interp_site(SoftCPU *cpu, JitSite site)
 {
+    Before b;
+
     jit_flags_to_cpu(cpu);
+    jit_x87_hand_over(cpu);
     set_rip(cpu, site);
-    return interpret(cpu, site);
+    b = before(cpu);
+    return may_go_on(cpu, jit_interpret(cpu, site), &b);
+}
+
+/* The whole instruction, of which only an access is known. */
+static bool interpret_access(SoftCPU *cpu, JitSite site)
+{
+    Before b = before(cpu);
+    bool ok = soft_interp_one(cpu);
+
+    cpu->jit->n_interp++;
+    if (site & JIT_SITE_LEAVE) {
+        return leave(cpu);
+    }
+    return may_go_on(cpu, ok, &b);
 }
 
 static uint8_t *fast_pointer(SoftCPU *cpu, uint64_t linear, unsigned size,
@@ -105,6 +146,7 @@ JitResult jit_slow_access(SoftCPU *cpu, uint64_t linear, JitSite site,
     uint16_t length;
 
     jit_flags_to_cpu(cpu);
+    jit_x87_hand_over(cpu);
     set_rip(cpu, site);
     p = fill(cpu, linear, site, &fault);
     if (p) {
@@ -112,7 +154,7 @@ JitResult jit_slow_access(SoftCPU *cpu, uint64_t linear, JitSite site,
 
         return (JitResult){ (uintptr_t)(p - offset), offset };
     }
-    if (fault || !interpret(cpu, site)) {
+    if (fault || !interpret_access(cpu, site)) {
         leave(cpu);
         return (JitResult){ JIT_SLOW_LEAVE, 0 };
     }

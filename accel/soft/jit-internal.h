@@ -56,6 +56,8 @@ enum {
     JIT_W_EXIT,       /* JitExit */
     JIT_W_EXIT_ARG,   /* its argument */
     JIT_W_X87_OK,     /* x87_live, and its exceptions are all masked */
+    JIT_W_X87_RIP,    /* of the last x87 instruction; 0: none since the last */
+    JIT_W_SLOT_KEY,   /* what jump_cache[] is for: one word for each SoftMMU */
 };
 
 #define GS_OFF(member) ((int32_t)offsetof(SoftCPU, member))
@@ -68,13 +70,15 @@ typedef enum JitExit {
     JIT_EXIT_HEAD,   /* number of the block; it was not entered */
     JIT_EXIT_RIP,    /* go on at rip, which was stored */
     JIT_EXIT_INTERP, /* JitSite: the instruction there is for the interpreter */
+    JIT_EXIT_FETCH,  /* number of the block: its code is to be fetched anew */
     JIT_EXIT_C,      /* a C function called by the code has set everything */
 } JitExit;
 
 /*
  * A place in the guest's code, as generated code hands it to C: the block in
- * bits 0..31, the offset in the page in bits 32..43, the access's size in bits
- * 44..50, JIT_SITE_* above.
+ * bits 0..31, the offset in the page in bits 32..43. Of an access, its size is
+ * in bits 44..50, JIT_SITE_* above; of an instruction for the interpreter, the
+ * number of its decoded form (SoftJIT.insn) is in bits 44..63.
  */
 typedef uint64_t JitSite;
 
@@ -93,12 +97,21 @@ static inline unsigned jit_site_offset(JitSite s)
     return s >> 32 & 0xfff;
 }
 
+static inline uint32_t jit_site_insn(JitSite s)
+{
+    return (uint32_t)(s >> 44);
+}
+
 static inline unsigned jit_site_size(JitSite s)
 {
     return s >> 44 & 0x7f;
 }
 
-/* Bits of a block's key beside those of mode_flags (bits 0..21). */
+#define JIT_SITE_INSNS_MAX (1u << 20)
+
+/* Bits of a block's key beside those of mode_flags. */
+#define JIT_KEY_MODE    ((1u << 22) - 1)
+#define JIT_KEY_SMAP    (1u << 27)
 #define JIT_KEY_FS_FLAT (1u << 28) /* outside of 64-bit code: no limit, */
 #define JIT_KEY_GS_FLAT (1u << 29) /* writable */
 #define JIT_KEY_XM      (1u << 30) /* MXCSR unmasks an exception */
@@ -110,6 +123,7 @@ typedef struct JitThunks {
     const uint8_t *exit_head;   /* r15 = block */
     const uint8_t *exit_rip;    /* r14 = rip */
     const uint8_t *exit_interp; /* r15 = site */
+    const uint8_t *exit_fetch;  /* r15 = block */
     const uint8_t *slow_access; /* call; r14 = linear address, r15 = site */
     const uint8_t *interp;      /* call; r15 = site */
     const uint8_t *vec_head;    /* call; r15 = block */
@@ -120,15 +134,17 @@ typedef struct SoftJIT {
     CodeCache cache;
     TBTable tb;
     JitThunks thunk;
-    bool fsgsbase;         /* RDGSBASE and WRGSBASE may be used */
+    bool fsgsbase;  /* RDGSBASE and WRGSBASE may be used */
+    SoftInsn *insn; /* for the interpreter; dropped with the blocks */
+    uint32_t n_insns;
+    uint32_t max_insns;
     bool avx;              /* the guest's vectors are 32 bytes wide */
     bool perf_map;         /* tell perf(1) of the code */
     bool flush_wanted;     /* drop everything before the next block */
     unsigned interp_count; /* instructions to interpret after leaving */
-    uint32_t slot_key[SOFT_MMU_COUNT]; /* what jump_cache[] is for */
-    bool slot_used[SOFT_MMU_COUNT];    /* anything in jump_cache[]? */
-    SoftDecodeMode mode;               /* of the block under translation */
-    struct JitTrans *trans;            /* room for it */
+    bool slot_used[SOFT_MMU_COUNT]; /* anything in jump_cache[]? */
+    SoftDecodeMode mode;            /* of the block under translation */
+    struct JitTrans *trans;         /* room for it */
 
     /* Counters for `info jit` and the bench. */
     uint64_t n_translated; /* blocks */
@@ -180,6 +196,8 @@ typedef struct JitTrans {
     uint64_t rip;        /* of the block */
     uint64_t gpa;        /* same */
     const uint8_t *page; /* the guest's memory; for looking ahead only */
+    uint64_t gpa2;       /* second page of its only instruction, or 0 */
+    const uint8_t *page2;
     uint8_t bytes[JIT_BYTES_MAX + SOFT_INSN_BYTES_MAX]; /* snapshot of code */
     unsigned n_bytes;
 
@@ -301,6 +319,8 @@ static inline void jit_scratch_lost(JitTrans *t)
 
 /** jit_site: the present instruction. */
 JitSite jit_site(const JitTrans *t);
+/** jit_site_interp: the same, with its decoded form. */
+JitSite jit_site_interp(JitTrans *t);
 
 /* jit-native.c, jit-stack.c, jit-control.c, jit-misc.c: emit one instruction;
  * false: not done, nothing was emitted. */
@@ -322,8 +342,14 @@ void jit_exit_to(JitTrans *t, uint64_t rip);
 /** jit_exit_cond: to a known address, where flags @live are needed, if @cc;
  *  else go on. */
 void jit_exit_cond(JitTrans *t, EmitCond cc, uint64_t rip, uint8_t live);
-/** jit_exit_reg: go on at the address in r14. */
-void jit_exit_reg(JitTrans *t);
+/** jit_exit_mode: go on behind the instruction in the sibling mode @key. */
+void jit_exit_mode(JitTrans *t, uint32_t key);
+/** jit_find_reg: have the address in r14 found in the jump cache; else the
+ *  interpreter executes the present instruction, which is not begun. */
+void jit_find_reg(JitTrans *t);
+/** jit_exit_reg: go on at the address in r14, which was found; @again: r15 was
+ *  lost since. */
+void jit_exit_reg(JitTrans *t, bool again);
 
 /* jit-thunks.c */
 bool jit_thunks_init(SoftJIT *jit, SoftCPU *cpu, Error **errp);
@@ -343,6 +369,9 @@ enum {
 JitResult jit_slow_access(SoftCPU *cpu, uint64_t linear, JitSite site,
                           const uint8_t *return_to);
 bool jit_interp_site(SoftCPU *cpu, JitSite site);
+/** jit_interpret: the instruction of @site, at rip. Returns: false if an
+ *  exception is pending. */
+bool jit_interpret(SoftCPU *cpu, JitSite site);
 bool jit_x87_enter(SoftCPU *cpu, JitSite site);
 
 /** jit_flags_to_cpu, jit_flags_from_cpu: between JIT_W_FLAGS and eflags. */
@@ -359,6 +388,9 @@ static inline void jit_flags_from_cpu(SoftCPU *cpu)
     cpu->jit_words[JIT_W_FLAGS] =
         (cpu->eflags & 0xd5) << 8 | (cpu->eflags >> 11 & 1);
 }
+
+/** jit_x87_hand_over: FIP to those who keep it. */
+void jit_x87_hand_over(SoftCPU *cpu);
 
 /** jit_mode_key: of the CPU's present mode. */
 uint32_t jit_mode_key(const SoftCPU *cpu);

@@ -49,6 +49,18 @@ JitSite jit_site(const JitTrans *t)
     return t->block | (JitSite)(jit_rip(t) & 0xfff) << 32;
 }
 
+JitSite jit_site_interp(JitTrans *t)
+{
+    SoftJIT *jit = t->jit;
+
+    if (jit->n_insns == jit->max_insns) {
+        jit->max_insns = jit->max_insns ? jit->max_insns * 2 : 256;
+        jit->insn = g_renew(SoftInsn, jit->insn, jit->max_insns);
+    }
+    jit->insn[jit->n_insns] = *jit_insn(t);
+    return jit_site(t) | (JitSite)jit->n_insns++ << 44;
+}
+
 static int32_t tlb_field(const JitTrans *t, size_t field)
 {
     return GS_OFF(tlb) + (int32_t)t->mmu * TLB_STRIDE + (int32_t)field;

@@ -24,6 +24,23 @@ static void emit_rdtsc(JitTrans *t)
     jit_regs_changed(t, 1u << HOST_RAX | 1u << HOST_RDX);
 }
 
+/* STAC and CLAC at CPL 0: the block goes on in the mode beside this one. */
+static void emit_access_flag(JitTrans *t, bool set)
+{
+    uint32_t key = t->key & ~SOFT_MODE_MMU;
+    SoftMMU mmu =
+        set || !(key & JIT_KEY_SMAP) ? SOFT_MMU_KERNEL : SOFT_MMU_KERNEL_SMAP;
+
+    jit_flags_spare(t);
+    if (set) {
+        emit_alu_mi(&t->hot, EMIT_OR, 4, emit_gs(GS_OFF(eflags)), SOFT_EFL_AC);
+    } else {
+        emit_alu_mi(&t->hot, EMIT_AND, 4, emit_gs(GS_OFF(eflags)),
+                    ~(int32_t)SOFT_EFL_AC);
+    }
+    jit_exit_mode(t, key | mmu << SOFT_MODE_MMU_SHIFT);
+}
+
 bool jit_emit_misc(JitTrans *t)
 {
     switch ((SoftOp)jit_insn(t)->op) {
@@ -35,6 +52,10 @@ bool jit_emit_misc(JitTrans *t)
         emit_alu_mi(&t->hot, EMIT_AND, 4, emit_gs(GS_OFF(eflags)),
                     ~(int32_t)SOFT_EFL_IF);
         return true;
+    case SOFT_OP_STAC:
+    case SOFT_OP_CLAC:
+        emit_access_flag(t, jit_insn(t)->op == SOFT_OP_STAC);
+        return true;
     default:
         return false;
     }
@@ -43,7 +64,7 @@ bool jit_emit_misc(JitTrans *t)
 void jit_emit_interp(JitTrans *t)
 {
     jit_flags_spare(t);
-    emit_mov_ri(&t->hot, 8, HOST_R15, jit_site(t));
+    emit_mov_ri(&t->hot, 8, HOST_R15, jit_site_interp(t));
     emit_call_to(&t->hot, t->jit->thunk.interp, HOST_NO_REG);
     jit_scratch_lost(t);
 }
@@ -51,6 +72,6 @@ void jit_emit_interp(JitTrans *t)
 void jit_emit_leave(JitTrans *t)
 {
     jit_flags_spare(t);
-    emit_mov_ri(&t->hot, 8, HOST_R15, jit_site(t));
+    emit_mov_ri(&t->hot, 8, HOST_R15, jit_site_interp(t));
     emit_jmp_to(&t->hot, t->jit->thunk.exit_interp, HOST_NO_REG);
 }

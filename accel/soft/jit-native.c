@@ -11,6 +11,7 @@
 #include "util/osdep.h"
 
 #include "jit-internal.h"
+#include "native.h"
 
 #define IN_MEMORY 0xe000u /* guest r13, r14, r15 */
 
@@ -246,8 +247,28 @@ static void note_registers(JitTrans *t)
     jit_regs_changed(t, in->gpr_write);
 }
 
+/* FIP, which the host would set to an address of ours. */
+static void note_x87(JitTrans *t)
+{
+    const SoftInsn *in = jit_insn(t);
+    EmitMem word = emit_gs(GS_WORD(JIT_W_X87_RIP));
+    uint64_t rip = jit_rip(t);
+
+    if (in->op != SOFT_OP_X87 || soft_x87_leaves_pointers(in)) {
+        return;
+    }
+    if (rip == (uint64_t)(int64_t)(int32_t)rip) {
+        emit_store_i(&t->hot, 8, word, (int32_t)rip);
+    } else {
+        emit_mov_ri(&t->hot, 8, HOST_R15, rip);
+        emit_store(&t->hot, 8, word, HOST_R15);
+        jit_scratch_lost(t);
+    }
+}
+
 static void native_done(JitTrans *t, Native *n)
 {
+    note_x87(t);
     jit_flags_after(t);
     note_registers(t);
     if (n->has_access) {
@@ -392,7 +413,7 @@ static bool native_div(JitTrans *t)
     for (size_t i = 0; i < n; i++) {
         emit_patch_rel32(e, miss[i], emit_here(&t->cold));
     }
-    emit_mov_ri(&t->cold, 8, HOST_R15, jit_site(t));
+    emit_mov_ri(&t->cold, 8, HOST_R15, jit_site_interp(t));
     emit_call_to(&t->cold, t->jit->thunk.interp, HOST_NO_REG);
     emit_jmp_to(&t->cold, emit_here(e), HOST_NO_REG);
     return true;

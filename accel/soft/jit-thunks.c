@@ -264,6 +264,7 @@ bool jit_thunks_init(SoftJIT *jit, SoftCPU *cpu, Error **errp)
     jit->thunk.exit_head = make_exit_for(&m, JIT_EXIT_HEAD);
     jit->thunk.exit_rip = make_exit_for(&m, JIT_EXIT_RIP);
     jit->thunk.exit_interp = make_exit_for(&m, JIT_EXIT_INTERP);
+    jit->thunk.exit_fetch = make_exit_for(&m, JIT_EXIT_FETCH);
     make_slow_access(&m);
     jit->thunk.interp = make_call(&m, jit_interp_site);
     jit->thunk.x87_head = make_call(&m, jit_x87_enter);

@@ -80,6 +80,9 @@ uint32_t jit_mode_key(const SoftCPU *cpu)
     if ((cpu->cr4 & SOFT_CR4_TSD) && (key & SOFT_MODE_CPL)) {
         key |= JIT_KEY_TSD;
     }
+    if (cpu->cr4 & SOFT_CR4_SMAP) {
+        key |= JIT_KEY_SMAP;
+    }
     return key;
 }
 
@@ -170,6 +173,8 @@ static void jit_flush(SoftCPU *cpu)
                          code_cache_used(&jit->cache));
     clear_jump_cache(cpu);
     tb_reset(&jit->tb);
+    g_clear_pointer(&jit->insn, g_free);
+    jit->n_insns = jit->max_insns = 0;
     code_cache_reset(&jit->cache);
     jit->flush_wanted = false;
     jit->n_flushes++;
@@ -206,9 +211,9 @@ static const uint8_t *find_code(SoftCPU *cpu, uint32_t key)
     SoftJumpCacheEntry *e = jump_cache_entry(cpu, mmu, cpu->rip);
     uint32_t i;
 
-    if (jit->slot_key[mmu] != key) {
+    if (cpu->jit_words[JIT_W_SLOT_KEY + mmu] != key) {
         clear_slot(cpu, mmu);
-        jit->slot_key[mmu] = key;
+        cpu->jit_words[JIT_W_SLOT_KEY + mmu] = key;
     } else if (e->rip == cpu->rip) {
         return e->code;
     }
@@ -279,6 +284,7 @@ static bool handle_exit(SoftCPU *cpu)
     uint64_t arg = cpu->jit_words[JIT_W_EXIT_ARG];
     JitExit reason = (JitExit)cpu->jit_words[JIT_W_EXIT];
 
+    jit_x87_hand_over(cpu);
     if (reason != JIT_EXIT_C) {
         jit_flags_to_cpu(cpu);
     }
@@ -293,6 +299,10 @@ static bool handle_exit(SoftCPU *cpu)
         break;
     case JIT_EXIT_INTERP:
         set_page_rip(cpu, jit_site_block(arg), jit_site_offset(arg));
+        cpu->jit_words[JIT_W_X87_OK] = 0;
+        return jit_interpret(cpu, arg);
+    case JIT_EXIT_FETCH:
+        cpu->rip = jit->tb.block[arg].rip;
         return interpret(cpu);
     case JIT_EXIT_C:
         for (; jit->interp_count; jit->interp_count--) {
@@ -312,9 +322,6 @@ static bool run_blocks(SoftCPU *cpu)
     SoftJIT *jit = cpu->jit;
 
     cpu->jit_words[JIT_W_X87_OK] = 0;
-    if (cpu->shadow && cpu->shadow_rip == cpu->rip && !interpret(cpu)) {
-        return false;
-    }
     while (!qatomic_read(&cpu->exit_request)) {
         uint32_t key = jit_mode_key(cpu);
         const uint8_t *code;
@@ -359,6 +366,7 @@ static void jit_vcpu_free(SoftCPU *cpu)
 
     if (jit) {
         tb_deinit(&jit->tb);
+        g_free(jit->insn);
         code_cache_deinit(&jit->cache);
         g_free(jit->trans);
         g_clear_pointer(&cpu->jit, g_free);
@@ -367,7 +375,7 @@ static void jit_vcpu_free(SoftCPU *cpu)
 
 static bool jit_vcpu_new(SoftCPU *cpu, Error **errp)
 {
-    uint64_t bytes = soft_accel_of(cpu)->tb_size_bytes;
+    uint64_t bytes = soft_accel_of(cpu)->tb_size_mib << 20;
     SoftJIT *jit = g_new0(SoftJIT, 1);
 
     cpu->jit = jit;

@@ -3,7 +3,8 @@
  *
  * Blocks and links stand in arrays that grow; numbers, not pointers, refer to
  * them. A hash over (physical address, key) finds a block, a second table the
- * blocks of a page.
+ * blocks of a page: a list whose links are twice the block's number, plus 1
+ * where the page is the block's second one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -81,16 +82,27 @@ void tb_drop(TBTable *t, uint32_t block, uint32_t n_links)
     t->n_links = n_links;
 }
 
+static void page_add(TBTable *t, uint32_t block, unsigned which, uint64_t gpa)
+{
+    gpointer page = page_key(gpa);
+
+    t->block[block].page_next[which] =
+        GPOINTER_TO_UINT(g_hash_table_lookup(t->pages, page)) - 1u;
+    g_hash_table_insert(t->pages, page,
+                        GUINT_TO_POINTER(block * 2 + which + 1));
+}
+
 void tb_publish(TBTable *t, uint32_t block)
 {
     TBlock *b = &t->block[block];
     uint32_t *bucket = bucket_of(t, b->gpa, b->key);
-    gpointer page = page_key(b->gpa);
 
     b->hash_next = *bucket;
     *bucket = block;
-    b->page_next = GPOINTER_TO_UINT(g_hash_table_lookup(t->pages, page)) - 1u;
-    g_hash_table_insert(t->pages, page, GUINT_TO_POINTER(block + 1));
+    page_add(t, block, 0, b->gpa);
+    if (b->gpa2) {
+        page_add(t, block, 1, b->gpa2);
+    }
     b->valid = true;
 }
 
@@ -126,12 +138,14 @@ bool tb_invalidate_page(TBTable *t, uint64_t gpa, TBInvalidFunc *func,
     }
     g_hash_table_remove(t->pages, page);
     while (i != TB_NONE) {
-        TBlock *b = &t->block[i];
+        TBlock *b = &t->block[i / 2];
 
-        block_unhash(t, i);
-        b->valid = false;
-        func(b, opaque);
-        i = b->page_next;
+        if (b->valid) {
+            block_unhash(t, i / 2);
+            b->valid = false;
+            func(b, opaque);
+        }
+        i = b->page_next[i % 2];
     }
     return true;
 }

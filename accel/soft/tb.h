@@ -3,8 +3,11 @@
  *
  * A block is keyed by the guest-physical address of its first byte, its linear
  * address (generated code has addresses of the guest as constants) and the
- * mode it was translated for. It never leaves its page. Blocks are numbered in
- * order of creation; everything is dropped at once, with the code memory.
+ * mode it was translated for. Blocks are numbered in order of creation;
+ * everything is dropped at once, with the code memory.
+ *
+ * One instruction that goes on into the next page is a block of its own, which
+ * becomes invalid with either page.
  *
  * A jump from one block to another of the same page is a link: the direct jump
  * in the code, which first leads to the translator and is patched when the
@@ -29,7 +32,8 @@
 /**
  * TBlock:
  * @gpa: guest-physical address of the first byte
- * @rip: its linear address
+ * @gpa2: of the second page, if its only instruction goes on there; else 0
+ * @rip: linear address of the first byte
  * @key: of the mode (jit_key())
  * @head: offset into the code cache of the entry that looks at exit_request
  * @body: entry behind that; equal to @head's successor in the code
@@ -41,13 +45,14 @@
  */
 typedef struct TBlock {
     uint64_t gpa;
+    uint64_t gpa2;
     uint64_t rip;
     uint32_t key;
     uint32_t head;
     uint32_t body;
     uint32_t stale;
     uint32_t hash_next;
-    uint32_t page_next;
+    uint32_t page_next[2]; /* in the lists of both pages: see tb.c */
     uint16_t bytes;
     uint8_t insns;
     uint8_t flags_in;
@@ -77,7 +82,7 @@ typedef struct TBTable {
     uint32_t n_links;
     uint32_t max_links;
     uint32_t *bucket;  /* hash -> first block */
-    GHashTable *pages; /* page number -> first block + 1 */
+    GHashTable *pages; /* page number -> first of its list + 1 */
 } TBTable;
 
 void tb_init(TBTable *t);

@@ -138,7 +138,7 @@ DiffSoft *diff_soft_new(DiffEngine engine)
     g_autoptr(X86CPUIDTable) cpuid = NULL;
     g_autofree char *text =
         g_strdup_printf("[{\"accel\":\"soft\",\"jit\":%s}]",
-                        engine == DIFF_JIT ? "true" : "false");
+                        engine == DIFF_JIT ? "\"on\"" : "\"off\"");
     json_t *candidates = json_loads(text, 0, NULL);
 
     s->engine = engine;
