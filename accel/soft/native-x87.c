@@ -130,11 +130,6 @@ bool soft_x87_leaves_pointers(const SoftInsn *insn)
            (reg == 4 || (reg == 5 && insn->opcode == 0xd9));
 }
 
-void soft_x87_note_rip(SoftCPU *cpu, uint64_t rip)
-{
-    cpu->native->fip = rip;
-}
-
 void soft_x87_note(SoftCPU *cpu, const SoftInsn *insn, uint64_t offset)
 {
     SoftNative *n = cpu->native;

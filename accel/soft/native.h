@@ -63,9 +63,6 @@ void soft_x87_load(SoftCPU *cpu);
  *  by other means than soft_native_exec(). @offset: of a memory operand. */
 void soft_x87_note(SoftCPU *cpu, const SoftInsn *insn, uint64_t offset);
 
-/** soft_x87_note_rip: the same of FIP alone. */
-void soft_x87_note_rip(SoftCPU *cpu, uint64_t rip);
-
 /** soft_x87_leaves_pointers: after @insn the pointers are as before it: control
  *  instructions. */
 bool soft_x87_leaves_pointers(const SoftInsn *insn);
