@@ -102,10 +102,10 @@ typedef struct Leaf {
 
 static bool check_entry(Walker *w, uint64_t value, uint64_t reserved)
 {
-    if (!(value & PTE_P)) {
+    w->fault_present = value & PTE_P;
+    if (!w->fault_present) {
         return false;
     }
-    w->fault_present = true;
     if (value & reserved) {
         w->fault_reserved = true;
         return false;
