@@ -188,5 +188,5 @@ bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp)
 
 bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp)
 {
-    return true;
+    return !pc->firmware || pc_add_tables(pc, errp);
 }

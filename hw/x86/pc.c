@@ -9,6 +9,7 @@
 #include "hw/x86/pc.h"
 
 #include "hw/acpi/piix4-pm.h"
+#include "hw/acpi/tables.h"
 #include "hw/intc/irqchip.h"
 #include "hw/isa/isa.h"
 #include "hw/timer/mc146818rtc.h"
@@ -98,7 +99,9 @@ static bool create_devices(PCMachineState *pc, Error **errp)
     ISABus *bus = isa_bus_new(m, m->pio, pc_irqchip_set_gsi, m->irqchip, errp);
 
     if (!bus || !pc_irqchip_add_pit(m->irqchip, bus, NULL, errp) ||
-        !create_rtc(pc, bus, errp) || !create_chipset(pc, bus, errp)) {
+        !create_rtc(pc, bus, errp) ||
+        (pc->hpet && !pc_irqchip_add_hpet(m->irqchip, errp)) ||
+        !create_chipset(pc, bus, errp)) {
         return false;
     }
     for (size_t i = 0; i < G_N_ELEMENTS(board); i++) {
@@ -140,6 +143,7 @@ static void set_up_chipset(PCMachineState *pc)
     if (pc->pm) {
         piix4_pm_set_up(pc->pm);
     }
+    pc_set_up_pci(pc);
 }
 
 static bool start_kernel(PCMachineState *pc, Error **errp)
@@ -149,14 +153,11 @@ static bool start_kernel(PCMachineState *pc, Error **errp)
     AccelVCPU *bsp = CPU(m->cpus.cpus->pdata[0])->vcpu;
     unsigned mask = X86_STATE_REGS | X86_STATE_SREGS | X86_STATE_DEBUG;
     g_autoptr(X86CPUState) state = x86_state_new();
-    BootPlace place = {
-        .map = pc->memmap,
-        .n_map = pc->n_memmap,
-        .low_end = pc->low_end,
-    };
+    BootPlace place;
 
     set_up_chipset(pc);
-    return ac->vcpu_get_state(bsp, mask, state, errp) &&
+    return pc_put_tables(pc, &place, errp) &&
+           ac->vcpu_get_state(bsp, mask, state, errp) &&
            boot_kernel_load(pc->kernel, m->memory, &place, state, errp) &&
            ac->vcpu_set_state(bsp, mask, state, errp);
 }
@@ -174,16 +175,6 @@ static bool pc_reset(MachineState *m, Error **errp)
 
 /* -- class ------------------------------------------------------------------------- */
 
-static bool only_off(Object *obj, const Property *prop, const void *value,
-                     Error **errp)
-{
-    if (*(const bool *)value) {
-        error_setg(errp, "%s=on is not supported by this machine", prop->name);
-        return false;
-    }
-    return true;
-}
-
 static bool below_4g_check(Object *obj, const Property *prop, const void *value,
                            Error **errp)
 {
@@ -193,6 +184,21 @@ static bool below_4g_check(Object *obj, const Property *prop, const void *value,
               v % (1u << 20))) {
         error_setg(errp, "max-ram-below-4g must be 2 MiB to 3.5 GiB in steps "
                          "of 1 MiB");
+        return false;
+    }
+    return true;
+}
+
+static bool oem_check(Object *obj, const Property *prop, const void *value,
+                      Error **errp)
+{
+    const char *text = *(char *const *)value;
+    size_t max = g_str_equal(prop->name, "x-oem-id") ? ACPI_OEM_ID_BYTES
+                                                     : ACPI_OEM_TABLE_ID_BYTES;
+
+    if (strlen(text) > max) {
+        error_setg(errp, "%s='%s' has more than %zu characters", prop->name,
+                   text, max);
         return false;
     }
     return true;
@@ -218,14 +224,20 @@ static const Property pc_props[] = {
     { "vmport", PROP_ENUM, offsetof(PCMachineState, vmport),
       .qapi_type = "OnOffAuto", .lookup = &vmport_lookup, .def = "auto",
       .check = vmport_check, .help = "VMware port (only off)", .since = "0.1" },
-    { "hpet", PROP_BOOL, offsetof(PCMachineState, hpet), .def = "off",
-      .check = only_off, .help = "high precision timer (only off)",
-      .since = "0.1" },
+    { "hpet", PROP_BOOL, offsetof(PCMachineState, hpet), .def = "on",
+      .help = "high precision event timer", .since = "0.1" },
     { "acpi", PROP_BOOL, offsetof(PCMachineState, acpi), .def = "on",
       .help = "ACPI tables and power management", .since = "0.1" },
     { "max-ram-below-4g", PROP_SIZE, offsetof(PCMachineState, max_ram_below_4g),
       .unit = "bytes", .check = below_4g_check,
       .help = "most RAM below 4 GiB; 0 = automatic", .since = "0.1" },
+    { "x-oem-id", PROP_STR, offsetof(PCMachineState, oem_id),
+      .check = oem_check, .help = "OEM id in ACPI tables, up to 6 characters",
+      .since = "0.1" },
+    { "x-oem-table-id", PROP_STR, offsetof(PCMachineState, oem_table_id),
+      .check = oem_check,
+      .help = "OEM table id in ACPI tables, up to 8 characters",
+      .since = "0.1" },
     {},
 };
 

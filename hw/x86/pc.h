@@ -9,6 +9,7 @@
 #include "hw/core/machine-internal.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/pci/pci.h"
+#include "hw/smbios/smbios.h"
 #include "hw/x86/boot.h"
 #include "hw/x86/pam.h"
 
@@ -32,10 +33,13 @@ struct PCMachineState {
     bool hpet;
     bool acpi;
     uint64_t max_ram_below_4g;
+    char *oem_id;
+    char *oem_table_id;
 
     uint64_t low_end; /* end of RAM below 4 GiB */
     MemmapEntry memmap[PC_MEMMAP_MAX];
     size_t n_memmap;
+    MemmapEntry boot_map[PC_MEMMAP_MAX]; /* the same, with tables in RAM */
 
     uint8_t *firmware; /* page-aligned, or NULL: direct boot */
     GuestMemoryRegion firmware_region;
@@ -63,5 +67,22 @@ void pc_unmap_memory(PCMachineState *pc);
 bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp);
 /** pc_finish_fw_cfg: what depends on the devices: boot order, tables. */
 bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp);
+
+/* -- pc-pci-setup.c ------------------------------------------------------------- */
+
+/** pc_set_up_pci: BARs and interrupt lines, for a start without firmware. */
+void pc_set_up_pci(PCMachineState *pc);
+
+/* -- pc-tables.c, pc-smbios.c --------------------------------------------------- */
+
+/** pc_add_tables: as files for firmware. */
+bool pc_add_tables(PCMachineState *pc, Error **errp);
+/** pc_put_tables: into RAM; *@boot says what is left for a kernel, and borrows
+ *  from @pc. */
+bool pc_put_tables(PCMachineState *pc, BootPlace *boot, Error **errp);
+/** pc_mmio64_base: first address for devices behind all RAM. */
+uint64_t pc_mmio64_base(PCMachineState *pc);
+/** pc_build_smbios: (transfer full). Errors: -smbios. */
+SmbiosTables *pc_build_smbios(PCMachineState *pc, Error **errp);
 
 #endif

@@ -325,6 +325,19 @@ static void add_extended(X86CPUIDTable *t, const X86CPU *cpu,
     }
 }
 
+/* What the accelerator says of the TSC's and the bus's rates. */
+static void add_rates(X86CPUIDTable *t, const X86CPU *cpu,
+                      const X86CPUIDTable *supported)
+{
+    for (uint32_t leaf = 0x15; leaf <= 0x16; leaf++) {
+        const X86CPUIDEntry *e = x86_cpuid_find(supported, leaf, 0);
+
+        if (e && e->eax && cpu->level >= leaf) {
+            add(t, leaf, e->eax, e->ebx, e->ecx, e->edx);
+        }
+    }
+}
+
 static void add_hypervisor(X86CPUIDTable *t, const X86CPU *cpu,
                            const X86CPUIDTable *supported)
 {
@@ -347,6 +360,7 @@ X86CPUIDTable *x86_cpuid_build(const X86CPU *cpu,
     add_basic(t, cpu, topology, &place);
     add_topology(t, cpu, topology, &place);
     add_xsave(t, cpu, supported);
+    add_rates(t, cpu, supported);
     add_extended(t, cpu, supported, topology, &place);
     add_hypervisor(t, cpu, supported);
     return t;
