@@ -206,14 +206,47 @@ static void add_xsave(X86CPUIDTable *t, const uint32_t w[W_COUNT])
     }
 }
 
+/*
+ * The best fraction for @hz / APIC_TIMER_HZ by continued fractions. Guests
+ * multiply the numerator with the crystal's kHz in 32 bits, which limits it.
+ */
+static void rate_fraction(uint64_t hz, uint32_t *ret_num, uint32_t *ret_den)
+{
+    const uint64_t max = UINT32_MAX / (APIC_TIMER_HZ / HZ_PER_KHZ);
+    uint64_t a = hz;
+    uint64_t b = APIC_TIMER_HZ;
+    uint64_t num[2] = { 0, 1 };
+    uint64_t den[2] = { 1, 0 };
+
+    while (b) {
+        uint64_t q = a / b;
+        uint64_t n = q * num[1] + num[0];
+        uint64_t d = q * den[1] + den[0];
+        uint64_t rest = a % b;
+
+        if (n > max || d > max) {
+            break;
+        }
+        num[0] = num[1];
+        den[0] = den[1];
+        num[1] = n;
+        den[1] = d;
+        a = b;
+        b = rest;
+    }
+    *ret_num = (uint32_t)num[1];
+    *ret_den = (uint32_t)MAX(den[1], 1u);
+}
+
 static void add_rates(X86CPUIDTable *t, uint64_t hz)
 {
     uint32_t mhz = (uint32_t)(hz / HZ_PER_MHZ);
+    uint32_t num;
+    uint32_t den;
 
     /* TSC rate = crystal * ebx / eax; the crystal drives the APIC timer. */
-    add(t, 0x15, 0, false,
-        (uint32_t[4]){ APIC_TIMER_HZ / HZ_PER_KHZ, (uint32_t)(hz / HZ_PER_KHZ),
-                       APIC_TIMER_HZ, 0 });
+    rate_fraction(hz, &num, &den);
+    add(t, 0x15, 0, false, (uint32_t[4]){ den, num, APIC_TIMER_HZ, 0 });
     add(t, 0x16, 0, false, (uint32_t[4]){ mhz, mhz, BUS_MHZ, 0 });
 }
 

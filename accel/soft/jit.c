@@ -358,6 +358,27 @@ static bool jit_run(SoftCPU *cpu)
     return ok;
 }
 
+/* -- perf(1) --------------------------------------------------------------------- */
+
+static void perf_map_open(SoftJIT *jit)
+{
+    g_autofree char *path = g_strdup_printf("/tmp/perf-%d.map", (int)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                  0600);
+
+    jit->perf_map = fd < 0 ? NULL : fdopen(fd, "a");
+}
+
+void jit_perf_map(SoftJIT *jit, const void *code, size_t bytes, uint64_t rip,
+                  const char *what)
+{
+    if (jit->perf_map) {
+        fprintf(jit->perf_map, "%" PRIxPTR " %zx %s%" PRIx64 "\n",
+                (uintptr_t)code, bytes, what, rip);
+        fflush(jit->perf_map);
+    }
+}
+
 /* -- life ---------------------------------------------------------------------- */
 
 static void jit_vcpu_free(SoftCPU *cpu)
@@ -365,6 +386,9 @@ static void jit_vcpu_free(SoftCPU *cpu)
     SoftJIT *jit = cpu->jit;
 
     if (jit) {
+        if (jit->perf_map) {
+            fclose(jit->perf_map);
+        }
         tb_deinit(&jit->tb);
         g_free(jit->insn);
         code_cache_deinit(&jit->cache);
@@ -381,6 +405,9 @@ static bool jit_vcpu_new(SoftCPU *cpu, Error **errp)
     cpu->jit = jit;
     jit->fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT;
     jit->trans = g_new0(JitTrans, 1);
+    if (soft_accel_of(cpu)->perf_map) {
+        perf_map_open(jit);
+    }
     tb_init(&jit->tb);
     if (!code_cache_init(&jit->cache, bytes ? bytes : JIT_CODE_BYTES, errp)) {
         jit_vcpu_free(cpu);
@@ -411,7 +438,7 @@ static void jit_invalidate_all(SoftCPU *cpu)
 
 static void jit_tlb_flushed(SoftCPU *cpu, uint64_t linear)
 {
-    if (linear == SOFT_NO_LINEAR) {
+    if (linear == SOFT_NO_LINEAR || linear == SOFT_LOCAL_LINEAR) {
         clear_jump_cache(cpu);
     } else {
         forget_page(cpu, linear);

@@ -37,13 +37,14 @@
 
 #define MTRR_CAP_VALUE (SOFT_MTRR_VARIABLE | 1u << 8 | 1u << 10)
 #define MCG_CAP_VALUE  (SOFT_MC_BANKS | 1u << 8)
-/* RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, PSCHANGE_MC_NO, TAA_NO,
- * SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO: a guest
- * sees no speculation but the host's. */
+/* RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO,
+ * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO,
+ * ITS_NO: translated code does not speculate as the guest's code says, so what
+ * a guest could do against it would only cost time. */
 #define ARCH_CAPS_VALUE                                                        \
-    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 5 | 1ull << 6 | 1ull << 8 |   \
-     1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 | 1ull << 24 |          \
-     1ull << 26 | 1ull << 27)
+    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 |   \
+     1ull << 8 | 1ull << 13 | 1ull << 14 | 1ull << 15 | 1ull << 20 |           \
+     1ull << 24 | 1ull << 26 | 1ull << 27 | 1ull << 62)
 #define PAT_RESET         0x0007040600070406ull
 #define MISC_ENABLE_RESET (1u << 0 | 1u << 11 | 1u << 12)
 #define UCODE_REV_RESET   (1ull << 32)

@@ -501,7 +501,7 @@ bool soft_unit_check(SoftCPU *cpu, SoftUnit unit);
  *       from within soft_mem_*() of the block that is running
  * @invalidate_all: the guest's memory map changed
  * @tlb_flushed: linear addresses may lead elsewhere now; @linear: that page
- *       only, or SOFT_NO_LINEAR for all
+ *       only, or SOFT_NO_LINEAR, or SOFT_LOCAL_LINEAR
  */
 typedef struct SoftTranslator {
     bool (*vcpu_new)(SoftCPU *cpu, Error **errp);
@@ -514,7 +514,9 @@ typedef struct SoftTranslator {
     void (*tlb_flushed)(SoftCPU *cpu, uint64_t linear);
 } SoftTranslator;
 
-#define SOFT_NO_LINEAR (~(uint64_t)0)
+/* All linear addresses; all but those of global pages (a load of CR3). */
+#define SOFT_NO_LINEAR    (~(uint64_t)0)
+#define SOFT_LOCAL_LINEAR (~(uint64_t)1)
 
 /** soft_tsc: the guest's time stamp counter now. */
 uint64_t soft_tsc(const SoftCPU *cpu);

@@ -97,7 +97,7 @@ void soft_tlb_flush(SoftCPU *cpu, bool global)
             flush_local(cpu, m);
         }
     }
-    tell(cpu, SOFT_NO_LINEAR);
+    tell(cpu, global ? SOFT_NO_LINEAR : SOFT_LOCAL_LINEAR);
 }
 
 /* -- large pages ------------------------------------------------------------ */
