@@ -51,28 +51,29 @@ SystemConfig *system_config_new(void)
     c->fds = string_array();
     c->traces = string_array();
     c->data_dirs = string_array();
+    c->fw_cfg = string_array();
+    c->smbios = string_array();
     c->monitors = g_ptr_array_new_with_free_func(monitor_config_free);
     return c;
 }
 
 void system_config_free(SystemConfig *c)
 {
-    json_t **objects[] = {
-        &c->machine, &c->memory,     &c->smp,     &c->rtc,
-        &c->boot,    &c->overcommit, &c->sandbox, &c->name,
-        &c->msg,     &c->action,     &c->compat,  &c->accels,
-        &c->drives
-    };
-    GPtrArray **arrays[] = { &c->objects, &c->chardevs,  &c->devices,
-                             &c->globals, &c->blockdevs, &c->netdevs,   &c->nics,
-                             &c->serials, &c->parallels, &c->debugcons,
-                             &c->fds,     &c->traces,    &c->data_dirs,
+    json_t **objects[] = { &c->machine, &c->memory,     &c->smp,     &c->rtc,
+                           &c->boot,    &c->overcommit, &c->sandbox, &c->name,
+                           &c->msg,     &c->action,     &c->compat,  &c->accels,
+                           &c->drives };
+    GPtrArray **arrays[] = { &c->objects,   &c->chardevs,  &c->devices,
+                             &c->globals,   &c->blockdevs, &c->netdevs,
+                             &c->nics,      &c->serials,   &c->parallels,
+                             &c->debugcons, &c->fds,       &c->traces,
+                             &c->data_dirs, &c->fw_cfg,    &c->smbios,
                              &c->monitors };
-    char **strings[] = { &c->vga,       &c->cpu,       &c->kernel,
-                         &c->mem_path,  &c->append,    &c->initrd,
-                         &c->uuid,      &c->pidfile,   &c->gdb,
-                         &c->log_file,  &c->log_items, &c->runas,
-                         &c->chroot_dir };
+    char **strings[] = { &c->vga,      &c->cpu,       &c->kernel,
+                         &c->mem_path, &c->append,    &c->bios,
+                         &c->initrd,   &c->uuid,      &c->pidfile,
+                         &c->gdb,      &c->log_file,  &c->log_items,
+                         &c->runas,    &c->chroot_dir };
 
     if (!c) {
         return;

@@ -50,6 +50,8 @@ typedef struct SystemConfig {
     GPtrArray *fds; /* -add-fd, before everything that opens files */
     GPtrArray *traces;
     GPtrArray *data_dirs;
+    GPtrArray *fw_cfg;
+    GPtrArray *smbios;
     GPtrArray *monitors; /* of MonitorConfig * */
 
     char *cpu;
@@ -57,6 +59,7 @@ typedef struct SystemConfig {
     char *kernel;
     char *mem_path;
     char *append;
+    char *bios;
     char *initrd;
     char *uuid;
     char *pidfile;

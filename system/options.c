@@ -450,10 +450,12 @@ static ParseResult opt_readconfig(SystemConfig *c, const OptionDef *def,
     return options_read_config(c, value, errp);
 }
 
+/* -no-KEY is -machine KEY=off. */
 static ParseResult opt_machine_key(SystemConfig *c, const OptionDef *def,
                                    const char *value, Error **errp)
 {
-    json_object_set_new(c->machine, "acpi", json_string("off"));
+    json_object_set_new(c->machine, def->name + strlen("no-"),
+                        json_string("off"));
     return PARSE_OK;
 }
 
@@ -524,6 +526,8 @@ static const OptionKey boot_keys[] = {
     { "once", "string", "drives to try the first time" },
     { "menu", "boolean", "boot menu" },
     { "strict", "boolean", "only devices with bootindex" },
+    { "splash-time", "number", "ms that the boot menu waits" },
+    { "reboot-timeout", "number", "ms until a boot that failed is tried again" },
     { NULL },
 };
 static const OptionKey drive_keys[] = {
@@ -696,6 +700,8 @@ static const OptionDef option_table[] = {
       .handle = opt_action },
     { "action", OPT_KEYVAL, AT(action), "EVENT=ACTION[,EVENT=ACTION...]",
       "what to do at reboot, shutdown, panic, watchdog", NULL, action_keys },
+    { "no-hpet", OPT_CUSTOM, .help = "same as -machine hpet=off",
+      .handle = opt_machine_key },
     { "no-acpi", OPT_CUSTOM, .help = "same as -machine acpi=off",
       .handle = opt_machine_key },
     { "pidfile", OPT_STRING, AT(pidfile), "FILE",
@@ -712,6 +718,12 @@ static const OptionDef option_table[] = {
     { "compat", OPT_KEYVAL, AT(compat),
       "[deprecated-input=accept|reject|crash][,deprecated-output=accept|hide]",
       "what QMP does about deprecated parts", NULL, compat_keys },
+    { "bios", OPT_STRING, AT(bios), "FILE",
+      "firmware; default: SeaBIOS, or none with -kernel" },
+    { "fw_cfg", OPT_LIST, AT(fw_cfg), "[name=]NAME,file=FILE|string=TEXT",
+      "file for the guest's firmware" },
+    { "smbios", OPT_LIST, AT(smbios), "file=FILE|type=N,KEY=VALUE...",
+      "what the guest is told about its hardware" },
     { "L", OPT_LIST, AT(data_dirs), "DIR", "where firmware is looked for" },
 
     { "Messages", OPT_SECTION },

@@ -441,8 +441,10 @@ static bool serve_requests(void)
         do_reset(reset_cause);
     }
     if (powerdown) {
-        /* The machine has no power button that the guest could see. */
         qapi_event_send_powerdown();
+        if (run.machine) {
+            machine_powerdown(run.machine);
+        }
     }
     return false;
 }

@@ -493,10 +493,22 @@ static bool add_globals(System *s, Error **errp)
     return true;
 }
 
+/* A vector of the strings of @array, which keeps them. */
+static char **null_terminated(const GPtrArray *array)
+{
+    char **v = g_new0(char *, array->len + 1);
+
+    memcpy(v, array->pdata, array->len * sizeof(char *));
+    return v;
+}
+
 static MachineState *make_machine(System *s, Error **errp)
 {
     SystemConfig *c = s->config;
     bool debug_threads = false;
+    g_autofree char **data_dirs = null_terminated(c->data_dirs);
+    g_autofree char **fw_cfg = null_terminated(c->fw_cfg);
+    g_autofree char **smbios = null_terminated(c->smbios);
     MachineConfig mc = {
         .machine = c->machine,
         .accels = c->accels,
@@ -510,12 +522,21 @@ static MachineState *make_machine(System *s, Error **errp)
         .mem_path = c->mem_path,
         .mem_prealloc = c->mem_prealloc,
         .no_defaults = c->nodefaults,
+        .bios = c->bios,
+        .data_dirs = data_dirs,
+        .uuid = c->uuid,
+        .boot = c->boot,
+        .fw_cfg = fw_cfg,
+        .smbios = smbios,
     };
 
     if (!get_bool(c->name, "name", "debug-threads", &debug_threads, errp)) {
         return NULL;
     }
     mc.debug_threads = debug_threads;
+    if (c->nographic && !json_object_get(c->machine, "graphics")) {
+        json_object_set_new(c->machine, "graphics", json_string("off"));
+    }
     return machine_new(&mc, &run_machine_host, s, errp);
 }
 

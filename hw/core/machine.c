@@ -498,6 +498,16 @@ void machine_add_run_notifier(MachineState *machine, Notifier *notifier)
     notifier_list_add(&machine->run_notifiers, notifier);
 }
 
+void machine_powerdown(MachineState *machine)
+{
+    MachineClass *mc = MACHINE_GET_CLASS(machine);
+
+    MACHINE_LOCK_GUARD();
+    if (mc->powerdown) {
+        mc->powerdown(machine);
+    }
+}
+
 bool machine_is_running(MachineState *machine)
 {
     return machine->running;

@@ -19,6 +19,7 @@
 #define STATE_AVAILABLE  0x80
 #define STATE_S4_VALUE   2
 #define USER_FILE_MAX    (64ull << 20)
+#define SERCON_PORT      0x3f8
 #define SPLASH_TIME_MAX  0xffffu
 
 /* -- numbers ------------------------------------------------------------------ */
@@ -146,6 +147,16 @@ static bool add_boot_number(FWCfgState *f, const json_t *boot, const char *key,
     return fw_cfg_add_file(f, file, g_bytes_new(&le, sizeof(le)), errp);
 }
 
+/* Without a screen, firmware's text goes to the first serial port. */
+static bool add_sercon(PCMachineState *pc, FWCfgState *f, Error **errp)
+{
+    uint64_t port = cpu_to_le64(SERCON_PORT);
+
+    return MACHINE(pc)->graphics ||
+           fw_cfg_add_file(f, "etc/sercon-port",
+                           g_bytes_new(&port, sizeof(port)), errp);
+}
+
 static bool add_boot_options(PCMachineState *pc, FWCfgState *f, Error **errp)
 {
     const json_t *boot = MACHINE(pc)->boot;
@@ -175,7 +186,8 @@ bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp)
 
     add_numbers(pc, f);
     add_e820(pc, f);
-    if (!add_system_states(pc, f, errp) || !add_boot_options(pc, f, errp)) {
+    if (!add_system_states(pc, f, errp) || !add_sercon(pc, f, errp) ||
+        !add_boot_options(pc, f, errp)) {
         return false;
     }
     for (char **o = m->fw_cfg_files; o && *o; o++) {

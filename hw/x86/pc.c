@@ -162,6 +162,15 @@ static bool start_kernel(PCMachineState *pc, Error **errp)
            ac->vcpu_set_state(bsp, mask, state, errp);
 }
 
+static void pc_powerdown(MachineState *m)
+{
+    PCMachineState *pc = PC_MACHINE(m);
+
+    if (pc->pm) {
+        piix4_pm_power_button(pc->pm);
+    }
+}
+
 static bool pc_reset(MachineState *m, Error **errp)
 {
     PCMachineState *pc = PC_MACHINE(m);
@@ -261,6 +270,7 @@ static void pc_class_init(ObjectClass *oc, void *data)
     mc->has_devices = true;
     mc->init = pc_init;
     mc->reset = pc_reset;
+    mc->powerdown = pc_powerdown;
 }
 
 extern const TypeInfo hw_type_pc;

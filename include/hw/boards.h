@@ -112,6 +112,7 @@ typedef struct MachineConfig {
  * @init: build the board: called by machine_realize() with accelerator and
  *        RAM ready
  * @reset: (optional) after all devices were reset: CPU registers, kernel
+ * @powerdown: (optional) the power button was pressed; under the machine lock
  */
 struct MachineClass {
     ObjectClass parent_class;
@@ -128,6 +129,7 @@ struct MachineClass {
     bool has_devices;
     bool (*init)(MachineState *machine, Error **errp);
     bool (*reset)(MachineState *machine, Error **errp);
+    void (*powerdown)(MachineState *machine);
 };
 
 /** machine_class_find: class by name or alias; NULL name = the default. */
@@ -188,6 +190,10 @@ void machine_add_run_notifier(MachineState *machine, Notifier *notifier);
 /** machine_destroy: stop, end the vCPU threads, take /machine out of the
  *  tree. Accepts NULL. */
 void machine_destroy(MachineState *machine);
+
+/** machine_powerdown: press the power button; a machine without one does
+ *  nothing. Main loop, machine lock not held. */
+void machine_powerdown(MachineState *machine);
 
 /** machine_inject_nmi: to every CPU. */
 bool machine_inject_nmi(MachineState *machine, Error **errp);
