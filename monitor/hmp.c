@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "util/aio-wait.h"
 #include "util/atomic.h"
 #include "util/coroutine.h"
 #include "util/error-report.h"
@@ -150,6 +151,35 @@ static const HMPCommand *find_command(MonitorSet *set, const char **line,
     }
 }
 
+/* One command of human-monitor-command that may yield. */
+typedef struct YieldingJob {
+    HmpOutput *out;
+    const HMPCommand *cmd;
+    json_t *args;
+    bool done;
+} YieldingJob;
+
+static void coroutine_fn yielding_job(void *opaque)
+{
+    YieldingJob *job = opaque;
+
+    job->cmd->handler(&job->out->ctx, job->args);
+    job->done = true;
+}
+
+/* QMP wants the output as the answer, so it waits for the end. */
+static void run_yielding(HmpOutput *out, const HMPCommand *cmd, json_t *args)
+{
+    YieldingJob job = { out, cmd, args };
+
+    if (qemu_in_coroutine()) {
+        cmd->handler(&out->ctx, args);
+        return;
+    }
+    qemu_coroutine_enter(qemu_coroutine_create(yielding_job, &job));
+    AIO_WAIT_WHILE(NULL, !job.done);
+}
+
 static void run_line(HmpOutput *out, const char *line)
 {
     g_autoptr(GString) name = g_string_new(NULL);
@@ -184,7 +214,7 @@ static void run_line(HmpOutput *out, const char *line)
     }
     if (cmd->flags & HMP_COROUTINE) {
         /* It may yield, and others of this thread would see our settings. */
-        cmd->handler(&out->ctx, args);
+        run_yielding(out, cmd, args);
         return;
     }
     /* For human-monitor-command the QMP monitor stays the current one. */
