@@ -260,6 +260,8 @@ uint32_t jit_translate(SoftCPU *cpu, uint32_t key, uint64_t gpa,
     code_cache_commit(&jit->cache, CODE_COLD, t->cold.pos);
     tb_publish(&jit->tb, t->block);
     jit->n_translated++;
+    jit_perf_map(jit, t->hot.rx, t->hot.pos, t->rip, "g:");
+    jit_perf_map(jit, t->cold.rx, t->cold.pos, t->rip, "cold:");
     trace_soft_jit_block(cpu->base.index, t->rip, t->n_bytes, t->n,
                          (unsigned)t->hot.pos, (unsigned)t->cold.pos);
     return t->block;

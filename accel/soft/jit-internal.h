@@ -139,10 +139,12 @@ typedef struct SoftJIT {
     uint32_t n_insns;
     uint32_t max_insns;
     bool avx;              /* the guest's vectors are 32 bytes wide */
-    bool perf_map;         /* tell perf(1) of the code */
+    FILE *perf_map;        /* (nullable) tell perf(1) of the code */
     bool flush_wanted;     /* drop everything before the next block */
     unsigned interp_count; /* instructions to interpret after leaving */
     bool slot_used[SOFT_MMU_COUNT]; /* anything in jump_cache[]? */
+    bool
+        slot_local[SOFT_MMU_COUNT]; /* anything on a page that is not global? */
     SoftDecodeMode mode;            /* of the block under translation */
     struct JitTrans *trans;         /* room for it */
 
@@ -388,6 +390,10 @@ static inline void jit_flags_from_cpu(SoftCPU *cpu)
     cpu->jit_words[JIT_W_FLAGS] =
         (cpu->eflags & 0xd5) << 8 | (cpu->eflags >> 11 & 1);
 }
+
+/** jit_perf_map: a line of the map, if there is one. */
+void jit_perf_map(SoftJIT *jit, const void *code, size_t bytes, uint64_t rip,
+                  const char *what);
 
 /** jit_x87_hand_over: FIP to those who keep it. */
 void jit_x87_hand_over(SoftCPU *cpu);

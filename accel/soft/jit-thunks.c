@@ -272,6 +272,7 @@ bool jit_thunks_init(SoftJIT *jit, SoftCPU *cpu, Error **errp)
     assert(!m.e.overflow);
     code_cache_commit(cc, CODE_HOT, m.e.pos);
     code_cache_seal(cc);
+    jit_perf_map(jit, m.e.rx, m.e.pos, 0, "trampolines:");
 
     cpu->jit_words[JIT_W_SELF] = (uintptr_t)cpu;
     cpu->jit_words[JIT_W_HOST_MXCSR] = 0x1f80;

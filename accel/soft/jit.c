@@ -114,12 +114,14 @@ static void clear_slot(SoftCPU *cpu, SoftMMU mmu)
         e[i].rip = ~i;
     }
     cpu->jit->slot_used[mmu] = false;
+    cpu->jit->slot_local[mmu] = false;
 }
 
-static void clear_jump_cache(SoftCPU *cpu)
+/* @global: also what stands on global pages. */
+static void clear_jump_cache(SoftCPU *cpu, bool global)
 {
     for (unsigned mmu = 0; mmu < SOFT_MMU_COUNT; mmu++) {
-        if (cpu->jit->slot_used[mmu]) {
+        if (global ? cpu->jit->slot_used[mmu] : cpu->jit->slot_local[mmu]) {
             clear_slot(cpu, (SoftMMU)mmu);
         }
     }
@@ -171,7 +173,7 @@ static void jit_flush(SoftCPU *cpu)
 
     trace_soft_jit_flush(cpu->base.index, jit->tb.n_blocks,
                          code_cache_used(&jit->cache));
-    clear_jump_cache(cpu);
+    clear_jump_cache(cpu, true);
     tb_reset(&jit->tb);
     g_clear_pointer(&jit->insn, g_free);
     jit->n_insns = jit->max_insns = 0;
@@ -203,6 +205,15 @@ static uint32_t find_block(SoftCPU *cpu, uint32_t key)
     return i;
 }
 
+/* Does the page of rip survive a load of CR3? */
+static bool on_global_page(const SoftCPU *cpu, SoftMMU mmu)
+{
+    uint64_t index = cpu->rip >> SOFT_PAGE_BITS & ((1u << cpu->tlb_bits) - 1);
+
+    return cpu->tlb[mmu][index].tag_x == (cpu->rip & SOFT_PAGE_MASK) &&
+           (cpu->tlb_info[mmu][index].gpa & SOFT_TLBI_GLOBAL);
+}
+
 /* Code to enter at rip, or NULL as find_block(). */
 static const uint8_t *find_code(SoftCPU *cpu, uint32_t key)
 {
@@ -224,6 +235,7 @@ static const uint8_t *find_code(SoftCPU *cpu, uint32_t key)
     e->rip = cpu->rip;
     e->code = (void *)(uintptr_t)(jit->cache.rx + jit->tb.block[i].head);
     jit->slot_used[mmu] = true;
+    jit->slot_local[mmu] |= !on_global_page(cpu, mmu);
     return e->code;
 }
 
@@ -439,7 +451,7 @@ static void jit_invalidate_all(SoftCPU *cpu)
 static void jit_tlb_flushed(SoftCPU *cpu, uint64_t linear)
 {
     if (linear == SOFT_NO_LINEAR || linear == SOFT_LOCAL_LINEAR) {
-        clear_jump_cache(cpu);
+        clear_jump_cache(cpu, linear == SOFT_NO_LINEAR);
     } else {
         forget_page(cpu, linear);
     }

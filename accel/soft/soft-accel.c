@@ -25,6 +25,9 @@ static const Property soft_props[] = {
       .def = "0",
       .help = "memory of each CPU for translated code; 0 = automatic",
       .since = "0.1" },
+    { "perf-map", PROP_BOOL, offsetof(SoftAccel, perf_map), .def = "off",
+      .help = "write /tmp/perf-PID.map, by which perf(1) names translated code",
+      .since = "0.1" },
     {},
 };
 

@@ -123,6 +123,7 @@ struct SoftAccel {
     /* properties */
     bool jit;
     uint32_t tb_size_mib;
+    bool perf_map;
 
     uint64_t tb_size_bytes; /* 0: automatic */
 
