@@ -251,7 +251,9 @@ bool interp_cmpxchg(SoftCPU *cpu, const SoftInsn *insn)
         uint64_t rm = interp_get_rm(cpu, insn, bytes);
 
         same = compare_exchange(cpu, &rm, bytes, v, &acc);
-        interp_set_rm(cpu, insn, bytes, rm);
+        if (same) {
+            interp_set_rm(cpu, insn, bytes, rm);
+        }
     } else {
         void *p = interp_rmw_begin(cpu, insn, bytes, &rmw);
 
@@ -291,16 +293,22 @@ bool interp_cmpxchg8b(SoftCPU *cpu, const SoftInsn *insn)
 
 bool interp_cmpxchg16b(SoftCPU *cpu, const SoftInsn *insn)
 {
+    uint64_t offset = interp_ea(cpu, insn);
     uint64_t linear;
     SoftRMW rmw;
     bool same;
     void *p;
 
-    if (!interp_linear(cpu, insn, 16, SOFT_ACCESS_RMW, &linear)) {
-        return false;
-    }
+    /* Comes before the checks of the segment. */
+    linear =
+        offset +
+        (soft_long64(cpu) && insn->seg < X86_FS ? 0 : cpu->seg[insn->seg].base);
     if (linear & 15) {
         return soft_raise_gp(cpu);
+    }
+    if (!interp_linear_at(cpu, insn->seg, offset, 16, SOFT_ACCESS_RMW,
+                          &linear)) {
+        return false;
     }
     p = interp_rmw_begin_at(cpu, insn, linear, 16, &rmw);
     if (p == NULL) {

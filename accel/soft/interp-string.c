@@ -3,8 +3,8 @@
  *
  * Each element is an instruction of its own as far as registers and exceptions
  * go: rSI, rDI and rCX are those after the last complete element when a fault
- * or an interrupt comes between. A repeated one gives way to pending events
- * every so often, with rip still on it; the next call goes on.
+ * or an interrupt comes between. A repeated one gives way to pending events,
+ * with rip still on it; the next call goes on.
  *
  * Forward copies and fills within two pages of plain RAM are done at once.
  *
@@ -15,9 +15,6 @@
 #include "util/osdep.h"
 
 #include "interp-internal.h"
-
-/* Elements between two looks at exit_request. */
-#define CHUNK_ELEMENTS 4096u
 
 /* One element; *@ret_more is false if a REPE/REPNE ends. */
 typedef bool StringStep(SoftCPU *cpu, const SoftInsn *insn, bool *ret_more);
@@ -40,39 +37,58 @@ static void advance(SoftCPU *cpu, const SoftInsn *insn, X86GPR reg,
     interp_set(cpu, reg, insn->addr_bytes, cpu->gpr[reg] + (uint64_t)n);
 }
 
+/*
+ * With 32-bit addresses in 64-bit mode CPUs clear the upper halves of the
+ * registers that they count in even if the first element faults: rCX always,
+ * rSI and rDI of copies and fills.
+ */
+static void narrow(SoftCPU *cpu, const SoftInsn *insn)
+{
+    if (insn->addr_bytes != 4) {
+        return;
+    }
+    cpu->gpr[X86_RCX] = (uint32_t)cpu->gpr[X86_RCX];
+    if (insn->op == SOFT_OP_MOVS) {
+        cpu->gpr[X86_RSI] = (uint32_t)cpu->gpr[X86_RSI];
+    }
+    if (insn->op == SOFT_OP_MOVS || insn->op == SOFT_OP_STOS) {
+        cpu->gpr[X86_RDI] = (uint32_t)cpu->gpr[X86_RDI];
+    }
+}
+
 static bool repeat(SoftCPU *cpu, const SoftInsn *insn, StringStep *step,
                    StringBulk *bulk)
 {
     uint64_t left = string_reg(cpu, insn, X86_RCX);
-    uint64_t budget = CHUNK_ELEMENTS;
+    bool single = cpu->mode_flags & SOFT_MODE_STEP;
+    uint32_t eflags = cpu->eflags;
     bool more = true;
 
-    if (cpu->mode_flags & SOFT_MODE_STEP) {
-        bulk = NULL;
-        budget = 1;
-    }
-    while (left > 0 && more) {
+    narrow(cpu, insn);
+    while (left > 0) {
         uint64_t n = 0;
 
-        if (budget == 0) {
-            cpu->next_rip = cpu->rip;
-            return true;
-        }
-        if (bulk != NULL && !(cpu->eflags & SOFT_EFL_DF) && left > 1) {
+        if (bulk != NULL && !single && left > 1 &&
+            !(cpu->eflags & SOFT_EFL_DF)) {
             n = bulk(cpu, insn, left);
         }
         if (n == 0) {
             if (!step(cpu, insn, &more)) {
+                /* SDM volume 2, REP: flags as before the instruction. */
+                cpu->eflags = eflags;
                 return false;
             }
             n = 1;
         }
         left -= n;
-        budget -= MIN(n, budget);
-        if (qatomic_read(&cpu->exit_request) != 0) {
-            budget = 0;
-        }
         interp_set(cpu, X86_RCX, insn->addr_bytes, left);
+        if (left == 0 || !more) {
+            break;
+        }
+        if (single || qatomic_read(&cpu->exit_request) != 0) {
+            cpu->next_rip = cpu->rip;
+            break;
+        }
     }
     return true;
 }
@@ -275,12 +291,13 @@ static bool cmps_step(SoftCPU *cpu, const SoftInsn *insn, bool *ret_more)
     unsigned bytes = insn->op_bytes;
     uint64_t from, to, a, b;
 
-    if (!interp_linear_at(cpu, insn->seg, string_reg(cpu, insn, X86_RSI), bytes,
-                          SOFT_ACCESS_READ, &from) ||
-        !interp_load_linear(cpu, from, bytes, &a) ||
-        !interp_linear_at(cpu, X86_ES, string_reg(cpu, insn, X86_RDI), bytes,
+    /* CPUs read the second operand first. */
+    if (!interp_linear_at(cpu, X86_ES, string_reg(cpu, insn, X86_RDI), bytes,
                           SOFT_ACCESS_READ, &to) ||
-        !interp_load_linear(cpu, to, bytes, &b)) {
+        !interp_load_linear(cpu, to, bytes, &b) ||
+        !interp_linear_at(cpu, insn->seg, string_reg(cpu, insn, X86_RSI), bytes,
+                          SOFT_ACCESS_READ, &from) ||
+        !interp_load_linear(cpu, from, bytes, &a)) {
         return false;
     }
     compare(cpu, a, b, bytes);
