@@ -61,15 +61,22 @@ JitSite jit_site_interp(JitTrans *t)
     return jit_site(t) | (JitSite)jit->n_insns++ << 44;
 }
 
-static int32_t tlb_field(const JitTrans *t, size_t field)
+/* Of entry 0 of the bank that the access looks at. */
+static int32_t tlb_field(const JitTrans *t, const JitAccess *a, size_t field)
 {
-    return GS_OFF(tlb) + (int32_t)t->mmu * TLB_STRIDE + (int32_t)field;
+    unsigned bank = t->mmu;
+
+#ifdef SOFT_TLB_WRITE_BANK
+    bank += a->flags & JIT_SITE_WRITE ? SOFT_TLB_WRITE_BANK : 0;
+#endif
+    return GS_OFF(tlb) + (int32_t)bank * TLB_STRIDE + (int32_t)field;
 }
 
-static size_t tag_field(bool write)
+static int32_t tag_of(const JitTrans *t, const JitAccess *a)
 {
-    return write ? offsetof(SoftTLBEntry, tag_w)
-                 : offsetof(SoftTLBEntry, tag_r);
+    return tlb_field(t, a,
+                     a->flags & JIT_SITE_WRITE ? offsetof(SoftTLBEntry, tag_w)
+                                               : offsetof(SoftTLBEntry, tag_r));
 }
 
 /* Is the effective address known now? */
@@ -168,10 +175,10 @@ static void look_up(JitTrans *t, JitAccess *a)
     emit_mov_rr(e, 8, HOST_R15, HOST_R14);
     emit_shift_ri(e, EMIT_SHR, 8, HOST_R15, 7);
     emit_alu_ri(e, EMIT_AND, 4, HOST_R15, mask);
-    entry.disp = tlb_field(t, tag_field(a->flags & JIT_SITE_WRITE));
+    entry.disp = tag_of(t, a);
     emit_alu_rm(e, EMIT_SUB, 8, HOST_R14, entry);
     check_offset(t, a);
-    entry.disp = tlb_field(t, offsetof(SoftTLBEntry, host));
+    entry.disp = tlb_field(t, a, offsetof(SoftTLBEntry, host));
     emit_load(e, 8, HOST_R15, entry);
     a->hit = e->pos;
     a->mem = emit_at2(HOST_R14, HOST_R15);
@@ -185,8 +192,7 @@ static void look_up_known(JitTrans *t, JitAccess *a, uint64_t linear)
     int32_t entry =
         (int32_t)((linear >> SOFT_PAGE_BITS & ((1u << t->cpu->tlb_bits) - 1)) *
                   sizeof(SoftTLBEntry));
-    EmitMem tag =
-        emit_gs(entry + tlb_field(t, tag_field(a->flags & JIT_SITE_WRITE)));
+    EmitMem tag = emit_gs(entry + tag_of(t, a));
 
     a->addr = JIT_ADDR_CONST;
     a->linear = linear;
@@ -198,7 +204,7 @@ static void look_up_known(JitTrans *t, JitAccess *a, uint64_t linear)
     }
     miss_if(t, a, EMIT_CC_NE);
     emit_load(e, 8, HOST_R15,
-              emit_gs(entry + tlb_field(t, offsetof(SoftTLBEntry, host))));
+              emit_gs(entry + tlb_field(t, a, offsetof(SoftTLBEntry, host))));
     a->hit = e->pos;
     a->mem = emit_at(HOST_R15, (int32_t)(linear & 0xfff));
     t->reuse.valid = false;
