@@ -91,9 +91,19 @@ static unsigned whole(unsigned reg, bool high)
     return high ? reg & 3u : reg;
 }
 
+/* FLDENV, FNSTENV, FRSTOR, FNSAVE: their layout depends on the mode, and they
+ * would show the host's instruction pointer. */
+static bool is_x87_environment(const SoftInsn *insn)
+{
+    return insn->op == SOFT_OP_X87 && is_memory_form(insn) &&
+           (insn->modrm >> 3 & 5u) == 4 &&
+           (insn->opcode == 0xd9 || insn->opcode == 0xdd);
+}
+
 static bool can_encode(const SoftInsn *insn)
 {
-    if (insn->cls != SOFT_CLASS_NATIVE || (insn->attrs & SOFT_A_VSIB)) {
+    if (insn->cls != SOFT_CLASS_NATIVE || (insn->attrs & SOFT_A_VSIB) ||
+        is_x87_environment(insn)) {
         return false;
     }
     switch ((SoftOp)insn->op) {

@@ -355,7 +355,8 @@ typedef struct EmitRegs {
  * @ret: (out) set when true
  *
  * Returns: false if this instruction cannot be re-encoded whatever the map
- *   (VSIB, XLAT, LEA, implied memory operands, not class NATIVE).
+ *   (VSIB, XLAT, LEA, implied memory operands, x87 environments, not class
+ *   NATIVE).
  */
 bool emit_insn_regs(const SoftInsn *insn, EmitRegs *ret);
 

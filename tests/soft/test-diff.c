@@ -3,6 +3,7 @@
  *
  *     test-diff [--engine interp|jit] [--sequences N] [--seconds S] [--seed X]
  *               [--insns N] [--coverage] [--limit MISMATCHES]
+ *               [--without OPERATION,...]
  *
  * A mismatch is reduced to the fewest instructions that still show it and
  * printed with its seed. Exit status: 0 = all agree, 77 = this host cannot.
@@ -34,6 +35,7 @@ typedef struct Test {
     uint64_t faults;
     uint64_t mismatches;
     uint64_t op_count[SOFT_OP_COUNT];
+    bool without[SOFT_OP_COUNT];
     uint8_t memory[DIFF_DATA_BYTES]; /* before the run */
 } Test;
 
@@ -169,7 +171,8 @@ static bool same_x87(const DiffState *h, const DiffState *s, GString *why)
 
 /*
  * docs/gaps.md: PE beside an unmasked overflow or underflow is not exact. And
- * VCVTPS2PH has set its flags on some CPUs when its store faults.
+ * VCVTPS2PH has set its flags on some CPUs when its store faults. DPPS and DPPD
+ * are several operations: which of them saw the exception is not known.
  */
 static uint32_t mxcsr_open(const DiffSeq *seq, const DiffState *h)
 {
@@ -177,19 +180,43 @@ static uint32_t mxcsr_open(const DiffSeq *seq, const DiffState *h)
     uint32_t raised = h->mxcsr & ~(h->mxcsr >> 7) & 0x3f;
 
     if (h->vector == SOFT_EXC_XM) {
+        if (insn && insn->map == 3 && (insn->opcode & 0xfe) == 0x40) {
+            return 0x3f;
+        }
         return raised & 0x18 ? 0x20 : 0;
     }
     return insn && insn->map == 3 && insn->opcode == 0x1d ? 0x3f : 0;
 }
 
-static bool same_state(const DiffSeq *seq, const DiffState *h,
+/*
+ * A call whose target is bad has pushed its return address on some CPUs. And
+ * the translator does not compute flags that nobody will read before they are
+ * overwritten, though a fault may come first.
+ */
+static bool leaves_memory_open(const SoftInsn *insn)
+{
+    return insn && (insn->op == SOFT_OP_CALLI || leaves_all_open(insn));
+}
+
+static uint32_t flags_open(const Test *t, const DiffSeq *seq,
+                           const DiffState *h)
+{
+    const SoftInsn *insn = insn_at(seq, h->rip);
+
+    if (t->engine == DIFF_JIT && insn && h->vector != SOFT_EXC_UD) {
+        return SOFT_EFL_ARITH;
+    }
+    return undefined_at(seq, h->rip);
+}
+
+static bool same_state(const Test *t, const DiffSeq *seq, const DiffState *h,
                        const DiffState *s, GString *why)
 {
     static const char *const name[] = { "rax", "rcx", "rdx", "rbx",
                                         "rsp", "rbp", "rsi", "rdi",
                                         "r8",  "r9",  "r10", "r11",
                                         "r12", "r13", "r14", "r15" };
-    uint32_t mask = (SOFT_EFL_ARITH | SOFT_EFL_DF) & ~undefined_at(seq, h->rip);
+    uint32_t mask = (SOFT_EFL_ARITH | SOFT_EFL_DF) & ~flags_open(t, seq, h);
     bool same = same_fault(seq, h, s, why) && h->rip == s->rip;
 
     say(why, "rip", h->rip, s->rip);
@@ -247,6 +274,7 @@ static bool run_both(Test *t, const DiffSeq *seq, DiffState *in, GString *why,
                      DiffState *ret)
 {
     DiffState h, s;
+    const SoftInsn *last;
     bool same;
 
     in->rip = seq->address;
@@ -256,12 +284,12 @@ static bool run_both(Test *t, const DiffSeq *seq, DiffState *in, GString *why,
     if (ret) {
         *ret = h;
     }
-    if (leaves_all_open(insn_at(seq, h.rip))) {
+    last = insn_at(seq, h.rip);
+    if (leaves_memory_open(last)) {
         memcpy(diff_soft_data(t->soft), diff_host_data(t->host),
                DIFF_DATA_BYTES);
-        return true;
     }
-    same = same_state(seq, &h, &s, why);
+    same = leaves_all_open(last) || same_state(t, seq, &h, &s, why);
     return same_memory(t, why) && same;
 }
 
@@ -370,12 +398,25 @@ static uint64_t next_address(Test *t)
     return at;
 }
 
+static bool is_unwanted(const Test *t, const DiffSeq *seq)
+{
+    for (unsigned i = 0; i < seq->count; i++) {
+        if (t->without[seq->insn[i].insn.op]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void one_sequence(Test *t)
 {
+    uint64_t address = next_address(t);
     DiffSeq seq;
 
-    diff_gen_seq(&t->rng, t->features, 1 + diff_below(&t->rng, t->insns),
-                 next_address(t), &seq);
+    do {
+        diff_gen_seq(&t->rng, t->features, 1 + diff_below(&t->rng, t->insns),
+                     address, &seq);
+    } while (is_unwanted(t, &seq));
     set_code(t, &seq);
     t->sequences++;
     for (unsigned i = 0; i < STATES_PER_SEQUENCE; i++) {
@@ -421,6 +462,7 @@ static int64_t now_ms(void)
 
 typedef struct Options {
     char *engine;
+    char *without;
     int64_t sequences;
     int64_t seed;
     int seconds;
@@ -439,6 +481,7 @@ static bool parse_options(int argc, char **argv, Options *o)
         { "insns", 0, 0, G_OPTION_ARG_INT, &o->insns, NULL, "N" },
         { "limit", 0, 0, G_OPTION_ARG_INT, &o->limit, NULL, "N" },
         { "coverage", 0, 0, G_OPTION_ARG_NONE, &o->coverage, NULL, NULL },
+        { "without", 0, 0, G_OPTION_ARG_STRING, &o->without, NULL, "OP,..." },
         { NULL },
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
@@ -450,6 +493,17 @@ static bool parse_options(int argc, char **argv, Options *o)
         return false;
     }
     return o->insns >= 1 && o->insns <= DIFF_INSNS_MAX;
+}
+
+static void leave_out(Test *t, const char *names)
+{
+    g_auto(GStrv) list = g_strsplit(names, ",", -1);
+
+    for (char **name = list; *name; name++) {
+        for (unsigned op = 0; op < SOFT_OP_COUNT; op++) {
+            t->without[op] |= g_ascii_strcasecmp(*name, soft_op_name(op)) == 0;
+        }
+    }
 }
 
 int main(int argc, char **argv)
@@ -479,6 +533,9 @@ int main(int argc, char **argv)
     t->rng.s = (uint64_t)o.seed * 0x9e3779b97f4a7c15ull | 1;
     t->insns = (unsigned)o.insns;
     t->code_at = DIFF_CODE;
+    if (o.without) {
+        leave_out(t, o.without);
+    }
     diff_gen_memory(&t->rng, t->memory, DIFF_DATA_BYTES);
     set_memory(t, t->memory);
     end = start + (int64_t)o.seconds * 1000;
@@ -495,5 +552,6 @@ int main(int argc, char **argv)
     diff_soft_free(t->soft);
     diff_host_free(t->host);
     g_free(o.engine);
+    g_free(o.without);
     return t->mismatches ? 1 : 0;
 }
