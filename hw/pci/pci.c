@@ -210,6 +210,22 @@ char *pci_fw_path(PCIDevice *dev)
     return g_string_free(path, FALSE);
 }
 
+/* With what firmware adds for the one unit of such a function. */
+static char *pci_device_fw_path(DeviceState *qdev)
+{
+    PCIDevice *dev = PCI_DEVICE(qdev);
+    g_autofree char *path = pci_fw_path(dev);
+
+    switch (pci_get_word(dev->config + PCI_CLASS_DEVICE)) {
+    case PCI_CLASS_STORAGE_SCSI:
+        return g_strconcat(path, "/disk@0,0", NULL);
+    case PCI_CLASS_NETWORK_ETHERNET:
+        return g_strconcat(path, "/ethernet-phy@0", NULL);
+    default:
+        return g_steal_pointer(&path);
+    }
+}
+
 /* -- life of the device ------------------------------------------------------------------ */
 
 static void init_header(PCIDevice *dev, const PCIDeviceClass *pc)
@@ -386,6 +402,7 @@ static void pci_device_class_init(ObjectClass *oc, void *data)
     dc->realize = pci_device_realize;
     dc->unrealize = pci_device_unrealize;
     dc->reset = pci_device_reset;
+    dc->fw_path = pci_device_fw_path;
     pc->config_read = pci_default_read_config;
     pc->config_write = pci_default_write_config;
 }

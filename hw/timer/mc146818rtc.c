@@ -69,13 +69,11 @@
 /* How long before an update UIP is shown (data sheet: 244 us). */
 #define UIP_NS 244000ll
 
-#define CMOS_FLOPPIES   0x10
 #define CMOS_EQUIPMENT  0x14
 #define CMOS_BASE_KIB   0x15
 #define CMOS_EXT_KIB    0x17
 #define CMOS_EXT2_KIB   0x30
 #define CMOS_16M_64KIB  0x34
-#define CMOS_BOOT       0x3d
 #define CMOS_HIGH_64KIB 0x5b
 #define CMOS_CPUS       0x5f
 #define EQUIPMENT_FPU   0x02
@@ -491,6 +489,12 @@ void mc146818rtc_set_machine(DeviceState *dev, MachineState *machine,
     set_le(s, CMOS_HIGH_64KIB, 3, high_ram / 65536);
     s->cmos[CMOS_CPUS] = (uint8_t)(cpus - 1);
     s->cmos[CMOS_EQUIPMENT] = EQUIPMENT_FPU;
+}
+
+void mc146818rtc_set_memory(DeviceState *dev, uint8_t index, uint8_t value)
+{
+    assert(index > RTC_D && index < CMOS_SIZE);
+    MC146818_RTC(dev)->cmos[index] = value;
 }
 
 /* Where the guest's clock is to begin, in seconds as if it were UTC. */

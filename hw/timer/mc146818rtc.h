@@ -20,4 +20,8 @@ void mc146818rtc_set_machine(DeviceState *dev, MachineState *machine,
                              uint64_t low_ram, uint64_t high_ram,
                              unsigned cpus);
 
+/** mc146818rtc_set_memory: byte @index (0Eh to 7Fh) of the CMOS memory, as
+ *  firmware will find it. */
+void mc146818rtc_set_memory(DeviceState *dev, uint8_t index, uint8_t value);
+
 #endif

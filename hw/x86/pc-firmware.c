@@ -126,25 +126,50 @@ static bool add_user_file(FWCfgState *f, const char *option, Error **errp)
 
 /* -- -boot ------------------------------------------------------------------------- */
 
-static bool add_boot_number(FWCfgState *f, const json_t *boot, const char *key,
-                            const char *file, Error **errp)
+/* etc/boot-menu-wait: how long the menu waits, in ms. */
+static bool add_menu_wait(FWCfgState *f, const json_t *boot, Error **errp)
 {
     unsigned ms = 0;
     uint16_t le;
 
-    if (!json_object_get(boot, key)) {
+    if (!json_object_get(boot, "splash-time")) {
         return true;
     }
-    if (!options_get_uint(boot, key, &ms, errp)) {
+    if (!options_get_uint(boot, "splash-time", &ms, errp)) {
         return false;
     }
     if (ms > SPLASH_TIME_MAX) {
-        error_setg(errp, "-boot %s=%u is more than %u ms", key, ms,
+        error_setg(errp, "-boot splash-time=%u is more than %u ms", ms,
                    SPLASH_TIME_MAX);
         return false;
     }
     le = cpu_to_le16((uint16_t)ms);
-    return fw_cfg_add_file(f, file, g_bytes_new(&le, sizeof(le)), errp);
+    return fw_cfg_add_file(f, "etc/boot-menu-wait",
+                           g_bytes_new(&le, sizeof(le)), errp);
+}
+
+/* etc/boot-fail-wait: ms until the next try; all ones: none. */
+static bool add_fail_wait(FWCfgState *f, const json_t *boot, Error **errp)
+{
+    const char *text = NULL;
+    unsigned ms = UINT32_MAX;
+    uint32_t le;
+
+    if (!options_get_string(boot, "reboot-timeout", &text, errp)) {
+        return false;
+    }
+    if (text && !g_str_equal(text, "-1") &&
+        !options_get_uint(boot, "reboot-timeout", &ms, errp)) {
+        return false;
+    }
+    if (text && ms != UINT32_MAX && ms > SPLASH_TIME_MAX) {
+        error_setg(errp, "-boot reboot-timeout=%u is more than %u ms", ms,
+                   SPLASH_TIME_MAX);
+        return false;
+    }
+    le = cpu_to_le32(ms);
+    return fw_cfg_add_file(f, "etc/boot-fail-wait",
+                           g_bytes_new(&le, sizeof(le)), errp);
 }
 
 /* Without a screen, firmware's text goes to the first serial port. */
@@ -162,19 +187,13 @@ static bool add_boot_options(PCMachineState *pc, FWCfgState *f, Error **errp)
     const json_t *boot = MACHINE(pc)->boot;
     const char *menu = NULL;
 
-    if (!boot) {
-        return true;
-    }
     if (!options_get_string(boot, "menu", &menu, errp)) {
         return false;
     }
     if (menu) {
         fw_cfg_add_i16(f, FW_CFG_BOOT_MENU, g_str_equal(menu, "on"));
     }
-    return add_boot_number(f, boot, "splash-time", "etc/boot-menu-wait",
-                           errp) &&
-           add_boot_number(f, boot, "reboot-timeout", "etc/boot-fail-wait",
-                           errp);
+    return add_menu_wait(f, boot, errp) && add_fail_wait(f, boot, errp);
 }
 
 /* -- the two moments ------------------------------------------------------------------ */

@@ -68,6 +68,7 @@ static bool create_rtc(PCMachineState *pc, ISABus *bus, Error **errp)
     }
     mc146818rtc_set_machine(dev, m, pc->low_end, m->ram_bytes - pc->low_end,
                             m->smp.cpus);
+    pc->rtc = dev;
     return qdev_realize_and_unref(dev, BUS(bus), errp);
 }
 
@@ -179,7 +180,7 @@ static bool pc_reset(MachineState *m, Error **errp)
         return false;
     }
     pc->tables_done = true;
-    return pc->firmware || start_kernel(pc, errp);
+    return pc->firmware ? pc_set_boot_order(pc, errp) : start_kernel(pc, errp);
 }
 
 /* -- class ------------------------------------------------------------------------- */

@@ -45,10 +45,12 @@ struct PCMachineState {
     GuestMemoryRegion firmware_region;
     PAM pam;
 
+    DeviceState *rtc;
     PCIBus *pci;
     PCIDevice *pm; /* PIIX4 power management */
     BootKernel *kernel;
     bool tables_done;
+    bool booted_once; /* -boot once= is over */
 };
 
 /* -- pc-memory.c ------------------------------------------------------------- */
@@ -67,6 +69,12 @@ void pc_unmap_memory(PCMachineState *pc);
 bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp);
 /** pc_finish_fw_cfg: what depends on the devices: boot order, tables. */
 bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp);
+
+/* -- pc-boot-order.c ------------------------------------------------------------ */
+
+/** pc_set_boot_order: the CMOS bytes and the file "bootorder", before each
+ *  start with firmware. Errors: -boot; a bootindex that two devices have. */
+bool pc_set_boot_order(PCMachineState *pc, Error **errp);
 
 /* -- pc-pci-setup.c ------------------------------------------------------------- */
 

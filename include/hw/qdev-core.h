@@ -34,6 +34,9 @@ OBJECT_DECLARE_TYPE(BusState, BusClass, BUS)
  * @realize: check properties, claim resources; on failure undoes what it did
  * @unrealize: give all of it back
  * @reset: state as after power-on; under the machine lock
+ * @fw_path: (transfer full) Open Firmware path by which firmware finds what it
+ *           can boot from ("/pci@i0cf8/scsi@4/disk@0,0"); for devices with a
+ *           property "bootindex"
  *
  * Every callback is optional and is called after/before the parent class's
  * as the class itself arranges.
@@ -48,6 +51,7 @@ struct DeviceClass {
     bool (*realize)(DeviceState *dev, Error **errp);
     void (*unrealize)(DeviceState *dev);
     void (*reset)(DeviceState *dev);
+    char *(*fw_path)(DeviceState *dev);
 };
 
 struct DeviceState {
