@@ -232,7 +232,7 @@ static Block *add_block(SoftCPU *cpu, uint64_t gpa, const uint8_t *host)
 static inline bool code_gpa(SoftCPU *cpu, uint64_t linear, uint64_t *ret)
 {
     SoftMMU mmu = soft_mmu(cpu);
-    const SoftTLBEntry *e = soft_tlb_entry(cpu, mmu, linear);
+    const SoftTLBEntry *e = soft_tlb_entry(cpu, mmu, linear, false);
     uint64_t offset = linear - e->tag_x;
     const uint8_t *host;
 

@@ -59,6 +59,11 @@ static unsigned page_offset(uint64_t linear)
     return (unsigned)(linear & ~SOFT_PAGE_MASK);
 }
 
+static bool is_write(SoftAccess access)
+{
+    return access == SOFT_ACCESS_WRITE || access == SOFT_ACCESS_RMW;
+}
+
 static uint64_t tag_for(const SoftTLBEntry *e, SoftAccess access)
 {
     switch (access) {
@@ -76,7 +81,7 @@ static uint64_t tag_for(const SoftTLBEntry *e, SoftAccess access)
 static SoftTLBEntry *find_entry(SoftCPU *cpu, SoftMMU mmu, uint64_t linear,
                                 SoftAccess access, unsigned *ret_kind)
 {
-    SoftTLBEntry *e = soft_tlb_entry(cpu, mmu, linear);
+    SoftTLBEntry *e = soft_tlb_entry(cpu, mmu, linear, is_write(access));
     int kind = soft_tlb_tag_kind(tag_for(e, access), linear);
 
     if (kind < 0) {
@@ -258,7 +263,6 @@ bool soft_code_ptr(SoftCPU *cpu, uint64_t linear, uint64_t *ret_gpa,
 SoftMapResult soft_mem_map(SoftCPU *cpu, uint64_t linear, unsigned size,
                            SoftAccess access, void **ret)
 {
-    bool is_write = access == SOFT_ACCESS_WRITE || access == SOFT_ACCESS_RMW;
     SoftTLBEntry *e;
     unsigned kind;
 
@@ -270,7 +274,7 @@ SoftMapResult soft_mem_map(SoftCPU *cpu, uint64_t linear, unsigned size,
     if (!e) {
         return SOFT_MAP_FAULT;
     }
-    if (kind == SOFT_TLB_NOTDIRTY && is_write &&
+    if (kind == SOFT_TLB_NOTDIRTY && is_write(access) &&
         !(qatomic_read(soft_tlb_info(cpu, e)->page_flags) & SOFT_PAGE_CODE)) {
         told_of_write(cpu, e, linear, size);
         kind = (unsigned)soft_tlb_tag_kind(qatomic_read(&e->tag_w), linear);
@@ -353,7 +357,7 @@ void soft_rmw_end(SoftCPU *cpu, SoftRMW *rmw)
             qemu_mutex_unlock(&soft_accel_of(cpu)->split_lock);
         }
     } else if (rmw->page_flags) {
-        SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), rmw->linear);
+        SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), rmw->linear, true);
 
         soft_page_written(cpu, rmw->gpa, rmw->size, rmw->page_flags);
         if (soft_tlb_tag_kind(qatomic_read(&e->tag_w), rmw->linear) > 0) {

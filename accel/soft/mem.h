@@ -105,9 +105,9 @@ bool soft_mem_probe(SoftCPU *cpu, uint64_t linear, unsigned size,
 bool soft_mem_fetch(SoftCPU *cpu, uint64_t linear, void *buf, unsigned size);
 
 static inline SoftTLBEntry *soft_tlb_entry(SoftCPU *cpu, SoftMMU mmu,
-                                           uint64_t linear)
+                                           uint64_t linear, bool is_write)
 {
-    return &cpu->tlb[mmu]
+    return &cpu->tlb[mmu + (is_write ? SOFT_TLB_WRITE_BANK : 0)]
                     [(linear >> SOFT_PAGE_BITS) & ((1u << cpu->tlb_bits) - 1)];
 }
 
@@ -115,7 +115,7 @@ static inline SoftTLBEntry *soft_tlb_entry(SoftCPU *cpu, SoftMMU mmu,
 static inline void *soft_tlb_read_ptr(SoftCPU *cpu, uint64_t linear,
                                       unsigned size)
 {
-    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear);
+    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear, false);
     uint64_t offset = linear - qatomic_read(&e->tag_r);
 
     return likely(offset <= SOFT_PAGE_BYTES - size) ? e->host + offset : NULL;
@@ -124,7 +124,7 @@ static inline void *soft_tlb_read_ptr(SoftCPU *cpu, uint64_t linear,
 static inline void *soft_tlb_write_ptr(SoftCPU *cpu, uint64_t linear,
                                        unsigned size)
 {
-    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear);
+    const SoftTLBEntry *e = soft_tlb_entry(cpu, soft_mmu(cpu), linear, true);
     uint64_t offset = linear - qatomic_read(&e->tag_w);
 
     return likely(offset <= SOFT_PAGE_BYTES - size) ? e->host + offset : NULL;

@@ -95,8 +95,8 @@ typedef struct SoftCPUPrivate {
     uint32_t misses; /* of the TLB since the last look at its size */
     uint32_t evictions;
     bool grow_tlb;
-    uint16_t fill_log[SOFT_MMU_COUNT][SOFT_FILL_LOG]; /* since the flush */
-    unsigned n_fill_log[SOFT_MMU_COUNT]; /* over SOFT_FILL_LOG: look at all */
+    uint16_t fill_log[SOFT_TLB_BANKS][SOFT_FILL_LOG]; /* since the flush */
+    unsigned n_fill_log[SOFT_TLB_BANKS]; /* over SOFT_FILL_LOG: look at all */
     SoftRange large[SOFT_LARGE_RANGES];  /* where large pages were seen */
     unsigned n_large;
     bool no_step; /* the instruction suppresses a single-step trap */

@@ -191,11 +191,13 @@ typedef struct SoftSegment {
 /* -- software TLB --------------------------------------------------------- */
 
 /*
- * Direct-mapped arrays inside of SoftCPU, one for each way to access memory
- * (SoftMMU, from mode_flags). The fast path of an access of @size bytes at
- * linear address a:
+ * Direct-mapped arrays inside of SoftCPU, two for each way to access memory
+ * (SoftMMU, from mode_flags): bank mmu for reads and fetches, bank mmu +
+ * SOFT_TLB_WRITE_BANK for writes, so that the two ends of a copy do not throw
+ * each other out. The fast path of an access of @size bytes at linear address
+ * a:
  *
- *     e = &cpu->tlb[mmu][(a >> 12) & (n - 1)]      n = 1 << cpu->tlb_bits
+ *     e = &cpu->tlb[bank][(a >> 12) & (n - 1)]     n = 1 << cpu->tlb_bits
  *     off = a - e->tag_r                           tag_w: write, also rmw
  *     if (off <= 4096 - size)  (unsigned)
  *         host = e->host + off
@@ -224,6 +226,10 @@ typedef enum SoftMMU {
 #define SOFT_PAGE_BITS  12
 #define SOFT_PAGE_BYTES 4096u
 #define SOFT_PAGE_MASK  (~(uint64_t)0xfff)
+
+/* Writes (tag_w) have banks of their own; the first ones hold tag_r, tag_x. */
+#define SOFT_TLB_WRITE_BANK SOFT_MMU_COUNT
+#define SOFT_TLB_BANKS      (2 * SOFT_MMU_COUNT)
 
 #define SOFT_TLB_BITS_MIN 10
 #define SOFT_TLB_BITS_MAX 12
@@ -322,8 +328,7 @@ typedef struct SoftMSRs {
  *       SS and DS are not used (and may be other than 0)
  * @mode_flags: SOFT_MODE_*; derived, see soft_update_mode()
  * @exit_request: atomic; SOFT_EXIT_*
- * @tlb: by SoftMMU; that in use is SOFT_MODE_MMU of mode_flags; the first
- *       1 << tlb_bits entries of each
+ * @tlb: by bank; the first 1 << tlb_bits entries of each
  * @x87_live: the x87/MMX registers are in the host's FPU, @fx is stale:
  *       soft_x87_sync() first
  * @code_epoch: grows with each invalidation of code in this CPU, so that a
@@ -392,8 +397,8 @@ struct SoftCPU {
     struct SoftCPUPrivate *priv; /* of soft-accel.c and its helpers */
 
     uint64_t jit_words[SOFT_JIT_WORDS] QEMU_ALIGNED(64);
-    SoftTLBEntry tlb[SOFT_MMU_COUNT][1u << SOFT_TLB_BITS_MAX] QEMU_ALIGNED(64);
-    SoftTLBInfo tlb_info[SOFT_MMU_COUNT][1u << SOFT_TLB_BITS_MAX];
+    SoftTLBEntry tlb[SOFT_TLB_BANKS][1u << SOFT_TLB_BITS_MAX] QEMU_ALIGNED(64);
+    SoftTLBInfo tlb_info[SOFT_TLB_BANKS][1u << SOFT_TLB_BITS_MAX];
     SoftJumpCacheEntry jump_cache[SOFT_MMU_COUNT][SOFT_JUMP_CACHE_SIZE];
 };
 

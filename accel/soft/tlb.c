@@ -46,7 +46,7 @@ void soft_tlb_reset(SoftCPU *cpu)
 {
     SoftCPUPrivate *priv = cpu->priv;
 
-    for (unsigned m = 0; m < SOFT_MMU_COUNT; m++) {
+    for (unsigned m = 0; m < SOFT_TLB_BANKS; m++) {
         for (unsigned i = 0; i < entries(cpu); i++) {
             clear_entry(cpu, m, i);
         }
@@ -93,7 +93,7 @@ void soft_tlb_flush(SoftCPU *cpu, bool global)
     if (global) {
         soft_tlb_reset(cpu);
     } else {
-        for (unsigned m = 0; m < SOFT_MMU_COUNT; m++) {
+        for (unsigned m = 0; m < SOFT_TLB_BANKS; m++) {
             flush_local(cpu, m);
         }
     }
@@ -145,7 +145,7 @@ void soft_tlb_flush_page(SoftCPU *cpu, uint64_t linear)
         soft_tlb_flush(cpu, true);
         return;
     }
-    for (unsigned m = 0; m < SOFT_MMU_COUNT; m++) {
+    for (unsigned m = 0; m < SOFT_TLB_BANKS; m++) {
         const SoftTLBEntry *e = &cpu->tlb[m][index];
 
         if (soft_tlb_tag_kind(e->tag_r, linear) >= 0 ||
@@ -171,7 +171,7 @@ bool soft_tlb_write_slow(SoftCPU *cpu, uint64_t gpa)
     unsigned n = 1u << qatomic_read(&cpu->tlb_bits);
     bool any = false;
 
-    for (unsigned m = 0; m < SOFT_MMU_COUNT; m++) {
+    for (unsigned m = SOFT_TLB_WRITE_BANK; m < SOFT_TLB_BANKS; m++) {
         for (unsigned i = 0; i < n; i++) {
             SoftTLBEntry *e = &cpu->tlb[m][i];
             uint64_t tag;
@@ -228,25 +228,29 @@ static void set_write_tag(SoftCPU *cpu, SoftTLBEntry *e, uint64_t linear,
     }
 }
 
-static bool holds_other(const SoftCPU *cpu, const SoftTLBEntry *e,
-                        unsigned index, uint64_t linear)
+static bool is_empty(const SoftCPU *cpu, const SoftTLBEntry *e, unsigned index)
 {
     uint64_t empty = empty_tag(cpu, index);
-    uint64_t tag = e->tag_r != empty ? e->tag_r : e->tag_x;
 
-    return tag != empty && soft_tlb_tag_kind(tag, linear) < 0;
+    return e->tag_r == empty && e->tag_w == empty && e->tag_x == empty;
 }
 
-static void note_fill(SoftCPU *cpu, SoftMMU mmu, unsigned index, bool evicts)
+static void note_fill(SoftCPU *cpu, unsigned bank, unsigned index)
 {
     SoftCPUPrivate *priv = cpu->priv;
 
-    if (priv->n_fill_log[mmu] < SOFT_FILL_LOG) {
-        priv->fill_log[mmu][priv->n_fill_log[mmu]] = (uint16_t)index;
+    if (priv->n_fill_log[bank] < SOFT_FILL_LOG) {
+        priv->fill_log[bank][priv->n_fill_log[bank]] = (uint16_t)index;
     }
-    if (priv->n_fill_log[mmu] <= SOFT_FILL_LOG) {
-        priv->n_fill_log[mmu]++;
+    if (priv->n_fill_log[bank] <= SOFT_FILL_LOG) {
+        priv->n_fill_log[bank]++;
     }
+}
+
+static void note_miss(SoftCPU *cpu, bool evicts)
+{
+    SoftCPUPrivate *priv = cpu->priv;
+
     priv->evictions += evicts;
     if (++priv->misses < ADAPT_MISSES) {
         return;
@@ -274,42 +278,69 @@ void soft_tlb_grow(SoftCPU *cpu)
     tell(cpu, SOFT_NO_LINEAR);
 }
 
+/* What a page is, for the entries of both banks. */
+typedef struct Fill {
+    uint64_t linear;
+    SoftWalk walk;
+    const SoftMemPiece *piece; /* NULL: not RAM */
+    bool watch;
+} Fill;
+
+static void fill_entry(SoftCPU *cpu, unsigned bank, unsigned index,
+                       const Fill *f)
+{
+    SoftTLBEntry *e = &cpu->tlb[bank][index];
+    SoftTLBInfo *info = &cpu->tlb_info[bank][index];
+    const SoftMemPiece *p = f->piece;
+    uint64_t page = f->linear & SOFT_PAGE_MASK;
+    uint64_t offset = p ? f->walk.gpa - p->gpa : 0;
+    unsigned slow = (p ? 0 : SOFT_TLB_MMIO) | (f->watch ? SOFT_TLB_WATCH : 0);
+
+    note_fill(cpu, bank, index);
+    clear_entry(cpu, bank, index);
+    qatomic_set(&info->gpa,
+                f->walk.gpa | (f->walk.global ? SOFT_TLBI_GLOBAL : 0));
+    info->page_flags = p ? &p->flags[offset >> SOFT_PAGE_BITS] : NULL;
+    e->host = p ? p->host + offset : NULL;
+    if (bank >= SOFT_TLB_WRITE_BANK) {
+        set_write_tag(cpu, e, f->linear, p, f->watch);
+        return;
+    }
+    if (f->walk.readable) {
+        qatomic_set(&e->tag_r,
+                    slow ? soft_tlb_slow_tag(f->linear, slow) : page);
+    }
+    if (f->walk.executable) {
+        qatomic_set(&e->tag_x,
+                    p ? page : soft_tlb_slow_tag(f->linear, SOFT_TLB_MMIO));
+    }
+}
+
 SoftTLBEntry *soft_tlb_fill(SoftCPU *cpu, SoftMMU mmu, uint64_t linear,
                             SoftAccess access)
 {
+    bool write = access == SOFT_ACCESS_WRITE || access == SOFT_ACCESS_RMW;
     unsigned index = (unsigned)(linear >> SOFT_PAGE_BITS) & (entries(cpu) - 1);
-    SoftTLBEntry *e = &cpu->tlb[mmu][index];
-    SoftTLBInfo *info = &cpu->tlb_info[mmu][index];
-    uint64_t page = linear & SOFT_PAGE_MASK;
-    const SoftMemPiece *p;
-    SoftWalk walk;
-    bool watch;
+    unsigned bank = mmu + (write ? SOFT_TLB_WRITE_BANK : 0);
+    unsigned other = mmu + (write ? 0 : SOFT_TLB_WRITE_BANK);
+    Fill f = { .linear = linear };
 
-    if (!soft_walk(cpu, mmu, linear, access, &walk)) {
+    if (!soft_walk(cpu, mmu, linear, access, &f.walk)) {
         return NULL;
     }
-    p = walk.gpa == cpu->priv->apic_page ? NULL : soft_map_find(cpu, walk.gpa);
-    watch = cpu->priv->watching && soft_watch_page(cpu, linear);
-    note_fill(cpu, mmu, index, holds_other(cpu, e, index, linear));
-    if (walk.page_shift > SOFT_PAGE_BITS) {
-        note_large(cpu, linear, walk.page_shift);
+    f.piece = f.walk.gpa == cpu->priv->apic_page
+                  ? NULL
+                  : soft_map_find(cpu, f.walk.gpa);
+    f.watch = cpu->priv->watching && soft_watch_page(cpu, linear);
+    if (f.walk.page_shift > SOFT_PAGE_BITS) {
+        note_large(cpu, linear, f.walk.page_shift);
     }
-    clear_entry(cpu, mmu, index);
-    qatomic_set(&info->gpa, walk.gpa | (walk.global ? SOFT_TLBI_GLOBAL : 0));
-    info->page_flags =
-        p ? &p->flags[(walk.gpa - p->gpa) >> SOFT_PAGE_BITS] : NULL;
-    e->host = p ? p->host + (walk.gpa - p->gpa) : NULL;
-    if (walk.readable) {
-        unsigned slow = (p ? 0 : SOFT_TLB_MMIO) | (watch ? SOFT_TLB_WATCH : 0);
-
-        qatomic_set(&e->tag_r, slow ? soft_tlb_slow_tag(linear, slow) : page);
+    note_miss(cpu, !is_empty(cpu, &cpu->tlb[bank][index], index));
+    fill_entry(cpu, bank, index, &f);
+    /* The other bank too, if that costs nobody anything. */
+    if ((write ? f.walk.readable || f.walk.executable : f.walk.writable) &&
+        is_empty(cpu, &cpu->tlb[other][index], index)) {
+        fill_entry(cpu, other, index, &f);
     }
-    if (walk.executable) {
-        qatomic_set(&e->tag_x,
-                    p ? page : soft_tlb_slow_tag(linear, SOFT_TLB_MMIO));
-    }
-    if (walk.writable) {
-        set_write_tag(cpu, e, linear, p, watch);
-    }
-    return e;
+    return &cpu->tlb[bank][index];
 }
