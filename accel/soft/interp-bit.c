@@ -8,6 +8,7 @@
 
 #include <sys/random.h>
 
+#include "interp-atomic.h"
 #include "interp-internal.h"
 
 /* -- bt, bts, btr, btc ----------------------------------------------------- */
@@ -27,18 +28,17 @@ static uint64_t bit_result(unsigned op, uint64_t v, uint64_t mask)
 }
 
 /* The new value is stored; returns the old one. */
-#define BIT_RMW(type)                                                          \
+#define BIT_RMW(bits)                                                          \
     {                                                                          \
-        type *q = p;                                                           \
-        type old = *(volatile type *)q;                                        \
+        uint##bits##_t old = *(volatile SoftU##bits *)p, seen;                 \
                                                                                \
         if (!locked) {                                                         \
-            *(volatile type *)q = bit_result(op, old, mask);                   \
+            *(volatile SoftU##bits *)p = bit_result(op, old, mask);            \
             return old;                                                        \
         }                                                                      \
-        while (!__atomic_compare_exchange_n(                                   \
-            q, &old, (type)bit_result(op, old, mask), false, __ATOMIC_SEQ_CST, \
-            __ATOMIC_SEQ_CST)) {                                               \
+        while ((seen = interp_cmpxchg_##bits(                                  \
+                    p, old, bit_result(op, old, mask))) != old) {              \
+            old = seen;                                                        \
         }                                                                      \
         return old;                                                            \
     }
@@ -47,11 +47,11 @@ static uint64_t bit_rmw(void *p, unsigned bytes, unsigned op, uint64_t mask,
                         bool locked)
 {
     if (bytes == 2) {
-        BIT_RMW(SoftU16)
+        BIT_RMW(16)
     } else if (bytes == 4) {
-        BIT_RMW(SoftU32)
+        BIT_RMW(32)
     } else {
-        BIT_RMW(SoftU64)
+        BIT_RMW(64)
     }
 }
 

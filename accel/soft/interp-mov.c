@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 
+#include "interp-atomic.h"
 #include "interp-internal.h"
 
 /* -- mov, by size and form ------------------------------------------------- */
@@ -113,13 +114,13 @@ static uint64_t exchange(void *p, unsigned bytes, uint64_t v)
 {
     switch (bytes) {
     case 1:
-        return __atomic_exchange_n((uint8_t *)p, v, __ATOMIC_SEQ_CST);
+        return interp_xchg_8(p, v);
     case 2:
-        return __atomic_exchange_n((SoftU16 *)p, v, __ATOMIC_SEQ_CST);
+        return interp_xchg_16(p, v);
     case 4:
-        return __atomic_exchange_n((SoftU32 *)p, v, __ATOMIC_SEQ_CST);
+        return interp_xchg_32(p, v);
     default:
-        return __atomic_exchange_n((SoftU64 *)p, v, __ATOMIC_SEQ_CST);
+        return interp_xchg_64(p, v);
     }
 }
 
@@ -202,15 +203,13 @@ bool interp_xadd(SoftCPU *cpu, const SoftInsn *insn)
 }
 
 /* CMP of the accumulator and what was there: the flags of cmpxchg. */
-#define CMPXCHG_CASE(type, sfx)                                                \
+#define CMPXCHG_CASE(bits, sfx)                                                \
     {                                                                          \
-        type e = wanted;                                                       \
+        uint##bits##_t e = interp_cmpxchg_##bits(p, wanted, v);                \
                                                                                \
-        __atomic_compare_exchange_n((type *)p, &e, (type)v, false,             \
-                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);       \
         asm("cmp" sfx " %[b], %[a]" INTERP_GET_FLAGS                           \
             : "=&a"(fl)                                                        \
-            : [a] "q"((type)wanted), [b] "q"(e)                                \
+            : [a] "q"((uint##bits##_t)wanted), [b] "q"(e)                      \
             : "cc");                                                           \
         old = e;                                                               \
         break;                                                                 \
@@ -226,13 +225,13 @@ static bool compare_exchange(SoftCPU *cpu, void *p, unsigned bytes, uint64_t v,
 
     switch (bytes) {
     case 1:
-        CMPXCHG_CASE(SoftU8, "b")
+        CMPXCHG_CASE(8, "b")
     case 2:
-        CMPXCHG_CASE(SoftU16, "w")
+        CMPXCHG_CASE(16, "w")
     case 4:
-        CMPXCHG_CASE(SoftU32, "l")
+        CMPXCHG_CASE(32, "l")
     default:
-        CMPXCHG_CASE(SoftU64, "q")
+        CMPXCHG_CASE(64, "q")
     }
     interp_set_flags(cpu, fl);
     *acc = old;
@@ -274,18 +273,19 @@ bool interp_cmpxchg8b(SoftCPU *cpu, const SoftInsn *insn)
     uint64_t wanted = (uint32_t)cpu->gpr[X86_RAX] | cpu->gpr[X86_RDX] << 32;
     uint64_t v = (uint32_t)cpu->gpr[X86_RBX] | cpu->gpr[X86_RCX] << 32;
     SoftRMW rmw;
-    SoftU64 *p = interp_rmw_begin(cpu, insn, 8, &rmw);
+    void *p = interp_rmw_begin(cpu, insn, 8, &rmw);
+    uint64_t old;
     bool same;
 
     if (p == NULL) {
         return false;
     }
-    same = __atomic_compare_exchange_n(p, &wanted, v, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST);
+    old = interp_cmpxchg_64(p, wanted, v);
+    same = old == wanted;
     interp_rmw_end(cpu, &rmw);
     if (!same) {
-        cpu->gpr[X86_RAX] = (uint32_t)wanted;
-        cpu->gpr[X86_RDX] = wanted >> 32;
+        cpu->gpr[X86_RAX] = (uint32_t)old;
+        cpu->gpr[X86_RDX] = old >> 32;
     }
     interp_put_flag(cpu, SOFT_EFL_ZF, same);
     return true;
