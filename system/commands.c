@@ -11,6 +11,7 @@
 #include "chardev/char.h"
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
+#include "hw/virtio/virtio-hmp.h"
 #include "monitor/monitor.h"
 #include "net/net-hmp.h"
 #include "qapi/introspect.h"
@@ -34,17 +35,33 @@
     "Ferry " FERRY_VERSION " monitor - type 'help' for more information\n"
 
 static const HMPCommand *const hmp_tables[] = {
-    monitor_hmp_commands, system_hmp_commands,
-    qom_hmp_commands,     chardev_hmp_commands,
-    hw_hmp_commands,      hw_debug_hmp_commands,
-    net_hmp_commands,     ui_hmp_commands,
-    block_hmp_commands,   NULL,
+    monitor_hmp_commands,
+    system_hmp_commands,
+    qom_hmp_commands,
+    chardev_hmp_commands,
+    hw_hmp_commands,
+    hw_debug_hmp_commands,
+    net_hmp_commands,
+    ui_hmp_commands,
+    block_hmp_commands,
+    virtio_hmp_commands,
+    NULL,
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info, system_hmp_info,   qom_hmp_info, chardev_hmp_info,
-    hw_hmp_info,      hw_debug_hmp_info, net_hmp_info, ui_hmp_info,
-    block_hmp_info,   hw_intc_hmp_info,  NULL,
+    monitor_hmp_info,
+    system_hmp_info,
+    qom_hmp_info,
+    chardev_hmp_info,
+    hw_hmp_info,
+    hw_debug_hmp_info,
+    net_hmp_info,
+    ui_hmp_info,
+    block_hmp_info,
+    virtio_hmp_info,
+    hw_intc_hmp_info,
+    hw_pci_hmp_info,
+    NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */

@@ -17,5 +17,6 @@ extern const HMPCommand hw_debug_hmp_info[];
 
 /* intc-hmp.c: interrupt controllers. */
 extern const HMPCommand hw_intc_hmp_info[];
+extern const HMPCommand hw_pci_hmp_info[];
 
 #endif
