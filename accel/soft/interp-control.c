@@ -51,16 +51,16 @@ bool interp_jmpi(SoftCPU *cpu, const SoftInsn *insn)
            jump_to(cpu, target);
 }
 
-/* The return address is pushed only when the target is good. */
+/* CPUs check the stack before the target. */
 static bool call_to(SoftCPU *cpu, const SoftInsn *insn, uint64_t target)
 {
-    uint64_t back = cpu->next_rip;
+    uint64_t rsp = cpu->gpr[X86_RSP];
 
-    if (!jump_to(cpu, target)) {
+    if (!interp_do_push(cpu, insn->op_bytes, cpu->next_rip)) {
         return false;
     }
-    if (!interp_do_push(cpu, insn->op_bytes, back)) {
-        cpu->next_rip = back;
+    if (!jump_to(cpu, target)) {
+        cpu->gpr[X86_RSP] = rsp;
         return false;
     }
     return true;
