@@ -72,11 +72,14 @@ static bool emit_inline(JitTrans *t)
 {
     switch ((SoftClass)jit_insn(t)->cls) {
     case SOFT_CLASS_NATIVE:
+    case SOFT_CLASS_MICRO:
         return jit_emit_native(t);
     case SOFT_CLASS_STACK:
         return jit_emit_stack(t);
     case SOFT_CLASS_CONTROL:
         return jit_emit_control(t);
+    case SOFT_CLASS_STRING:
+        return jit_emit_string(t);
     case SOFT_CLASS_SYSTEM:
         return jit_emit_misc(t);
     default:

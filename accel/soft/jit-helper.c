@@ -84,6 +84,143 @@ bool jit_interp_site(SoftCPU *cpu, JitSite site)
     return may_go_on(cpu, jit_interpret(cpu, site), &b);
 }
 
+static uint8_t *fast_pointer(SoftCPU *cpu, uint64_t linear, unsigned size,
+                             bool write)
+{
+    return write ? soft_tlb_write_ptr(cpu, linear, size)
+                 : soft_tlb_read_ptr(cpu, linear, size);
+}
+
+/* -- rep movs, rep stos ------------------------------------------------------ */
+
+static uint8_t *map_bytes(SoftCPU *cpu, uint64_t linear, unsigned size,
+                          bool write)
+{
+    uint8_t *p = fast_pointer(cpu, linear, size, write);
+    void *mapped;
+
+    if (p) {
+        return p;
+    }
+    switch (soft_mem_map(cpu, linear, size,
+                         write ? SOFT_ACCESS_WRITE : SOFT_ACCESS_READ,
+                         &mapped)) {
+    case SOFT_MAP_OK:
+        return fast_pointer(cpu, linear, size, write);
+    case SOFT_MAP_FAULT:
+        cpu->exception.pending = false; /* the interpreter raises it */
+        return NULL;
+    case SOFT_MAP_SLOW:
+        break;
+    }
+    return NULL;
+}
+
+static unsigned page_room(uint64_t linear)
+{
+    return SOFT_PAGE_BYTES - (unsigned)(linear & ~SOFT_PAGE_MASK);
+}
+
+static void host_movs(uint8_t *to, const uint8_t *from, uint64_t n,
+                      unsigned size)
+{
+    switch (size) {
+    case 1:
+        __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+        break;
+    case 2:
+        __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+        break;
+    case 4:
+        __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+        break;
+    default:
+        __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(n)::"memory");
+        break;
+    }
+}
+
+static void host_stos(uint8_t *to, uint64_t value, uint64_t n, unsigned size)
+{
+    switch (size) {
+    case 1:
+        __asm__ volatile("rep stosb"
+                         : "+D"(to), "+c"(n)
+                         : "a"(value)
+                         : "memory");
+        break;
+    case 2:
+        __asm__ volatile("rep stosw"
+                         : "+D"(to), "+c"(n)
+                         : "a"(value)
+                         : "memory");
+        break;
+    case 4:
+        __asm__ volatile("rep stosl"
+                         : "+D"(to), "+c"(n)
+                         : "a"(value)
+                         : "memory");
+        break;
+    default:
+        __asm__ volatile("rep stosq"
+                         : "+D"(to), "+c"(n)
+                         : "a"(value)
+                         : "memory");
+        break;
+    }
+}
+
+/* Elements of @insn that stay on the present pages, at once; 0: none. The host's
+ * own instruction has the guest's order of bytes, overlap included. */
+static uint64_t string_part(SoftCPU *cpu, const SoftInsn *insn)
+{
+    uint64_t *gpr = cpu->gpr;
+    unsigned size = insn->op_bytes;
+    bool movs = insn->op == SOFT_OP_MOVS;
+    uint64_t n = MIN(gpr[X86_RCX], page_room(gpr[X86_RDI]) / size);
+    uint64_t bytes;
+    uint8_t *from = NULL, *to;
+
+    if (movs) {
+        n = MIN(n, page_room(gpr[X86_RSI]) / size);
+    }
+    bytes = n * size;
+    if (n == 0 || (movs && !(from = map_bytes(cpu, gpr[X86_RSI],
+                                              (unsigned)bytes, false)))) {
+        return 0;
+    }
+    to = map_bytes(cpu, gpr[X86_RDI], (unsigned)bytes, true);
+    if (!to) {
+        return 0;
+    }
+    if (movs) {
+        host_movs(to, from, n, size);
+        gpr[X86_RSI] += bytes;
+    } else {
+        host_stos(to, gpr[X86_RAX], n, size);
+    }
+    gpr[X86_RDI] += bytes;
+    gpr[X86_RCX] -= n;
+    return n;
+}
+
+bool jit_string(SoftCPU *cpu, JitSite site)
+{
+    SoftInsn insn = cpu->jit->insn[jit_site_insn(site)];
+
+    set_rip(cpu, site);
+    if (!(cpu->eflags & SOFT_EFL_DF)) {
+        while (cpu->gpr[X86_RCX] && string_part(cpu, &insn)) {
+            if (cpu->gpr[X86_RCX] && qatomic_read(&cpu->exit_request)) {
+                jit_flags_to_cpu(cpu);
+                return leave(cpu);
+            }
+        }
+    }
+    /* Elements across pages, device memory, faults. */
+    return cpu->gpr[X86_RCX] == 0 || jit_interp_site(cpu, site);
+}
+
 /* The whole instruction, of which only an access is known. */
 static bool interpret_access(SoftCPU *cpu, JitSite site)
 {
@@ -95,13 +232,6 @@ static bool interpret_access(SoftCPU *cpu, JitSite site)
         return leave(cpu);
     }
     return may_go_on(cpu, ok, &b);
-}
-
-static uint8_t *fast_pointer(SoftCPU *cpu, uint64_t linear, unsigned size,
-                             bool write)
-{
-    return write ? soft_tlb_write_ptr(cpu, linear, size)
-                 : soft_tlb_read_ptr(cpu, linear, size);
 }
 
 /* Host address if generated code may use it. NULL: the interpreter has to

@@ -126,9 +126,18 @@ typedef struct JitThunks {
     const uint8_t *exit_fetch;  /* r15 = block */
     const uint8_t *slow_access; /* call; r14 = linear address, r15 = site */
     const uint8_t *interp;      /* call; r15 = site */
+    const uint8_t *string;      /* call; r15 = site */
     const uint8_t *vec_head;    /* call; r15 = block */
     const uint8_t *x87_head;    /* call; r15 = site */
 } JitThunks;
+
+/* What is known of jump_cache[mmu], so that clearing it costs little. */
+#define JIT_SLOT_LOG 255
+typedef struct JitSlot {
+    unsigned n_filled; /* entries since it was clear; JIT_SLOT_LOG + 1: more */
+    bool local;        /* some stand on a page that is not global */
+    uint16_t filled[JIT_SLOT_LOG];
+} JitSlot;
 
 typedef struct SoftJIT {
     CodeCache cache;
@@ -142,7 +151,7 @@ typedef struct SoftJIT {
     FILE *perf_map;        /* (nullable) tell perf(1) of the code */
     bool flush_wanted;     /* drop everything before the next block */
     unsigned interp_count; /* instructions to interpret after leaving */
-    bool slot_used[SOFT_MMU_COUNT]; /* anything in jump_cache[]? */
+    JitSlot slot[SOFT_MMU_COUNT];
     bool
         slot_local[SOFT_MMU_COUNT]; /* anything on a page that is not global? */
     SoftDecodeMode mode;            /* of the block under translation */
@@ -330,6 +339,7 @@ bool jit_emit_native(JitTrans *t);
 bool jit_emit_stack(JitTrans *t);
 bool jit_emit_control(JitTrans *t);
 bool jit_emit_misc(JitTrans *t);
+bool jit_emit_string(JitTrans *t);
 /** jit_emit_interp: by the interpreter, then go on in the block. */
 void jit_emit_interp(JitTrans *t);
 /** jit_emit_leave: by the interpreter, which ends the block. */
@@ -374,6 +384,8 @@ bool jit_interp_site(SoftCPU *cpu, JitSite site);
 /** jit_interpret: the instruction of @site, at rip. Returns: false if an
  *  exception is pending. */
 bool jit_interpret(SoftCPU *cpu, JitSite site);
+/** jit_string: rep movs and rep stos of 64-bit code. */
+bool jit_string(SoftCPU *cpu, JitSite site);
 bool jit_x87_enter(SoftCPU *cpu, JitSite site);
 
 /** jit_flags_to_cpu, jit_flags_from_cpu: between JIT_W_FLAGS and eflags. */

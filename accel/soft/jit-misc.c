@@ -61,6 +61,21 @@ bool jit_emit_misc(JitTrans *t)
     }
 }
 
+bool jit_emit_string(JitTrans *t)
+{
+    const SoftInsn *in = jit_insn(t);
+
+    if ((in->op != SOFT_OP_MOVS && in->op != SOFT_OP_STOS) ||
+        !(in->attrs & SOFT_A_REP) || in->addr_bytes != 8 || in->seg >= X86_FS) {
+        return false;
+    }
+    jit_flags_spare(t);
+    emit_mov_ri(&t->hot, 8, HOST_R15, jit_site_interp(t));
+    emit_call_to(&t->hot, t->jit->thunk.string, HOST_NO_REG);
+    jit_scratch_lost(t);
+    return true;
+}
+
 void jit_emit_interp(JitTrans *t)
 {
     jit_flags_spare(t);

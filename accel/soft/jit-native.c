@@ -433,6 +433,7 @@ static bool native_bit_string(JitTrans *t)
     SoftEmit *e = &t->hot;
     unsigned size = in->op_bytes, shift = size == 8 ? 6 : 5;
 
+    n.in.cls = SOFT_CLASS_NATIVE; /* with an address that is right already */
     if (size < 4 || in->addr_bytes != (t->code64 ? 8 : 4) ||
         in->seg >= X86_FS || !jit_can_address(t) ||
         !emit_insn_regs(in, &n.regs)) {

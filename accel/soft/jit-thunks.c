@@ -267,6 +267,7 @@ bool jit_thunks_init(SoftJIT *jit, SoftCPU *cpu, Error **errp)
     jit->thunk.exit_fetch = make_exit_for(&m, JIT_EXIT_FETCH);
     make_slow_access(&m);
     jit->thunk.interp = make_call(&m, jit_interp_site);
+    jit->thunk.string = make_call(&m, jit_string);
     jit->thunk.x87_head = make_call(&m, jit_x87_enter);
     make_vec_head(&m);
     assert(!m.e.overflow);

@@ -106,22 +106,34 @@ static bool jit_usable(const SoftCPU *cpu)
 /* -- the jump cache ---------------------------------------------------------- */
 
 /* An empty entry has an address that is looked for elsewhere. */
+static void clear_entry(SoftJumpCacheEntry *slot, uint64_t i)
+{
+    slot[i].rip = ~i;
+}
+
 static void clear_slot(SoftCPU *cpu, SoftMMU mmu)
 {
     SoftJumpCacheEntry *e = cpu->jump_cache[mmu];
+    JitSlot *slot = &cpu->jit->slot[mmu];
 
-    for (uint64_t i = 0; i < SOFT_JUMP_CACHE_SIZE; i++) {
-        e[i].rip = ~i;
+    if (slot->n_filled <= JIT_SLOT_LOG) {
+        for (unsigned i = 0; i < slot->n_filled; i++) {
+            clear_entry(e, slot->filled[i]);
+        }
+    } else {
+        for (uint64_t i = 0; i < SOFT_JUMP_CACHE_SIZE; i++) {
+            clear_entry(e, i);
+        }
     }
-    cpu->jit->slot_used[mmu] = false;
-    cpu->jit->slot_local[mmu] = false;
+    slot->n_filled = 0;
+    slot->local = false;
 }
 
 /* @global: also what stands on global pages. */
 static void clear_jump_cache(SoftCPU *cpu, bool global)
 {
     for (unsigned mmu = 0; mmu < SOFT_MMU_COUNT; mmu++) {
-        if (global ? cpu->jit->slot_used[mmu] : cpu->jit->slot_local[mmu]) {
+        if (global || cpu->jit->slot[mmu].local) {
             clear_slot(cpu, (SoftMMU)mmu);
         }
     }
@@ -139,12 +151,27 @@ static void forget_page(SoftCPU *cpu, uint64_t linear)
         SoftJumpCacheEntry *e = cpu->jump_cache[mmu];
 
         for (uint64_t i = 0;
-             cpu->jit->slot_used[mmu] && i < SOFT_JUMP_CACHE_SIZE; i++) {
+             cpu->jit->slot[mmu].n_filled && i < SOFT_JUMP_CACHE_SIZE; i++) {
             if ((e[i].rip ^ linear) >> SOFT_PAGE_BITS == 0) {
-                e[i].rip = ~i;
+                clear_entry(e, i);
             }
         }
     }
+}
+
+static void fill_entry(SoftCPU *cpu, SoftMMU mmu, SoftJumpCacheEntry *e,
+                       const uint8_t *code, bool local)
+{
+    JitSlot *slot = &cpu->jit->slot[mmu];
+
+    if (slot->n_filled < JIT_SLOT_LOG) {
+        slot->filled[slot->n_filled] =
+            (uint16_t)(cpu->rip % SOFT_JUMP_CACHE_SIZE);
+    }
+    slot->n_filled = MIN(slot->n_filled + 1, JIT_SLOT_LOG + 1);
+    slot->local |= local;
+    e->rip = cpu->rip;
+    e->code = (void *)(uintptr_t)code;
 }
 
 /* -- blocks ------------------------------------------------------------------ */
@@ -232,10 +259,8 @@ static const uint8_t *find_code(SoftCPU *cpu, uint32_t key)
     if (i == TB_NONE) {
         return NULL;
     }
-    e->rip = cpu->rip;
-    e->code = (void *)(uintptr_t)(jit->cache.rx + jit->tb.block[i].head);
-    jit->slot_used[mmu] = true;
-    jit->slot_local[mmu] |= !on_global_page(cpu, mmu);
+    fill_entry(cpu, mmu, e, jit->cache.rx + jit->tb.block[i].head,
+               !on_global_page(cpu, mmu));
     return e->code;
 }
 
@@ -426,6 +451,7 @@ static bool jit_vcpu_new(SoftCPU *cpu, Error **errp)
         return false;
     }
     for (unsigned mmu = 0; mmu < SOFT_MMU_COUNT; mmu++) {
+        jit->slot[mmu].n_filled = JIT_SLOT_LOG + 1;
         clear_slot(cpu, (SoftMMU)mmu);
     }
     return true;

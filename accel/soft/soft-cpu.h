@@ -262,7 +262,7 @@ typedef struct SoftJumpCacheEntry {
     void *code;
 } SoftJumpCacheEntry;
 
-#define SOFT_JUMP_CACHE_SIZE 2048
+#define SOFT_JUMP_CACHE_SIZE 4096
 #define SOFT_JIT_WORDS       64
 
 /* -- pending events ------------------------------------------------------- */
