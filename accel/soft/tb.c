@@ -2,7 +2,7 @@
  * The table of translated blocks (see tb.h).
  *
  * Blocks and links stand in arrays that grow; numbers, not pointers, refer to
- * them. A hash over (physical address, key) finds a block, a second table the
+ * them. A hash over its key finds a block, a second table the
  * blocks of a page: a list whose links are twice the block's number, plus 1
  * where the page is the block's second one.
  *
@@ -21,9 +21,14 @@ static gpointer page_key(uint64_t gpa)
     return (gpointer)(uintptr_t)(gpa >> 12);
 }
 
-static uint32_t *bucket_of(const TBTable *t, uint64_t gpa, uint32_t key)
+/* The same code is mapped at many linear addresses: these count, too. */
+static uint32_t *bucket_of(const TBTable *t, uint64_t gpa, uint64_t rip,
+                           uint32_t key)
 {
-    uint64_t h = (gpa ^ (uint64_t)key << 32) * 0x9e3779b97f4a7c15ull;
+    uint64_t h =
+        gpa ^ (uint64_t)key << 32 ^ (rip >> 12) * 0xff51afd7ed558ccdull;
+
+    h *= 0x9e3779b97f4a7c15ull;
 
     return &t->bucket[h >> (64 - TB_HASH_BITS)];
 }
@@ -52,7 +57,7 @@ void tb_reset(TBTable *t)
 
 uint32_t tb_find(const TBTable *t, uint64_t gpa, uint64_t rip, uint32_t key)
 {
-    uint32_t i = *bucket_of(t, gpa, key);
+    uint32_t i = *bucket_of(t, gpa, rip, key);
 
     while (i != TB_NONE) {
         const TBlock *b = &t->block[i];
@@ -95,7 +100,7 @@ static void page_add(TBTable *t, uint32_t block, unsigned which, uint64_t gpa)
 void tb_publish(TBTable *t, uint32_t block)
 {
     TBlock *b = &t->block[block];
-    uint32_t *bucket = bucket_of(t, b->gpa, b->key);
+    uint32_t *bucket = bucket_of(t, b->gpa, b->rip, b->key);
 
     b->hash_next = *bucket;
     *bucket = block;
@@ -119,7 +124,7 @@ uint32_t tb_link_new(TBTable *t, const TBLink *link)
 static void block_unhash(TBTable *t, uint32_t block)
 {
     const TBlock *b = &t->block[block];
-    uint32_t *p = bucket_of(t, b->gpa, b->key);
+    uint32_t *p = bucket_of(t, b->gpa, b->rip, b->key);
 
     while (*p != block) {
         p = &t->block[*p].hash_next;
