@@ -14,10 +14,13 @@
 
 #include "soft-accel.h"
 
-#define NS_PER_S   1000000000ull
-#define MEASURE_NS 4000000ll
-#define HZ_PER_KHZ 1000ull
-#define HZ_PER_MHZ 1000000ull
+#define NS_PER_S     1000000000ull
+#define MEASURE_NS   4000000ll
+#define SAMPLE_TRIES 8
+#define PPM          1000000ull
+#define ROUND_PPM    50ull
+#define HZ_PER_KHZ   1000ull
+#define HZ_PER_MHZ   1000000ull
 
 /* The hypervisor or the CPU may say it (SDM 3B 18.7.3). */
 static uint64_t hz_from_cpuid(void)
@@ -39,19 +42,50 @@ static uint64_t hz_from_cpuid(void)
     return 0;
 }
 
+typedef struct Moment {
+    uint64_t tsc;
+    int64_t ns;
+} Moment;
+
+/* Both clocks at one moment: the tightest of a few tries. */
+static Moment sample(void)
+{
+    Moment m = { 0 };
+    uint64_t best = UINT64_MAX;
+
+    for (int i = 0; i < SAMPLE_TRIES; i++) {
+        uint64_t before = __rdtsc();
+        int64_t ns = get_clock();
+        uint64_t after = __rdtsc();
+
+        if (after - before < best) {
+            best = after - before;
+            m = (Moment){ before + best / 2, ns };
+        }
+    }
+    return m;
+}
+
 static uint64_t measure_hz(void)
 {
-    int64_t start_ns = get_clock();
-    uint64_t start = __rdtsc();
-    int64_t end_ns;
-    uint64_t end;
+    Moment start = sample();
+    Moment end;
 
     do {
-        end_ns = get_clock();
-        end = __rdtsc();
-    } while (end_ns - start_ns < MEASURE_NS);
-    return (uint64_t)((__uint128_t)(end - start) * NS_PER_S /
-                      (uint64_t)(end_ns - start_ns));
+        end = sample();
+    } while (end.ns - start.ns < MEASURE_NS);
+    return (uint64_t)((__uint128_t)(end.tsc - start.tsc) * NS_PER_S /
+                      (uint64_t)(end.ns - start.ns));
+}
+
+/* Most hosts have a whole number of MHz, and what was measured is good to
+ * some 10 ppm. */
+static uint64_t round_hz(uint64_t hz)
+{
+    uint64_t whole = (hz + HZ_PER_MHZ / 2) / HZ_PER_MHZ * HZ_PER_MHZ;
+    uint64_t off = hz > whole ? hz - whole : whole - hz;
+
+    return off < hz / PPM * ROUND_PPM ? whole : hz;
 }
 
 uint64_t soft_host_tsc_hz(void)
@@ -59,9 +93,7 @@ uint64_t soft_host_tsc_hz(void)
     uint64_t hz = hz_from_cpuid();
 
     if (!hz) {
-        hz = measure_hz();
-        /* What is measured is good to some 10 ppm: the guest corrects it. */
-        hz = (hz + HZ_PER_MHZ / 2) / HZ_PER_MHZ * HZ_PER_MHZ;
+        hz = round_hz(measure_hz());
     }
     return MAX(hz, HZ_PER_MHZ);
 }
