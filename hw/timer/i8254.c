@@ -6,8 +6,9 @@
  * follow from the time. The one clock cycle between a write and its effect is
  * left out. Counter 0 has a timer for the next rising edge of OUT; in the
  * periodic modes only that edge is produced (as a short low pulse), for the
- * falling one interrupts nobody. Edges that the host was too late for are
- * dropped: there is one interrupt, then the next period's.
+ * falling one interrupts nobody. A guest may keep its time by counting them:
+ * edges that the host was too late for come half a period apart until none is
+ * missing; if more than CATCH_UP_NS are, the older ones are lost.
  *
  * Source: Intel 8254 data sheet (231164): control word, read-back command,
  * mode definitions and the GATE table.
@@ -31,6 +32,9 @@
 #define NS_PER_S     1000000000u
 #define BINARY_RANGE 0x10000u
 #define BCD_RANGE    10000u
+#define CATCH_UP_NS  1000000000ll
+/* No host timer comes more often. */
+#define SPACING_MIN_NS 50000ll
 
 #define CW_READ_BACK      3u /* counter field */
 #define READ_BACK_NO_CNT  0x20
@@ -57,6 +61,7 @@ typedef struct Counter {
     bool running;
     int64_t start_ns;    /* when it began or went on to count */
     uint64_t start_tick; /* ticks counted before start_ns */
+    uint64_t periods;    /* whose edge was produced, since then */
 
     bool write_high; /* RW_BOTH: the next byte is the high one */
     uint8_t write_low;
@@ -120,6 +125,7 @@ static void start(Counter *c, int64_t now)
     c->running = true;
     c->start_ns = now;
     c->start_tick = 0;
+    c->periods = 0;
 }
 
 /* A count written while a periodic counter runs takes over when the present
@@ -129,6 +135,7 @@ static void take_next_count(Counter *c, int64_t now)
     if (c->next_count && c->running && ticks(c, now) >= c->count) {
         c->start_ns = time_of_tick(c, c->count);
         c->start_tick = 0;
+        c->periods = 0;
         c->count = c->next_count;
         c->next_count = 0;
     }
@@ -260,6 +267,27 @@ static void update_irq(I8254State *s, int64_t now)
     arm(s, now);
 }
 
+static int64_t period_ns(const Counter *c)
+{
+    return (int64_t)muldiv64(c->count, NS_PER_S, I8254_HZ);
+}
+
+/* An edge was produced. Returns: whether the next one is not that of the next
+ * period: there is one to make up for, or they come too fast. */
+static bool is_behind(Counter *c, int64_t now)
+{
+    uint64_t over, most;
+
+    if (!is_periodic(c) || !c->count) {
+        return false;
+    }
+    over = ticks(c, now) / c->count;
+    most = (uint64_t)(CATCH_UP_NS / MAX(period_ns(c), 1));
+    c->periods = MIN(c->periods + 1, over);
+    c->periods = MAX(c->periods, over - MIN(over, most));
+    return c->periods < over || period_ns(c) < SPACING_MIN_NS;
+}
+
 static void irq_timer(void *opaque)
 {
     I8254State *s = opaque;
@@ -273,7 +301,11 @@ static void irq_timer(void *opaque)
     take_next_count(c, now);
     set_level(s, false);
     set_level(s, true);
-    arm(s, now);
+    if (is_behind(c, now)) {
+        timer_mod_ns(s->timer, now + MAX(period_ns(c) / 2, SPACING_MIN_NS));
+    } else {
+        arm(s, now);
+    }
 }
 
 /* -- counters ------------------------------------------------------------------------ */

@@ -114,12 +114,23 @@ static void test_periodic(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->isa.edges[0], ==, 1);
     virtual_time_step(TICKS(9000));
     g_assert_cmpuint(f->isa.edges[0], ==, 10);
-    /* A host that is late by seven periods: one, and then in time again. */
+    /* A host that is late by seven periods: half a period apart until none
+     * is missing. */
     virtual_time_jump(TICKS(7500));
     virtual_time_fire();
     g_assert_cmpuint(f->isa.edges[0], ==, 11);
-    virtual_time_step(TICKS(500));
+    virtual_time_step(TICKS(400));
+    g_assert_cmpuint(f->isa.edges[0], ==, 11);
+    virtual_time_step(TICKS(200));
     g_assert_cmpuint(f->isa.edges[0], ==, 12);
+    virtual_time_step(TICKS(20000));
+    g_assert_cmpuint(f->isa.edges[0], ==, 38);
+    /* By hours: not all of it. */
+    virtual_time_jump(10000 * TEST_S);
+    f->isa.edges[0] = 0;
+    virtual_time_step(2 * TEST_S);
+    g_assert_cmpuint(f->isa.edges[0], >=, 3 * I8254_HZ / 1000 - 3);
+    g_assert_cmpuint(f->isa.edges[0], <=, 3 * I8254_HZ / 1000 + 3);
 }
 
 static void test_rate_generator(Fixture *f, gconstpointer data)
@@ -318,6 +329,16 @@ static void test_port_b(Fixture *f, gconstpointer data)
     g_assert_cmphex(fake_isa_in(&f->isa, PORT_B) & 0x20, ==, 0x20);
 }
 
+/* The fastest rate there is does not keep the host busy. */
+static void test_busy_period(Fixture *f, gconstpointer data)
+{
+    program(f, 0, 2, 1);
+    f->isa.edges[0] = 0;
+    virtual_time_step(TEST_MS);
+    g_assert_cmpuint(f->isa.edges[0], >=, 10);
+    g_assert_cmpuint(f->isa.edges[0], <=, 25);
+}
+
 /* A guest that is stopped for an hour sees no gap. */
 static void test_stop(Fixture *f, gconstpointer data)
 {
@@ -351,6 +372,7 @@ int main(int argc, char **argv)
         { "/i8254/bcd", test_bcd, 0 },
         { "/i8254/zero-is-65536", test_zero_is_65536, 0 },
         { "/i8254/port-b", test_port_b, 0 },
+        { "/i8254/busy-period", test_busy_period, 0 },
         { "/i8254/stop", test_stop, 0 },
     };
 
