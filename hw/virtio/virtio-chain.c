@@ -11,9 +11,10 @@
 /* A descriptor's length is 32 bits; a request must not overflow a sum. */
 #define CHAIN_BYTES_MAX (UINT64_C(1) << 40)
 
-VirtDesc vring_desc_load(const uint8_t *p)
+VirtDesc vring_desc_load(const uint8_t *p, bool packed)
 {
     VirtDesc d;
+    uint16_t last;
 
     /* One copy; what the guest does to the original later does not matter. */
     memcpy(&d, p, sizeof(d));
@@ -22,6 +23,12 @@ VirtDesc vring_desc_load(const uint8_t *p)
     d.len = GUINT32_FROM_LE(d.len);
     d.flags = GUINT16_FROM_LE(d.flags);
     d.link = GUINT16_FROM_LE(d.link);
+    if (packed) {
+        /* There the last two are buffer id and flags. */
+        last = d.link;
+        d.link = d.flags;
+        d.flags = last;
+    }
     return d;
 }
 
@@ -105,7 +112,7 @@ static bool walk_table(VirtQueue *vq, VirtChain *c, const uint8_t *table,
     unsigned n = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        VirtDesc d = vring_desc_load(table + VRING_DESC_BYTES * n);
+        VirtDesc d = vring_desc_load(table + VRING_DESC_BYTES * n, !linked);
 
         if (d.flags & VRING_DESC_F_INDIRECT) {
             virtio_error(vq->vdev, "queue %u: indirect table in another",

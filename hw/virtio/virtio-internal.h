@@ -157,12 +157,14 @@ void virtio_queue_clear(VirtQueue *vq);
 /** virtio_queue_start: the driver has said where the rings are. */
 void virtio_queue_start(VirtQueue *vq);
 
-/** vring_desc_load: read the descriptor at @p, once. */
-VirtDesc vring_desc_load(const uint8_t *p);
+/** vring_desc_load: read the descriptor at @p, once; @packed: of a packed
+ *  ring. */
+VirtDesc vring_desc_load(const uint8_t *p, bool packed);
 /** virtio_chain_add: check and map one buffer. */
 bool virtio_chain_add(VirtQueue *vq, VirtChain *chain, const VirtDesc *d);
 /** virtio_chain_indirect: the buffers of the table that @d refers to;
- *  @linked: entries name the next one (split), else all are used in turn. */
+ *  @linked: entries name the next one (split); else it has the packed form
+ *  and all entries are used in turn. */
 bool virtio_chain_indirect(VirtQueue *vq, VirtChain *chain, const VirtDesc *d,
                            bool linked);
 

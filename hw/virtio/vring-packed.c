@@ -55,22 +55,12 @@ static bool packed_empty(VirtQueue *vq)
     return !packed_available(vq, vq->avail_idx, vq->avail_wrap);
 }
 
-static VirtDesc packed_desc(VirtQueue *vq, uint16_t pos)
-{
-    VirtDesc d = vring_desc_load(vq->desc + VRING_DESC_BYTES * pos);
-    uint16_t id = d.flags; /* the two are the other way round here */
-
-    d.flags = d.link;
-    d.link = id;
-    return d;
-}
-
 static bool packed_read(VirtQueue *vq, uint16_t pos, bool wrap,
                         VirtChain *chain)
 {
     chain->ndescs = 0;
     while (chain->ndescs < queue_num(vq)) {
-        VirtDesc d = packed_desc(vq, pos);
+        VirtDesc d = vring_desc_load(vq->desc + VRING_DESC_BYTES * pos, true);
 
         chain->ndescs++;
         chain->id = d.link; /* that of the last one counts */

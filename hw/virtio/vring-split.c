@@ -96,7 +96,7 @@ static bool split_read(VirtQueue *vq, uint16_t pos, bool wrap, VirtChain *chain)
         if (!check_head(vq, n, i ? "next descriptor" : "chain's head")) {
             return false;
         }
-        d = vring_desc_load(vq->desc + VRING_DESC_BYTES * n);
+        d = vring_desc_load(vq->desc + VRING_DESC_BYTES * n, false);
         if (d.flags & VRING_DESC_F_INDIRECT) {
             if (d.flags & VRING_DESC_F_NEXT) {
                 virtio_error(vq->vdev,
