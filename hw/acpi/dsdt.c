@@ -83,17 +83,18 @@ static void link_dis(Aml *a, const char *reg)
     aml_end(a);
 }
 
-/* Method (_CRS, 0, Serialized) {
- *   Name (BUF, template) CreateDWordField (BUF, 5, IRQ)
+/* Name (BUF, template)
+ * Method (_CRS, 0, Serialized) {
+ *   CreateDWordField (BUF, 5, IRQ)
  *   If (reg & 0x80) { IRQ = 0 } Else { IRQ = reg & 0xf }
  *   Return (BUF) } */
 static void link_crs(Aml *a, const char *reg)
 {
     static const uint32_t none = 0;
 
-    aml_method(a, "_CRS", 0, true);
     aml_name(a, "BUF");
     interrupt_template(a, &none, 1);
+    aml_method(a, "_CRS", 0, true);
     aml_create_dword_field(a, "BUF", INTERRUPT_OFFSET, "IRQ");
     if_disabled(a, reg);
     aml_store(a);
@@ -338,7 +339,6 @@ GBytes *dsdt_build(const DsdtConfig *c)
     aml_scope(a, "\\_SB");
     aml_device(a, "PCI0");
     name_id(a, "_HID", "PNP0A03");
-    name_int(a, "_ADR", 0);
     name_int(a, "_UID", 0);
     windows(a, c);
     routing_table(a);
