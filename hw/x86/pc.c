@@ -11,6 +11,7 @@
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
 #include "hw/intc/irqchip.h"
+#include "hw/ide/piix.h"
 #include "hw/isa/isa.h"
 #include "hw/timer/mc146818rtc.h"
 #include "hw/x86/i440fx.h"
@@ -83,7 +84,8 @@ static bool create_chipset(PCMachineState *pc, ISABus *isa, Error **errp)
     MachineState *m = MACHINE(pc);
 
     pc->pci = i440fx_new(m, &pc->pam, send_msi, m, errp);
-    if (!pc->pci || !piix3_new(pc->pci, isa, errp)) {
+    if (!pc->pci || !piix3_new(pc->pci, isa, errp) ||
+        !piix3_ide_new(pc->pci, PIIX3_IDE_DEVFN, errp)) {
         return false;
     }
     if (pc->acpi) {
