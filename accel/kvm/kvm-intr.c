@@ -58,6 +58,9 @@ void kvm_vcpu_signal(AccelVCPU *base, AccelSignal signal, uint8_t vector)
 
     if (signal == ACCEL_SIGNAL_SIPI) {
         qatomic_set(&vcpu->sipi_vector, vector);
+    } else if (signal == ACCEL_SIGNAL_INIT) {
+        /* An earlier SIPI has found a CPU that did not wait for it. */
+        qatomic_fetch_and(&vcpu->signals, ~(1u << ACCEL_SIGNAL_SIPI));
     }
     qatomic_fetch_or(&vcpu->signals, 1u << signal);
     poke(vcpu);
@@ -119,7 +122,6 @@ static bool take_init(KVMVCPU *vcpu, Error **errp)
                                   MSR_APIC_BASE, &base)) {
         vcpu->reset_state->apic_base = base;
     }
-    qatomic_set(&vcpu->signals, 0);
     vcpu->mp_state = vcpu->reset_state->apic_base & X86_APICBASE_BSP
                          ? X86_MP_RUNNABLE
                          : X86_MP_INIT_RECEIVED;
@@ -167,8 +169,12 @@ static bool take_signals(KVMVCPU *vcpu, Error **errp)
     unsigned signals = qatomic_xchg(&vcpu->signals, 0);
 
     trace_kvm_signals(vcpu->base.index, signals);
-    if ((signals & 1u << ACCEL_SIGNAL_INIT) && !take_init(vcpu, errp)) {
-        return false;
+    if (signals & 1u << ACCEL_SIGNAL_INIT) {
+        /* What came before is forgotten; a SIPI came behind it. */
+        signals &= 1u << ACCEL_SIGNAL_SIPI;
+        if (!take_init(vcpu, errp)) {
+            return false;
+        }
     }
     if ((signals & 1u << ACCEL_SIGNAL_SIPI) && !take_sipi(vcpu, errp)) {
         return false;
