@@ -56,8 +56,35 @@ static inline void fake_pci_init(FakePCI *f)
     qdev_realize(f->bridge, NULL, &error_abort);
 }
 
+/* There is no tree that would keep a device: the bus's list is ours. */
+static inline bool fake_pci_realize(FakePCI *f, PCIDevice *dev, Error **errp)
+{
+    if (!qdev_realize(DEVICE(dev), BUS(f->bus), errp)) {
+        object_unref(OBJECT(dev));
+        return false;
+    }
+    return true;
+}
+
+static inline PCIDevice *fake_pci_add(FakePCI *f, int devfn, const char *type)
+{
+    PCIDevice *dev = pci_new(devfn, type);
+
+    fake_pci_realize(f, dev, &error_abort);
+    return dev;
+}
+
+static inline void fake_pci_remove(PCIDevice *dev)
+{
+    qdev_unrealize(DEVICE(dev));
+    object_unref(OBJECT(dev));
+}
+
 static inline void fake_pci_deinit(FakePCI *f)
 {
+    while (BUS(f->bus)->children->len) {
+        fake_pci_remove(g_ptr_array_index(BUS(f->bus)->children, 0));
+    }
     qdev_unrealize(f->bridge);
     object_unref(OBJECT(f->bridge));
     guest_memory_free(f->memory);

@@ -114,23 +114,12 @@ typedef struct Fixture {
 static void set_up(Fixture *f, gconstpointer data)
 {
     fake_pci_init(&f->pci);
-    f->dev = TEST_PCI(
-        pci_create_simple(f->pci.bus, DEVFN, TYPE_TEST_PCI, &error_abort));
+    f->dev = TEST_PCI(fake_pci_add(&f->pci, DEVFN, TYPE_TEST_PCI));
     device_cold_reset(DEVICE(f->dev));
-}
-
-static void unplug(DeviceState *dev)
-{
-    qdev_unrealize(dev);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
 {
-    BusState *bus = BUS(f->pci.bus);
-
-    while (bus->children->len) {
-        unplug(g_ptr_array_index(bus->children, 0));
-    }
     fake_pci_deinit(&f->pci);
 }
 
@@ -282,8 +271,8 @@ static void test_bar_ram(Fixture *f, gconstpointer data)
 static void test_bar_hostile(Fixture *f, gconstpointer data)
 {
     IORegion fixed;
-    TestPCI *two = TEST_PCI(pci_create_simple(f->pci.bus, PCI_DEVFN(4, 0),
-                                              TYPE_TEST_PCI, &error_abort));
+    TestPCI *two =
+        TEST_PCI(fake_pci_add(&f->pci, PCI_DEVFN(4, 0), TYPE_TEST_PCI));
 
     io_region_init(&fixed, "fixed", 4, &test_ops, two);
     io_space_add(f->pci.ports, &fixed, 0xc004, &error_abort);
@@ -324,7 +313,7 @@ static void test_rom(Fixture *f, gconstpointer data)
     close(fd);
     g_file_set_contents(path, "\x55\xaa option ROM", 16, NULL);
     object_property_set_str(OBJECT(dev), "romfile", path, &error_abort);
-    g_assert_true(pci_realize_and_unref(dev, f->pci.bus, &error_abort));
+    g_assert_true(fake_pci_realize(&f->pci, dev, &error_abort));
     fake_pci_write(&f->pci, PCI_DEVFN(5, 0), 0x30, UINT32_MAX, 4);
     g_assert_cmphex(fake_pci_read(&f->pci, PCI_DEVFN(5, 0), 0x30, 4), ==,
                     0xfffff001);
@@ -349,7 +338,7 @@ static PCIDevice *plug(Fixture *f, const char *addr, bool multi, Error **errp)
         object_unref(OBJECT(dev));
         return NULL;
     }
-    return pci_realize_and_unref(dev, f->pci.bus, errp) ? dev : NULL;
+    return fake_pci_realize(&f->pci, dev, errp) ? dev : NULL;
 }
 
 static void test_addresses(Fixture *f, gconstpointer data)
@@ -387,7 +376,7 @@ static void test_failed_realize(Fixture *f, gconstpointer data)
     Error *err = NULL;
 
     object_property_set_bool(OBJECT(dev), "fail", true, &error_abort);
-    g_assert_false(pci_realize_and_unref(dev, f->pci.bus, &err));
+    g_assert_false(fake_pci_realize(&f->pci, dev, &err));
     error_free_or_abort(&err);
     g_assert_null(pci_bus_find(f->pci.bus, PCI_DEVFN(8, 0)));
     g_assert_nonnull(plug(f, "8", false, &error_abort));
@@ -398,8 +387,7 @@ static void test_failed_realize(Fixture *f, gconstpointer data)
 static void test_intx(Fixture *f, gconstpointer data)
 {
     PCIDevice *dev = PCI_DEVICE(f->dev);
-    PCIDevice *two = pci_create_simple(f->pci.bus, PCI_DEVFN(7, 0),
-                                       TYPE_TEST_PCI, &error_abort);
+    PCIDevice *two = fake_pci_add(&f->pci, PCI_DEVFN(7, 0), TYPE_TEST_PCI);
 
     pci_set_irq(dev, 1);
     g_assert_true(f->pci.line[3]);
@@ -419,7 +407,7 @@ static void test_intx(Fixture *f, gconstpointer data)
     device_cold_reset(DEVICE(dev));
     g_assert_false(f->pci.line[3]);
     pci_set_irq(two, 1);
-    unplug(DEVICE(two));
+    fake_pci_remove(two);
     g_assert_false(f->pci.line[3]);
 }
 
