@@ -320,28 +320,46 @@ static void pci_device_reset(DeviceState *qdev)
 
 /* -- properties ----------------------------------------------------------------------------- */
 
-/* "SLOT" or "SLOT.FUNCTION", both hexadecimal. */
+/* Hexadecimal digits from *@pos on, at most two. */
+static bool parse_hex(const char **pos, unsigned *ret)
+{
+    const char *p = *pos;
+    unsigned value = 0;
+
+    while (g_ascii_isxdigit(*p) && p - *pos < 2) {
+        value = value << 4 | (unsigned)g_ascii_xdigit_value(*p++);
+    }
+    *ret = value;
+    if (p == *pos) {
+        return false;
+    }
+    *pos = p;
+    return true;
+}
+
+/* "SLOT" or "SLOT.FUNCTION", both hexadecimal; "0x" may stand in front. */
 static bool parse_addr(const char *text, int32_t *ret)
 {
-    unsigned slot, func = 0;
-    char dot = '.';
-    char rest;
-    int n;
+    unsigned slot = 0, func = 0;
 
     if (g_str_equal(text, "-1")) {
         *ret = -1;
         return true;
     }
-    if (!g_ascii_isxdigit(*text)) {
+    if (g_str_has_prefix(text, "0x")) {
+        text += 2;
+    }
+    if (!parse_hex(&text, &slot) || slot >= PCI_SLOT_MAX) {
         return false;
     }
-    n = sscanf(text, "%8x%c%1x%c", &slot, &dot, &func, &rest);
-    if ((n != 1 && n != 3) || dot != '.' || slot >= PCI_SLOT_MAX ||
-        func >= PCI_FUNC_MAX) {
-        return false;
+    if (*text == '.') {
+        text++;
+        if (!parse_hex(&text, &func) || func >= PCI_FUNC_MAX) {
+            return false;
+        }
     }
     *ret = (int32_t)PCI_DEVFN(slot, func);
-    return true;
+    return *text == '\0';
 }
 
 static void addr_get(Object *obj, Visitor *v, const char *name, void *opaque,

@@ -32,22 +32,26 @@ static unsigned apic_id_limit(PCMachineState *pc)
     return x86_cpu_place(t, t->max_cpus - 1).apic_id + 1;
 }
 
+static void append_ram(GByteArray *table, uint64_t start, uint64_t size)
+{
+    uint8_t e[E820_ENTRY_BYTES];
+
+    stq_le_p(e, start);
+    stq_le_p(e + 8, size);
+    stl_le_p(e + 16, MEMMAP_RAM);
+    g_byte_array_append(table, e, sizeof(e));
+}
+
+/* RAM below 4 GiB as one piece from 0: firmware takes out itself what it and
+ * the hole of the first mebibyte use. */
 static void add_e820(PCMachineState *pc, FWCfgState *f)
 {
+    uint64_t high = MACHINE(pc)->ram_bytes - pc->low_end;
     GByteArray *table = g_byte_array_new();
 
-    for (size_t i = 0; i < pc->n_memmap; i++) {
-        const MemmapEntry *m = &pc->memmap[i];
-        uint8_t e[E820_ENTRY_BYTES];
-
-        /* The first mebibyte is the firmware's own business. */
-        if (m->type != MEMMAP_RAM || m->start == 0) {
-            continue;
-        }
-        stq_le_p(e, m->start);
-        stq_le_p(e + 8, m->size);
-        stl_le_p(e + 16, m->type);
-        g_byte_array_append(table, e, sizeof(e));
+    append_ram(table, 0, pc->low_end);
+    if (high) {
+        append_ram(table, PC_HIGH_RAM_BASE, high);
     }
     fw_cfg_add_file(f, "etc/e820", g_byte_array_free_to_bytes(table), NULL);
 }
