@@ -14,13 +14,14 @@
 #include "util/read-file.h"
 #include "util/uuid.h"
 
-#define E820_ENTRY_BYTES 20u
-#define SYSTEM_STATES    6u
-#define STATE_AVAILABLE  0x80
-#define STATE_S4_VALUE   2
-#define USER_FILE_MAX    (64ull << 20)
-#define SERCON_PORT      0x3f8
-#define SPLASH_TIME_MAX  0xffffu
+#define E820_ENTRY_BYTES  20u
+#define SYSTEM_STATES     6u
+#define STATE_AVAILABLE   0x80
+#define STATE_S4_VALUE    2
+#define USER_FILE_MAX     (64ull << 20)
+#define SERCON_PORT       0x3f8
+#define SPLASH_TIME_MAX   0xffffu
+#define EXTENDED_RAM_BASE 0x100000u
 
 /* -- numbers ------------------------------------------------------------------ */
 
