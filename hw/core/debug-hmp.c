@@ -60,7 +60,7 @@ static void print_general(HMPContext *ctx, const X86CPUState *st)
     }
     hmp_printf(ctx, "RIP=%016" PRIx64 " RFL=%08" PRIx64 " [", st->rip,
                st->rflags);
-    for (const char *bit = "O.DITSZ.A.P.C", *b = bit; *b; b++) {
+    for (const char *bit = "ODITSZ.A.P.C", *b = bit; *b; b++) {
         bool set = st->rflags >> (11 - (b - bit)) & 1;
 
         if (*b != '.') {
