@@ -28,8 +28,8 @@ static void pio(void *opaque, uint16_t port, bool is_write, unsigned size,
         uint32_t value = 0;
 
         memcpy(&value, data, size);
-        sm->ended_with = value;
-        sm->ends++;
+        qatomic_set(&sm->ended_with, value);
+        qatomic_inc(&sm->ends);
         for (unsigned i = 0; i < SM_CPUS && sm->cpu[i]; i++) {
             sm->ac->vcpu_kick(&sm->cpu[i]->base);
         }
