@@ -328,12 +328,18 @@ static void test_self_modifying(gconstpointer jit)
     g_assert_cmpuint(sm->ended_with, ==, 1);
 }
 
+SOFT_RAM_ACCESS static void set_byte(SoftMachine *sm, uint64_t gpa,
+                                     uint8_t byte)
+{
+    *(volatile uint8_t *)(sm->ram + gpa) = byte;
+}
+
 static void *patch_by_dma(void *opaque)
 {
     SoftMachine *sm = opaque;
 
     g_usleep(20000);
-    qatomic_set((uint8_t *)sm->ram + 0x140001, 7);
+    set_byte(sm, 0x140001, 7);
     sm->ac->ram_written(sm->accel, 0x140001, 1);
     return NULL;
 }
