@@ -66,6 +66,11 @@ class Linux:
             '-append', f'console=ttyS0 quiet panic=-1 {append}'.strip(),
             '-chardev', f'socket,id=console,path={self.path},server=on,wait=off',
             '-serial', 'chardev:console', *args, **kw)
+        self.connect()
+        if wait:
+            self.wait_shell()
+
+    def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         end = time.monotonic() + ferrytest.TIMEOUT
         while True:
@@ -76,8 +81,6 @@ class Linux:
                 if time.monotonic() > end or self.ferry.proc.poll() is not None:
                     raise AssertionError('no console: ' + self.ferry.output())
                 time.sleep(0.01)
-        if wait:
-            self.wait_shell()
 
     def expect(self, pattern: str, timeout: float = BOOT_SECONDS) -> str:
         """Text of the console up to the end of a match."""
