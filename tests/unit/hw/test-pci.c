@@ -311,7 +311,7 @@ static void test_rom(Fixture *f, gconstpointer data)
 
     g_assert_cmpint(fd, >=, 0);
     close(fd);
-    g_file_set_contents(path, "\x55\xaa option ROM", 16, NULL);
+    g_file_set_contents(path, "\x55\xaa option ROM", 13, NULL);
     object_property_set_str(OBJECT(dev), "romfile", path, &error_abort);
     g_assert_true(fake_pci_realize(&f->pci, dev, &error_abort));
     fake_pci_write(&f->pci, PCI_DEVFN(5, 0), 0x30, UINT32_MAX, 4);
