@@ -35,9 +35,6 @@ void vd_init(VirtDriver *d)
 void vd_deinit(VirtDriver *d)
 {
     fake_pci_deinit(&d->pci);
-    if (d->proxy) {
-        object_unref(OBJECT(d->proxy));
-    }
     vd_settle();
     g_aligned_free(d->ram);
 }
@@ -54,8 +51,7 @@ void vd_new(VirtDriver *d, const char *type, ...)
                               &error_abort);
     }
     va_end(ap);
-    object_ref(OBJECT(dev)); /* there is no tree to keep it */
-    pci_realize_and_unref(dev, d->pci.bus, &error_abort);
+    fake_pci_realize(&d->pci, dev, &error_abort);
     d->proxy = VIRTIO_PCI(dev);
     d->vdev = d->proxy->vdev;
     device_cold_reset(DEVICE(dev));
