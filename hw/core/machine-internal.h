@@ -53,10 +53,10 @@ struct MachineState {
     char *kernel;
     char *initrd;
     char *append;
-    char *bios;       /* -bios, or NULL */
-    char **data_dirs; /* -L, or NULL */
-    char *uuid;       /* -uuid, or NULL */
-    json_t *boot;     /* -boot, or NULL */
+    char *bios;          /* -bios, or NULL */
+    char **data_dirs;    /* -L, or NULL */
+    char *uuid;          /* -uuid, or NULL */
+    json_t *boot;        /* -boot, or NULL */
     char **fw_cfg_files; /* -fw_cfg, or NULL */
     char **smbios;       /* -smbios, or NULL */
 

@@ -10,8 +10,8 @@
 
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
-#include "hw/intc/irqchip.h"
 #include "hw/ide/piix.h"
+#include "hw/intc/irqchip.h"
 #include "hw/isa/isa.h"
 #include "hw/timer/mc146818rtc.h"
 #include "hw/x86/i440fx.h"
