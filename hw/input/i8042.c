@@ -45,7 +45,9 @@
 #define CONFIG_NO_KEYBOARD  0x10
 #define CONFIG_NO_MOUSE     0x20
 #define CONFIG_TRANSLATE    0x40
-#define CONFIG_POWER_ON     (CONFIG_KEYBOARD_IRQ | CONFIG_MOUSE_IRQ)
+/* As firmware leaves it, for a kernel that is started without one. */
+#define CONFIG_POWER_ON                                                        \
+    (CONFIG_KEYBOARD_IRQ | CONFIG_MOUSE_IRQ | CONFIG_SYS | CONFIG_TRANSLATE)
 
 #define OUTPUT_NO_RESET     0x01
 #define OUTPUT_A20          0x02
@@ -398,7 +400,7 @@ static void i8042_reset(DeviceState *dev)
 
     memset(s->ram, 0, sizeof(s->ram));
     s->ram[0] = CONFIG_POWER_ON;
-    s->sys = false;
+    s->sys = true;
     s->command_last = true;
     s->pending = 0;
     s->output = OUTPUT_NO_RESET | OUTPUT_A20;

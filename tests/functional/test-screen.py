@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ferrytest
 from ferrytest import Qmp, QmpError, Skip, Test, wait_for
+from linuxguest import Linux
 
 BIOS = Path('/usr/share/seabios/bios-256k.bin')
 # Firmware on a software CPU under a sanitizer.
@@ -190,6 +191,20 @@ def test_firmware_screen_and_keyboard(t: Test) -> None:
         return lit(dump(t, q)[2]) > lit(first) + 500
 
     wait_for(menu, 'the boot menu', BIOS_SECONDS)
+
+
+def test_linux_keyboard(t: Test) -> None:
+    """What send-key types reaches a shell on the first virtual terminal."""
+    g = Linux(t, '-accel', 'soft', '-vga', 'std')
+    # Leader of a session of its own, so the terminal becomes its own.
+    g.run("(setsid sh -c 'exec sh </dev/tty1 >/dev/tty1 2>&1' &)")
+    q = g.ferry.qmp
+    for key in [*'echo', 'spc', *'typed', 'spc', 'shift-dot', 'spc', 'slash',
+                *'out', 'ret']:
+        q.hmp(f'sendkey {key} 20')
+    wait_for(lambda: 'typed' in g.run('cat /out 2>/dev/null; true'),
+             'the typed line', BIOS_SECONDS)
+    g.power_off()
 
 
 if __name__ == '__main__':

@@ -105,7 +105,8 @@ static void tap(Fixture *f, QKeyCode code)
 
 static void test_controller(Fixture *f, gconstpointer data)
 {
-    g_assert_cmphex(fake_isa_in(&f->isa, 0x64), ==, 0x18);
+    g_assert_cmphex(fake_isa_in(&f->isa, 0x64), ==, 0x1c);
+    run(f, "c 20 = 47");
     run(f, "c AA = 55 . c AB = 00 c A9 = 00 c C0 = 80 c E0 = 00 c A4 = F1 .");
     g_assert_cmphex(fake_isa_in(&f->isa, 0x64), ==, 0x1c);
     /* Memory and configuration. */
