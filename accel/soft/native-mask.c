@@ -166,6 +166,11 @@ static void gather_expand_mask(uint8_t *mask, unsigned bytes, unsigned size)
     memset(mask + size, 0, SOFT_VEC_BYTES - size);
 }
 
+static void gather_clear_rest(uint8_t *dst, unsigned size)
+{
+    memset(dst + size, 0, SOFT_VEC_BYTES - size);
+}
+
 /*
  * Elements are fetched in order; one that faults leaves those before it in the
  * destination and their masks clear, so that the instruction can go on.
@@ -203,9 +208,9 @@ bool native_gather(SoftCPU *cpu, const SoftInsn *insn)
             return false;
         }
         memset(mask + (size_t)i * bytes, 0, bytes);
+        gather_clear_rest(dst, count * bytes);
     }
-    memset(dst + (size_t)count * bytes, 0,
-           SOFT_VEC_BYTES - (size_t)count * bytes);
+    gather_clear_rest(dst, count * bytes);
     memset(mask, 0, SOFT_VEC_BYTES);
     return true;
 }

@@ -54,7 +54,7 @@ struct DiffHost {
     const DiffState *in;
     DiffState *out;
     gregset_t own_gregs;
-    uint8_t own_fp[XS_BYTES] __attribute__((aligned(64)));
+    uint8_t own_fp[XS_BYTES];
     stack_t old_stack;
     void *stack;
 };
@@ -62,9 +62,8 @@ struct DiffHost {
 /* A signal handler has no argument of ours. */
 static DiffHost *current;
 
-static const int signals[] = {
-    SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGALRM
-};
+static const int signals[] = { SIGILL, SIGSEGV, SIGBUS,
+                               SIGFPE, SIGTRAP, SIGVTALRM };
 
 static void enter_guest(DiffHost *h, ucontext_t *uc, uint8_t *fp)
 {
@@ -108,7 +107,7 @@ static void leave_guest(DiffHost *h, ucontext_t *uc, uint8_t *fp, int sig)
     }
     out->rip = (uint64_t)g[REG_RIP];
     out->eflags = (uint32_t)g[REG_EFL];
-    out->vector = sig == SIGALRM ? DIFF_TIMEOUT : (uint32_t)g[REG_TRAPNO];
+    out->vector = sig == SIGVTALRM ? DIFF_TIMEOUT : (uint32_t)g[REG_TRAPNO];
     out->error = (uint32_t)g[REG_ERR];
     out->cr2 = (uint64_t)g[REG_CR2];
     memcpy(out->fx, fp, DIFF_FX_BYTES);
@@ -125,7 +124,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     ucontext_t *uc = context;
     uint8_t *fp = (uint8_t *)uc->uc_mcontext.fpregs;
 
-    if (sig == SIGALRM &&
+    if (sig == SIGVTALRM &&
         (!current || !current->running || current->ticks++ < TIMEOUT_TICKS)) {
         return;
     }
@@ -214,7 +213,7 @@ DiffHost *diff_host_new(void)
     }
 
     current = h;
-    setitimer(ITIMER_REAL, &tick, NULL);
+    setitimer(ITIMER_VIRTUAL, &tick, NULL);
     return h;
 }
 
@@ -227,7 +226,7 @@ void diff_host_free(DiffHost *h)
         signal(signals[i], SIG_DFL);
     }
     current = NULL;
-    setitimer(ITIMER_REAL, &(struct itimerval){ 0 }, NULL);
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){ 0 }, NULL);
     if (h->stack) {
         sigaltstack(&h->old_stack, NULL);
         g_free(h->stack);
