@@ -243,6 +243,14 @@ typedef struct AccelIOEvent {
  *             nowhere (true), for the HPET stands in for it
  *
  * Memory.
+ * @dirty_log_start, @dirty_log_stop: (optional, all three or none) from now on
+ *             note which pages of RAM are written, by guests and by
+ *             ram_written; all count as clean at the start
+ * @dirty_log_sync: set in @bitmap the bit of each page of 4 KiB that was
+ *             written since the last call, bit 0 being that of @gpa, and
+ *             count them as clean again. @size bytes lie in one piece of RAM.
+ *             What a CPU wrote before the call is there when it returns
+ *             All three: any thread but a vCPU's that is inside the guest
  * @ram_written: (optional) a device wrote to @len bytes of RAM at @gpa: for
  *             copies of guest code; any thread
  *
@@ -298,6 +306,10 @@ struct AccelClass {
                          uint32_t data, Error **errp);
     void (*irqfd_del)(AccelState *accel, int route);
     void (*pit_hpet_legacy)(AccelState *accel, bool on);
+    bool (*dirty_log_start)(AccelState *accel, Error **errp);
+    void (*dirty_log_stop)(AccelState *accel);
+    bool (*dirty_log_sync)(AccelState *accel, uint64_t gpa, uint64_t size,
+                           unsigned long *bitmap, Error **errp);
     void (*ram_written)(AccelState *accel, uint64_t gpa, uint64_t len);
 };
 

@@ -486,15 +486,15 @@ static void test_dirty_log(gconstpointer jit)
 
     g_assert_true(soft_st8(cpu, SM_DATA, 1));
     soft_leave_guest(cpu);
-    g_assert_true(soft_log_start(sm->accel, &error_abort));
+    g_assert_true(sm->ac->dirty_log_start(sm->accel, &error_abort));
     soft_enter_guest(cpu);
     g_assert_true(soft_st8(cpu, SM_DATA + 0x3000, 1));
     sm->ac->ram_written(sm->accel, SM_DATA + 0x5fff, 2);
     soft_leave_guest(cpu);
     for (int pass = 0; pass < 2; pass++) {
         memset(bitmap, 0, sizeof(bitmap));
-        g_assert_true(
-            soft_log_sync(sm->accel, 0, SM_RAM_BYTES, bitmap, &error_abort));
+        g_assert_true(sm->ac->dirty_log_sync(sm->accel, 0, SM_RAM_BYTES, bitmap,
+                                             &error_abort));
         for (unsigned page = SM_DATA >> 12; page < (SM_DATA >> 12) + 8;
              page++) {
             unsigned n = page - (SM_DATA >> 12);
@@ -507,7 +507,7 @@ static void test_dirty_log(gconstpointer jit)
         g_assert_true(soft_st8(cpu, SM_DATA + 0x3001, 1));
         soft_leave_guest(cpu);
     }
-    soft_log_stop(sm->accel);
+    sm->ac->dirty_log_stop(sm->accel);
     soft_enter_guest(cpu);
 }
 
