@@ -117,6 +117,11 @@ static bool check_unique(const GArray *list, Error **errp)
     return true;
 }
 
+static void add_line(GString *text, const char *line)
+{
+    g_string_append_printf(text, "%s%s", text->len ? "\n" : "", line);
+}
+
 static bool add_bootorder(PCMachineState *pc, Error **errp)
 {
     MachineState *m = MACHINE(pc);
@@ -132,14 +137,17 @@ static bool add_bootorder(PCMachineState *pc, Error **errp)
     if (!check_unique(list, errp)) {
         return false;
     }
+    if (pc->kernel_rom) {
+        add_line(text, pc->kernel_rom);
+    }
     for (guint i = 0; i < list->len; i++) {
         DeviceState *dev = g_array_index(list, BootDevice, i).dev;
         g_autofree char *path = DEVICE_GET_CLASS(dev)->fw_path(dev);
 
-        g_string_append_printf(text, "%s%s", i ? "\n" : "", path);
+        add_line(text, path);
     }
     if (g_strcmp0(strict, "on") == 0) {
-        g_string_append_printf(text, "%s" HALT_ENTRY, text->len ? "\n" : "");
+        add_line(text, HALT_ENTRY);
     }
     return fw_cfg_add_file(
         m->fw_cfg, BOOTORDER_FILE,

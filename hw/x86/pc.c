@@ -115,15 +115,20 @@ static bool create_devices(PCMachineState *pc, Error **errp)
     return fw_cfg_new(m, m->pio, m->memory, errp) && pc_fill_fw_cfg(pc, errp);
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
 static bool open_kernel(PCMachineState *pc, Error **errp)
 {
     MachineState *m = MACHINE(pc);
 
-    if (m->kernel && *m->kernel) {
+    if (is_set(m->kernel) && !m->bios) {
         pc->kernel = boot_kernel_open(m->kernel, m->initrd, m->append, errp);
         return pc->kernel != NULL;
     }
-    if ((m->initrd && *m->initrd) || (m->append && *m->append)) {
+    if (!is_set(m->kernel) && (is_set(m->initrd) || is_set(m->append))) {
         error_setg(errp, "-append and -initrd are only allowed with -kernel");
         return false;
     }
@@ -136,7 +141,8 @@ static bool pc_init(MachineState *m, Error **errp)
 
     return open_kernel(pc, errp) && pc_load_firmware(pc, errp) &&
            pc_irqchip_new(m, errp) && pc_map_memory(pc, errp) &&
-           create_cpus(pc, errp) && create_devices(pc, errp);
+           create_cpus(pc, errp) && create_devices(pc, errp) &&
+           (pc->kernel || !is_set(m->kernel) || pc_add_fw_kernel(pc, errp));
 }
 
 /* What firmware would have done before it starts a kernel. */

@@ -47,8 +47,9 @@ struct PCMachineState {
 
     DeviceState *rtc;
     PCIBus *pci;
-    PCIDevice *pm; /* PIIX4 power management */
-    BootKernel *kernel;
+    PCIDevice *pm;          /* PIIX4 power management */
+    BootKernel *kernel;     /* without firmware */
+    const char *kernel_rom; /* path in the boot order, or NULL */
     bool tables_done;
     bool booted_once; /* -boot once= is over */
 };
@@ -69,6 +70,11 @@ void pc_unmap_memory(PCMachineState *pc);
 bool pc_fill_fw_cfg(PCMachineState *pc, Error **errp);
 /** pc_finish_fw_cfg: what depends on the devices: boot order, tables. */
 bool pc_finish_fw_cfg(PCMachineState *pc, Error **errp);
+
+/* -- pc-fw-kernel.c ------------------------------------------------------------- */
+
+/** pc_add_fw_kernel: -kernel, -initrd and -append for firmware. */
+bool pc_add_fw_kernel(PCMachineState *pc, Error **errp);
 
 /* -- pc-boot-order.c ------------------------------------------------------------ */
 
