@@ -99,6 +99,8 @@ struct I8259State {
 struct I8259Pair {
     I8259State *master; /* referenced */
     I8259State *slave;
+    void (*taken)(void *opaque, unsigned pin);
+    void *taken_opaque;
 };
 
 /* -- priority ---------------------------------------------------------------- */
@@ -421,18 +423,30 @@ void i8259_set_irq(I8259Pair *pair, unsigned n, bool level)
     }
 }
 
+void i8259_on_ack(I8259Pair *pair, void (*taken)(void *opaque, unsigned pin),
+                  void *opaque)
+{
+    pair->taken = taken;
+    pair->taken_opaque = opaque;
+}
+
 uint8_t i8259_ack(I8259Pair *pair)
 {
     I8259State *chip = pair->master;
     bool real;
     unsigned pin = ack_cycle(chip, &real);
+    uint8_t vector;
 
     if (real && pin == CASCADE) {
         chip = pair->slave;
         pin = ack_cycle(chip, &real);
     }
-    trace_i8259_ack(chip->base + pin, real);
-    return (uint8_t)(chip->base + pin);
+    vector = (uint8_t)(chip->base + pin);
+    trace_i8259_ack(vector, real);
+    if (real && pair->taken) {
+        pair->taken(pair->taken_opaque, chip->master ? pin : pin + PINS);
+    }
+    return vector;
 }
 
 bool i8259_output(const I8259Pair *pair)

@@ -28,6 +28,10 @@ typedef struct I8259Pair I8259Pair;
  */
 I8259Pair *i8259_pair_new(ISABus *bus, qemu_irq_handler int_out, void *opaque,
                           Error **errp);
+/** i8259_on_ack: @taken is called with @opaque and the pin (0 to 15) at the end
+ *  of each acknowledge cycle of a request; it may set lines. */
+void i8259_on_ack(I8259Pair *pair, void (*taken)(void *opaque, unsigned pin),
+                  void *opaque);
 /** i8259_pair_free: accepts NULL; the devices are the tree's. */
 void i8259_pair_free(I8259Pair *pair);
 

@@ -21,6 +21,7 @@ struct PCIrqchip {
     I8259Pair *pics;
     IOAPICState *ioapic;
     APICBus *apics;
+    DeviceState *pit; /* borrowed */
     APICBusOps apic_ops;
     AccelVCPU *bsp;
 

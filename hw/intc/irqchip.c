@@ -25,6 +25,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/machine-lock.h"
 #include "hw/timer/hpet.h"
+#include "hw/timer/i8254.h"
 #include "hw/x86/x86-cpu.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -176,6 +177,15 @@ static uint8_t chip_pic_ack(void *opaque)
     MACHINE_LOCK_GUARD();
 
     return i8259_ack(chip->pics);
+}
+
+static void chip_pic_taken(void *opaque, unsigned pin)
+{
+    PCIrqchip *chip = opaque;
+
+    if (pin == GSI_PIT && !chip->legacy_replaced && chip->pit) {
+        i8254_tick_taken(I8254(chip->pit));
+    }
 }
 
 /* INT of the first 8259. */
@@ -383,7 +393,9 @@ bool pc_irqchip_add_pit(PCIrqchip *chip, ISABus *bus, DeviceState **ret_pit,
         if (!chip->pics) {
             return false;
         }
-        pit = add_isa(bus, "isa-pit", errp);
+        i8259_on_ack(chip->pics, chip_pic_taken, chip);
+        pit = add_isa(bus, TYPE_I8254, errp);
+        chip->pit = pit;
         if (!pit || !add_isa(bus, "isa-pcspk", errp)) {
             return false;
         }

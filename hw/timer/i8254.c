@@ -7,8 +7,9 @@
  * left out. Counter 0 has a timer for the next rising edge of OUT; in the
  * periodic modes only that edge is produced (as a short low pulse), for the
  * falling one interrupts nobody. A guest may keep its time by counting them:
- * edges that the host was too late for come half a period apart until none is
- * missing; if more than CATCH_UP_NS are, the older ones are lost.
+ * edges that the host was too late for come as soon as the one before was
+ * taken, or half a period apart if nobody tells of that; if more than
+ * CATCH_UP_NS are missing, the older ones are lost.
  *
  * Source: Intel 8254 data sheet (231164): control word, read-back command,
  * mode definitions and the GATE table.
@@ -272,20 +273,32 @@ static int64_t period_ns(const Counter *c)
     return (int64_t)muldiv64(c->count, NS_PER_S, I8254_HZ);
 }
 
-/* An edge was produced. Returns: whether the next one is not that of the next
- * period: there is one to make up for, or they come too fast. */
-static bool is_behind(Counter *c, int64_t now)
+/* Periods that are over and whose edge has not been produced; older ones than
+ * are made up for count as produced. */
+static uint64_t periods_missing(Counter *c, int64_t now)
 {
     uint64_t over, most;
 
     if (!is_periodic(c) || !c->count) {
-        return false;
+        return 0;
     }
     over = ticks(c, now) / c->count;
     most = (uint64_t)(CATCH_UP_NS / MAX(period_ns(c), 1));
-    c->periods = MIN(c->periods + 1, over);
-    c->periods = MAX(c->periods, over - MIN(over, most));
-    return c->periods < over || period_ns(c) < SPACING_MIN_NS;
+    c->periods = MAX(MIN(c->periods, over), over - MIN(over, most));
+    return over - c->periods;
+}
+
+/* The next edge of the periodic modes, and when the one after it comes. */
+static void produce_edge(I8254State *s, Counter *c, int64_t now)
+{
+    set_level(s, false);
+    set_level(s, true);
+    c->periods++;
+    if (periods_missing(c, now) || period_ns(c) < SPACING_MIN_NS) {
+        timer_mod_ns(s->timer, now + MAX(period_ns(c) / 2, SPACING_MIN_NS));
+    } else {
+        arm(s, now);
+    }
 }
 
 static void irq_timer(void *opaque)
@@ -299,12 +312,23 @@ static void irq_timer(void *opaque)
         return; /* set anew while this waited for the lock */
     }
     take_next_count(c, now);
-    set_level(s, false);
-    set_level(s, true);
-    if (is_behind(c, now)) {
-        timer_mod_ns(s->timer, now + MAX(period_ns(c) / 2, SPACING_MIN_NS));
+    if (is_periodic(c) && c->count) {
+        produce_edge(s, c, now);
     } else {
+        set_level(s, false);
+        set_level(s, true);
         arm(s, now);
+    }
+}
+
+void i8254_tick_taken(I8254State *s)
+{
+    Counter *c = &s->counter[0];
+    int64_t now = now_ns();
+
+    take_next_count(c, now);
+    if (periods_missing(c, now) && period_ns(c) >= SPACING_MIN_NS) {
+        produce_edge(s, c, now);
     }
 }
 

@@ -22,4 +22,8 @@ bool i8254_get_gate(I8254State *s, unsigned counter);
 /** i8254_get_out: OUT of counter 0 to 2, now. */
 bool i8254_get_out(I8254State *s, unsigned counter);
 
+/** i8254_tick_taken: the CPU has taken the last interrupt of counter 0: if the
+ *  next one is late already, here it is. */
+void i8254_tick_taken(I8254State *s);
+
 #endif

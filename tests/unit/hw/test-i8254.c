@@ -125,6 +125,16 @@ static void test_periodic(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->isa.edges[0], ==, 12);
     virtual_time_step(TICKS(20000));
     g_assert_cmpuint(f->isa.edges[0], ==, 38);
+    /* Or as fast as they are taken. */
+    virtual_time_jump(TICKS(5500));
+    f->isa.edges[0] = 0;
+    virtual_time_fire();
+    g_assert_cmpuint(f->isa.edges[0], ==, 1);
+    for (unsigned i = 0; i < 10; i++) {
+        i8254_tick_taken(I8254(f->pit));
+    }
+    g_assert_cmpuint(f->isa.edges[0], >=, 5);
+    g_assert_cmpuint(f->isa.edges[0], <=, 6);
     /* By hours: not all of it. */
     virtual_time_jump(10000 * TEST_S);
     f->isa.edges[0] = 0;
