@@ -83,7 +83,7 @@ static const Case cases[] = {
     { 64, "0f94c0", SOFT_OP_SETCC, 1, 0, 0, R(RAX), R(RAX), ZF, 0 },
     { 64, "f30fbcc1", SOFT_OP_TZCNT, 4, 0, 0, R(RCX), R(RAX), 0, ALU },
     { 64, "0fbcc1", SOFT_OP_BSF, 4, 0, 0, R(RAX) | R(RCX), R(RAX), 0, ALU },
-    { 64, "66f20f38f1c1", SOFT_OP_CRC32, 4, 0, 0, R(RAX) | R(RCX), R(RAX), 0,
+    { 64, "66f20f38f1c1", SOFT_OP_CRC32, 2, 0, 0, R(RAX) | R(RCX), R(RAX), 0,
       0 },
     { 64, "c4e2f8f2c3", SOFT_OP_ANDN, 8, 0, 0, R(RAX) | R(RBX), R(RAX), 0,
       ALU },
