@@ -94,6 +94,7 @@ static bool try_inline(JitTrans *t)
     uint32_t n_links = t->jit->tb.n_links;
     JitFlags flags = t->flags;
     JitReuse reuse = t->reuse;
+    JitHeld held[2] = { t->held[0], t->held[1] };
 
     if (emit_inline(t)) {
         return true;
@@ -103,7 +104,17 @@ static bool try_inline(JitTrans *t)
     t->jit->tb.n_links = n_links;
     t->flags = flags;
     t->reuse = reuse;
+    memcpy(t->held, held, sizeof(held));
     return false;
+}
+
+/* Does its code leave alone, or know of, what r14 and r15 hold? */
+static bool minds_held(const JitTrans *t)
+{
+    const SoftInsn *in = jit_insn(t);
+
+    return t->kind[t->cur] == JIT_KIND_INLINE &&
+           (in->cls == SOFT_CLASS_NATIVE || in->op == SOFT_OP_JCC);
 }
 
 static void emit_insns(JitTrans *t)
@@ -111,10 +122,14 @@ static void emit_insns(JitTrans *t)
     for (t->cur = 0; t->cur < t->n; t->cur++) {
         JitKind kind = t->kind[t->cur];
 
+        if (!minds_held(t)) {
+            jit_held_drop(t);
+        }
         if ((kind == JIT_KIND_INLINE || kind == JIT_KIND_BRANCH) &&
             try_inline(t)) {
             continue;
         }
+        jit_held_drop(t);
         if (kind == JIT_KIND_LEAVE || kind == JIT_KIND_BRANCH) {
             jit_emit_leave(t);
         } else {
@@ -210,6 +225,7 @@ static bool emit_block(JitTrans *t)
     t->cur = 0;
     t->flags = JIT_FLAGS_MEM;
     t->reuse.valid = false;
+    jit_held_forget(t);
     emit_head(t, &b);
     if (t->gpa2) {
         check_second_page(t);

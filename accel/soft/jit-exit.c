@@ -94,6 +94,7 @@ void jit_exit_to(JitTrans *t, uint64_t rip)
 {
     SoftEmit *e = &t->hot;
 
+    jit_held_drop(t);
     if (t->live[t->cur]) {
         jit_flags_save(t, e);
     }
@@ -110,6 +111,7 @@ void jit_exit_cond(JitTrans *t, EmitCond cc, uint64_t rip, uint8_t live)
     bool save = live && t->flags == JIT_FLAGS_HOST;
     JitFlags flags = t->flags;
 
+    jit_held_flush(t);
     emit_jcc_to(&t->hot, cc, emit_here(&t->cold));
     if (!save && same_page(t, rip)) {
         link_stub(t, &t->hot, rip);

@@ -291,8 +291,8 @@ JitResult jit_slow_access(SoftCPU *cpu, uint64_t linear, JitSite site,
     /* "jmp hit" follows the call, then comes how far the next one is. */
     memcpy(&rel, return_to + 1, sizeof(rel));
     memcpy(&length, return_to + 5, sizeof(length));
-    return (JitResult){ JIT_SLOW_NEXT,
-                        (uintptr_t)(return_to + 5 + rel + length) };
+    return_to += length == JIT_NEXT_HERE ? 7 : 5 + rel + length;
+    return (JitResult){ JIT_SLOW_NEXT, (uintptr_t)return_to };
 }
 
 static bool x87_is_masked(SoftCPU *cpu)

@@ -192,6 +192,13 @@ typedef struct JitReuse {
     int64_t disp;
 } JitReuse;
 
+/* A guest register that r14 or r15 holds: r13, r14 or r15; 0: nothing. While
+ * one is held, JitReuse is not valid. */
+typedef struct JitHeld {
+    uint8_t guest;
+    bool dirty; /* SoftCPU.gpr[] is older */
+} JitHeld;
+
 typedef struct JitTrans {
     SoftCPU *cpu;
     SoftJIT *jit;
@@ -227,6 +234,7 @@ typedef struct JitTrans {
     unsigned cur; /* instruction */
     JitFlags flags;
     JitReuse reuse;
+    JitHeld held[2]; /* by r14, by r15 */
 } JitTrans;
 
 static inline const SoftInsn *jit_insn(const JitTrans *t)
@@ -277,6 +285,29 @@ void jit_flags_before(JitTrans *t);
 /** jit_flags_after: note what this instruction did to the host's flags. */
 void jit_flags_after(JitTrans *t);
 
+/* jit-regs.c */
+/** jit_reg: host register that holds guest register @n; r13..r15 are loaded
+ *  into @scratch. Nothing is held. */
+unsigned jit_reg(SoftEmit *e, unsigned n, unsigned scratch);
+/** jit_held: the host register that holds @n, or HOST_NO_REG. */
+unsigned jit_held(const JitTrans *t, unsigned n);
+/** jit_hold: let @n be held, and its value be there if @load; @keep: guest
+ *  registers that the present instruction uses. */
+unsigned jit_hold(JitTrans *t, unsigned n, bool load, uint16_t keep);
+/** jit_held_written: the copy of @n that is held is the newest now. */
+void jit_held_written(JitTrans *t, unsigned n);
+/** jit_held_set: @host, r14 or r15, has the value of @n. */
+void jit_held_set(JitTrans *t, unsigned host, unsigned n, bool dirty);
+/** jit_held_flush: write back what is dirty; forget: hold nothing any more;
+ *  drop: both. No flags are changed. */
+void jit_held_flush(JitTrans *t);
+void jit_held_forget(JitTrans *t);
+void jit_held_drop(JitTrans *t);
+/** jit_held_reload: load what is held, in other code. */
+void jit_held_reload(JitTrans *t, SoftEmit *e);
+/** jit_used_soon: is @n used again before the scratch registers are? */
+bool jit_used_soon(const JitTrans *t, unsigned n);
+
 /* jit-mem.c */
 /* Where the address of an access comes from, for the slow side too. */
 typedef enum JitAddr {
@@ -285,6 +316,9 @@ typedef enum JitAddr {
     JIT_ADDR_CONST, /* @linear */
     JIT_ADDR_TEMP,  /* JIT_W_TEMP, which has to be stored before */
 } JitAddr;
+
+/* Instead of a distance: see jit_access_end(). */
+#define JIT_NEXT_HERE UINT16_MAX
 
 /* A lookup; its slow side is emitted when the whole instruction has been. */
 typedef struct JitAccess {
@@ -299,9 +333,6 @@ typedef struct JitAccess {
     size_t hit; /* hot position of the access */
 } JitAccess;
 
-/** jit_reg: host register that holds guest register @n; r13..r15 are loaded
- *  into @scratch. */
-unsigned jit_reg(SoftEmit *e, unsigned n, unsigned scratch);
 /** jit_ea: the memory operand's effective address, without segment, into
  *  r14. Costs r15; no flags. */
 void jit_ea(JitTrans *t, SoftEmit *e);

@@ -32,18 +32,6 @@
 
 #define TLB_STRIDE ((int32_t)sizeof(((SoftCPU *)0)->tlb[0]))
 
-unsigned jit_reg(SoftEmit *e, unsigned n, unsigned scratch)
-{
-    if (n == HOST_RSP) {
-        return HOST_R13;
-    }
-    if (n <= HOST_R12) {
-        return n;
-    }
-    emit_load(e, 8, scratch, emit_gs(GS_GPR(n)));
-    return scratch;
-}
-
 JitSite jit_site(const JitTrans *t)
 {
     return t->block | (JitSite)(jit_rip(t) & 0xfff) << 32;
@@ -95,10 +83,22 @@ static bool known_address(const JitTrans *t, const SoftInsn *in,
     return true;
 }
 
+/* A register of an address: where it is, or loaded into @scratch. Cold code
+ * runs when nothing is held. */
+static unsigned address_reg(JitTrans *t, SoftEmit *e, unsigned n,
+                            unsigned scratch)
+{
+    unsigned host = e == &t->hot ? jit_held(t, n) : HOST_NO_REG;
+
+    return host != HOST_NO_REG ? host : jit_reg(e, n, scratch);
+}
+
 void jit_ea(JitTrans *t, SoftEmit *e)
 {
     const SoftInsn *in = jit_insn(t);
     EmitMem m = { .base = HOST_NO_REG, .index = HOST_NO_REG };
+    bool swap = e == &t->hot && (jit_held(t, in->index) == HOST_R14 ||
+                                 jit_held(t, in->base) == HOST_R15);
     uint64_t ea;
 
     if (known_address(t, in, &ea)) {
@@ -106,10 +106,10 @@ void jit_ea(JitTrans *t, SoftEmit *e)
         return;
     }
     if (in->base != SOFT_NO_REG) {
-        m.base = jit_reg(e, in->base, HOST_R14);
+        m.base = address_reg(t, e, in->base, swap ? HOST_R15 : HOST_R14);
     }
     if (in->index != SOFT_NO_REG) {
-        m.index = jit_reg(e, in->index, HOST_R15);
+        m.index = address_reg(t, e, in->index, swap ? HOST_R14 : HOST_R15);
         m.scale = in->scale;
     }
     m.disp = (int32_t)in->disp;
@@ -258,7 +258,9 @@ void jit_access(JitTrans *t, unsigned size, bool write, JitAccess *a)
         a->flags |= JIT_SITE_ALIGN;
     }
     jit_flags_spare(t);
+    jit_held_flush(t);
     if (known_address(t, in, &ea) && in->seg < X86_FS) {
+        jit_held_forget(t);
         look_up_known(t, a, t->code64 ? ea : (uint32_t)ea);
         return;
     }
@@ -266,6 +268,7 @@ void jit_access(JitTrans *t, unsigned size, bool write, JitAccess *a)
         return;
     }
     jit_ea(t, &t->hot);
+    jit_held_forget(t);
     add_segment(t, &t->hot);
     look_up(t, a);
     if (plain) {
@@ -338,8 +341,15 @@ void jit_access_end(JitTrans *t, const JitAccess *a)
     emit_mov_ri(e, 8, HOST_R15, site);
     emit_call_to(e, t->jit->thunk.slow_access, HOST_NO_REG);
     emit_jmp_to(e, t->hot.rx + a->hit, HOST_NO_REG);
-    /* Behind the jump, for jit_slow_access(): how far the next one is. */
-    emit_u16(e, (uint16_t)(t->hot.pos - a->hit));
+    /* Behind the jump, for jit_slow_access(): how far the next instruction is,
+     * or that code follows which leads there. */
+    if (!t->held[0].guest && !t->held[1].guest) {
+        emit_u16(e, (uint16_t)(t->hot.pos - a->hit));
+        return;
+    }
+    emit_u16(e, JIT_NEXT_HERE);
+    jit_held_reload(t, e);
+    emit_jmp_to(e, emit_here(&t->hot), HOST_NO_REG);
 }
 
 void jit_base_changed(JitTrans *t, unsigned n, int64_t delta)

@@ -3,8 +3,8 @@
  * operand replaced by the host address that a lookup found.
  *
  * Guest registers without a host register (r13, r14, r15) are operands in
- * memory where the instruction has a form for that, else they pass through r14
- * and r15.
+ * memory where the instruction has a form for that, else they are held in r14
+ * and r15 (jit-regs.c).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -108,7 +108,8 @@ static void use_memory_form(Native *n)
 {
     SoftInsn *in = &n->in;
 
-    if (n->regs.mem || !(in->attrs & SOFT_A_RM_GPR) || !rm_may_be_memory(in)) {
+    if (n->regs.mem || !(in->attrs & SOFT_A_RM_GPR) || !rm_may_be_memory(in) ||
+        ((in->attrs & SOFT_A_REG_GPR) && in->reg == in->rm)) {
         return;
     }
     if (in->rm < 13 && (in->attrs & SOFT_A_REG_GPR) && in->reg >= 13) {
@@ -117,12 +118,8 @@ static void use_memory_form(Native *n)
     if (in->rm < 13) {
         return;
     }
-    if (!((in->attrs & SOFT_A_REG_GPR) && (in->attrs & SOFT_A_TO_REG))) {
-        if ((in->gpr_write >> in->rm & 1) && in->op_bytes == 4) {
-            n->clear_high = in->rm;
-        }
-        /* Written where it is, also if it is reg, too. */
-        in->gpr_write &= ~(1u << in->rm);
+    if ((in->gpr_write >> in->rm & 1) && in->op_bytes == 4) {
+        n->clear_high = in->rm;
     }
     n->mem = emit_gs(GS_GPR(in->rm));
     in->modrm = (in->modrm & 0x38) | 4;
@@ -169,31 +166,45 @@ static void native_access(JitTrans *t, Native *n, unsigned needed)
     }
 }
 
-/* Give the registers in @in_memory scratch registers. */
+/* Give the registers in @in_memory host registers. */
 static void map_scratch(JitTrans *t, Native *n, uint16_t in_memory)
 {
-    unsigned scratch = n->has_access ? HOST_R15 : HOST_R14;
-
     memcpy(n->map, identity, sizeof(n->map));
     for (unsigned m = in_memory; m; m &= m - 1) {
         unsigned reg = __builtin_ctz(m);
+        bool load = n->in.gpr_read >> reg & 1;
 
-        n->map[reg] = (uint8_t)scratch;
-        if (n->in.gpr_read >> reg & 1) {
-            emit_load(&t->hot, 8, scratch, emit_gs(GS_GPR(reg)));
+        if (!n->has_access) {
+            n->map[reg] = (uint8_t)jit_hold(t, reg, load, in_memory);
+            continue;
         }
-        scratch = HOST_R15;
-        jit_scratch_lost(t);
+        /* r14 is the operand's address. */
+        n->map[reg] = HOST_R15;
+        jit_held_set(t, HOST_R15, reg, false);
+        if (load) {
+            emit_load(&t->hot, 8, HOST_R15, emit_gs(GS_GPR(reg)));
+        }
     }
 }
 
-static void store_scratch(JitTrans *t, Native *n, uint16_t in_memory)
+static void note_written(JitTrans *t, Native *n, uint16_t in_memory)
 {
     for (unsigned m = in_memory & n->in.gpr_write; m; m &= m - 1) {
-        unsigned reg = __builtin_ctz(m);
-
-        emit_store(&t->hot, 8, emit_gs(GS_GPR(reg)), n->map[reg]);
+        jit_held_written(t, (unsigned)__builtin_ctz(m));
     }
+}
+
+/* Is it worth while to hold these registers? */
+static bool worth_holding(const JitTrans *t, uint16_t in_memory)
+{
+    for (unsigned m = in_memory; m; m &= m - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(m);
+
+        if (jit_held(t, reg) != HOST_NO_REG || jit_used_soon(t, reg)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* mov to or from memory of all of a register that is in memory itself. */
@@ -203,7 +214,8 @@ static bool native_mov_whole(JitTrans *t, Native *n)
     EmitMem slot = emit_gs(GS_GPR(in->reg));
 
     if (in->op != SOFT_OP_MOV || !is_mov_pair(in) || in->op_bytes != 8 ||
-        !n->regs.mem || in->reg < 13) {
+        !n->regs.mem || in->reg < 13 ||
+        (in->mem == SOFT_MEM_READ && jit_used_soon(t, in->reg))) {
         return false;
     }
     jit_access(t, 8, in->mem != SOFT_MEM_READ, &n->access);
@@ -257,13 +269,10 @@ static void note_x87(JitTrans *t)
     if (in->op != SOFT_OP_X87 || soft_x87_leaves_pointers(in)) {
         return;
     }
-    if (rip == (uint64_t)(int64_t)(int32_t)rip) {
-        emit_store_i(&t->hot, 8, word, (int32_t)rip);
-    } else {
-        emit_mov_ri(&t->hot, 8, HOST_R15, rip);
-        emit_store(&t->hot, 8, word, HOST_R15);
-        jit_scratch_lost(t);
-    }
+    /* Without a scratch register. */
+    emit_store_i(&t->hot, 4, word, (int32_t)rip);
+    word.disp += 4;
+    emit_store_i(&t->hot, 4, word, (int32_t)(rip >> 32));
 }
 
 static void native_done(JitTrans *t, Native *n)
@@ -291,7 +300,9 @@ static bool native_plain(JitTrans *t)
     if (native_mov_whole(t, &n)) {
         return true;
     }
-    use_memory_form(&n);
+    if (!worth_holding(t, n.regs.gprs & IN_MEMORY)) {
+        use_memory_form(&n);
+    }
     in_memory = n.regs.gprs & IN_MEMORY;
     needed = (unsigned)__builtin_popcount(in_memory);
     if (needed > 2 || (n.regs.mem && needed > 1) ||
@@ -312,45 +323,58 @@ static bool native_plain(JitTrans *t)
     if (n.swapped) {
         emit_xchg_rr(&t->hot, 8, n.swapped, HOST_R14);
     }
-    store_scratch(t, &n, in_memory);
+    note_written(t, &n, in_memory);
     native_done(t, &n);
     return true;
+}
+
+/* A register that LEA reads. */
+static unsigned lea_source(JitTrans *t, unsigned n, uint16_t keep)
+{
+    return n >= 13 ? jit_hold(t, n, true, keep) : jit_reg(&t->hot, n, 0);
+}
+
+static void emit_lea_to(JitTrans *t, unsigned size, unsigned dst, uint16_t keep)
+{
+    const SoftInsn *in = jit_insn(t);
+    EmitMem m = { .base = HOST_NO_REG,
+                  .index = HOST_NO_REG,
+                  .scale = in->scale,
+                  .disp = (int32_t)in->disp };
+
+    if (in->base != SOFT_NO_REG) {
+        m.base = (uint8_t)lea_source(t, in->base, keep);
+    }
+    if (in->index != SOFT_NO_REG) {
+        m.index = (uint8_t)lea_source(t, in->index, keep);
+    }
+    if (dst >= 13) {
+        dst = jit_hold(t, dst, size == 2, keep);
+    } else {
+        dst = jit_reg(&t->hot, dst, 0);
+    }
+    if (in->base == SOFT_NO_REG && in->index == SOFT_NO_REG) {
+        emit_mov_ri(&t->hot, size, dst,
+                    (uint64_t)in->disp +
+                        (in->attrs & SOFT_A_RIP ? jit_next_rip(t) : 0));
+    } else {
+        emit_lea(&t->hot, size, dst, m);
+    }
 }
 
 static bool native_lea(JitTrans *t)
 {
     const SoftInsn *in = jit_insn(t);
     unsigned size = in->op_bytes == 2 ? 2 : MIN(in->op_bytes, in->addr_bytes);
-    unsigned dst = in->reg < 13 ? jit_reg(&t->hot, in->reg, 0) : HOST_R14;
-    EmitMem m = { .base = HOST_NO_REG, .index = HOST_NO_REG };
-    bool lost = in->reg >= 13;
+    uint16_t keep = (in->gpr_read | in->gpr_write) & IN_MEMORY;
 
-    if (in->addr_bytes == 2 || (size == 2 && lost)) {
+    /* All three of them: there are two scratch registers. */
+    if (in->addr_bytes == 2 || __builtin_popcount(keep) > 2) {
         return false;
     }
-    if (in->base != SOFT_NO_REG) {
-        m.base = jit_reg(&t->hot, in->base, HOST_R14);
-        lost |= m.base == HOST_R14;
-    }
-    if (in->index != SOFT_NO_REG) {
-        m.index = jit_reg(&t->hot, in->index, HOST_R15);
-        m.scale = in->scale;
-        lost |= m.index == HOST_R15;
-    }
-    if (in->base == SOFT_NO_REG && in->index == SOFT_NO_REG) {
-        uint64_t ea = (uint64_t)in->disp;
-
-        ea += in->attrs & SOFT_A_RIP ? jit_next_rip(t) : 0;
-        emit_mov_ri(&t->hot, size, dst, ea);
-    } else {
-        m.disp = (int32_t)in->disp;
-        emit_lea(&t->hot, size, dst, m);
-    }
+    emit_lea_to(t, size, in->reg, keep);
     if (in->reg >= 13) {
-        emit_store(&t->hot, 8, emit_gs(GS_GPR(in->reg)), dst);
-    }
-    if (lost) {
-        jit_scratch_lost(t);
+        jit_held_written(t, in->reg);
     }
     if (in->base == in->reg && in->index == SOFT_NO_REG &&
         size == (t->code64 ? 8 : 4)) {
@@ -377,6 +401,7 @@ static bool native_div(JitTrans *t)
     if (size < 4 || (in->mem != SOFT_MEM_NONE && !jit_can_address(t))) {
         return false;
     }
+    jit_held_drop(t);
     if (in->mem != SOFT_MEM_NONE) {
         jit_access(t, size, false, &a);
         emit_load(e, size, HOST_R14, a.mem);
@@ -439,6 +464,7 @@ static bool native_bit_string(JitTrans *t)
         !emit_insn_regs(in, &n.regs)) {
         return false;
     }
+    jit_held_drop(t);
     jit_flags_spare(t);
     jit_ea(t, e);
     if (size == 8) {
