@@ -197,10 +197,33 @@ static ParseResult opt_mon(SystemConfig *c, const OptionDef *def,
     return PARSE_OK;
 }
 
+/* "kvm:soft" is two candidates; a property would not say whose it is. */
+static bool add_accels(json_t *accels, json_t *opts, Error **errp)
+{
+    const char *names = json_string_value(json_object_get(opts, "accel"));
+    g_auto(GStrv) list = names ? g_strsplit(names, ":", -1) : NULL;
+
+    if (!list || !list[0] || !list[1]) {
+        json_array_append(accels, opts);
+        return true;
+    }
+    if (json_object_size(opts) > 1) {
+        error_setg(errp,
+                   "properties go with one accelerator, not with '%s'; "
+                   "give an -accel for each",
+                   names);
+        return false;
+    }
+    for (char **name = list; *name; name++) {
+        json_array_append_new(accels, json_pack("{s:s}", "accel", *name));
+    }
+    return true;
+}
+
 static ParseResult opt_accel(SystemConfig *c, const OptionDef *def,
                              const char *value, Error **errp)
 {
-    bool help = false;
+    bool help = false, ok;
     json_t *opts = keyval_parse(value, "accel", &help, errp);
 
     if (!opts) {
@@ -213,8 +236,9 @@ static ParseResult opt_accel(SystemConfig *c, const OptionDef *def,
         fputs(text, stdout);
         return PARSE_DONE;
     }
-    json_array_append_new(c->accels, opts);
-    return PARSE_OK;
+    ok = add_accels(c->accels, opts, errp);
+    json_decref(opts);
+    return ok ? PARSE_OK : PARSE_FAILED;
 }
 
 static ParseResult opt_enable_kvm(SystemConfig *c, const OptionDef *def,
@@ -527,7 +551,8 @@ static const OptionKey boot_keys[] = {
     { "menu", "boolean", "boot menu" },
     { "strict", "boolean", "only devices with bootindex" },
     { "splash-time", "number", "ms that the boot menu waits" },
-    { "reboot-timeout", "number", "ms until a boot that failed is tried again" },
+    { "reboot-timeout", "number",
+      "ms until a boot that failed is tried again" },
     { NULL },
 };
 static const OptionKey drive_keys[] = {
@@ -641,8 +666,8 @@ static const OptionDef option_table[] = {
 
     { "Disks", OPT_SECTION },
     { "drive", OPT_CUSTOM, .params = "[file=FILE][,if=TYPE][,KEY=VALUE...]",
-      .help = "disk: an image, and how the guest gets it",
-      .handle = opt_disk, .keys = drive_keys },
+      .help = "disk: an image, and how the guest gets it", .handle = opt_disk,
+      .keys = drive_keys },
     { "blockdev", OPT_CUSTOM,
       .params = "[driver=]DRIVER,node-name=NAME[,KEY=VALUE...] | JSON",
       .help = "open an image for a device; 'help', 'DRIVER,help'",

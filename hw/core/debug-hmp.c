@@ -8,6 +8,7 @@
 #include "hw/core/machine-internal.h"
 #include "hw/cpu-debug.h"
 #include "hw/hw-hmp.h"
+#include "hw/machine-lock.h"
 #include "hw/x86/x86-translate.h"
 #include "qapi/qapi-commands-machine.h"
 #include "util/bswap.h"
@@ -373,6 +374,36 @@ static void hmp_info_tlb(HMPContext *ctx, json_t *args)
     list_mappings(ctx, false);
 }
 
+/* -- info mtree ---------------------------------------------------------------------- */
+
+static void print_space(HMPContext *ctx, const char *name, IOSpace *space)
+{
+    g_autofree char *text = io_space_describe(space);
+
+    hmp_printf(ctx, "%s:\n%s", name, text);
+}
+
+static void hmp_info_mtree(HMPContext *ctx, json_t *args)
+{
+    MachineState *m = machine_current();
+    g_autofree GuestRAM *pieces = NULL;
+    size_t n;
+
+    if (!m) {
+        return;
+    }
+    pieces = guest_memory_pieces(m->memory, &n);
+    hmp_printf(ctx, "memory:\n");
+    for (size_t i = 0; i < n; i++) {
+        hmp_printf(ctx, "  %016" PRIx64 "-%016" PRIx64 " %s\n", pieces[i].gpa,
+                   pieces[i].gpa + pieces[i].size - 1,
+                   pieces[i].readonly ? "read-only" : "RAM");
+    }
+    MACHINE_LOCK_GUARD();
+    print_space(ctx, "device memory", m->mmio);
+    print_space(ctx, "I/O ports", m->pio);
+}
+
 /* -- memsave, pmemsave ---------------------------------------------------------------- */
 
 static bool save(MachineState *m, const X86CPUState *st, uint64_t addr,
@@ -498,5 +529,9 @@ const HMPCommand hw_debug_hmp_info[] = {
       .args = "",
       .help = "show every page that is mapped in virtual memory",
       .handler = hmp_info_tlb },
+    { .name = "mtree",
+      .args = "",
+      .help = "show what stands where in physical memory and I/O ports",
+      .handler = hmp_info_mtree },
     { NULL },
 };

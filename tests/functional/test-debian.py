@@ -90,7 +90,7 @@ def test_work(t: Test) -> None:
     source = t.path('sum.c')
     source.write_text(SUM_C)
     t.run('gcc', '-O2', '-o', t.path('sum'), source, '-lm')
-    g.run("cat > sum.c <<'EOF'\n" + SUM_C + 'EOF', timeout=WORK_SECONDS)
+    g.run("cat > sum.c <<'EOF'\n" + SUM_C + 'EOF\ntrue', timeout=WORK_SECONDS)
     g.run('gcc -O2 -o sum sum.c -lm', timeout=WORK_SECONDS)
     assert g.run('./sum').strip() == t.run(t.path('sum')).stdout.strip()
     # 256 MiB through sha256sum.

@@ -42,6 +42,13 @@ def test_no_translator(t: Test) -> None:
     g.power_off()
 
 
+def test_first_accelerator_that_works(t: Test) -> None:
+    g = Linux(t, '-accel', 'warp-drive:soft')
+    assert 'warp-drive' in g.ferry.output()
+    g.power_off()
+    assert 'go with one' in t.fails('-accel', 'kvm:soft,jit=off')
+
+
 def test_cpubench_agrees(t: Test) -> None:
     """Loops of integers, floats, vectors, x87 and memory have the results
     that they have on this host's CPU."""
