@@ -133,7 +133,9 @@ bool jit_can_address(const JitTrans *t)
     const SoftInsn *in = jit_insn(t);
     uint64_t ea;
 
-    if (in->addr_bytes == 2 || (in->attrs & SOFT_A_VSIB)) {
+    if (in->addr_bytes == 2 || (in->attrs & SOFT_A_VSIB) ||
+        (in->seg == X86_CS && !t->code64)) { /* not writable, perhaps not
+                                                readable */
         return false;
     }
     if (in->seg >= X86_FS && !t->code64 &&

@@ -281,6 +281,16 @@ static bool run_unmasked(SoftCPU *cpu, const SoftInsn *insn, SoftStub stub,
 
 /* -- execution ------------------------------------------------------------ */
 
+static bool exec_mxcsr_obeying(SoftCPU *cpu, const SoftInsn *insn,
+                               SoftStub stub, void *mem)
+{
+    if (unlikely((cpu->mxcsr & MXCSR_MASKS) != MXCSR_MASKS)) {
+        return run_unmasked(cpu, insn, stub, mem);
+    }
+    cpu->mxcsr = stub(cpu, mem, cpu->mxcsr);
+    return true;
+}
+
 static bool exec_plain(SoftCPU *cpu, const SoftInsn *insn)
 {
     SoftStub stub = native_stub(cpu->native, insn);
@@ -290,16 +300,19 @@ static bool exec_plain(SoftCPU *cpu, const SoftInsn *insn)
     if (unlikely(!stub)) {
         return not_here(cpu, insn);
     }
-    if (!operand_prepare(cpu, insn, !mxcsr, &m)) {
+    if (mxcsr && insn->mem == SOFT_MEM_WRITE) {
+        /* VCVTPS2PH: #XM comes before the faults of its store. */
+        return exec_mxcsr_obeying(cpu, insn, stub, m.bounce) &&
+               operand_prepare(cpu, insn, false, &m) &&
+               operand_finish(cpu, insn, &m);
+    }
+    if (!operand_prepare(cpu, insn, true, &m)) {
         return false;
     }
-    if (!mxcsr) {
-        stub(cpu, m.ptr, 0);
-    } else if (likely((cpu->mxcsr & MXCSR_MASKS) == MXCSR_MASKS)) {
-        cpu->mxcsr = stub(cpu, m.ptr, cpu->mxcsr);
-    } else if (!run_unmasked(cpu, insn, stub, m.ptr)) {
-        return false;
+    if (mxcsr) {
+        return exec_mxcsr_obeying(cpu, insn, stub, m.ptr);
     }
+    stub(cpu, m.ptr, 0);
     return operand_finish(cpu, insn, &m);
 }
 

@@ -54,5 +54,13 @@ def test_64bit_one_cpu(t: Test) -> None:
     run(t, 'cputest64', 'soft', cpus=1)
 
 
+def test_32bit_interpreter(t: Test) -> None:
+    run(t, 'cputest32', 'soft,jit=off', cpus=1)
+
+
+def test_32bit_translator(t: Test) -> None:
+    run(t, 'cputest32', 'soft', cpus=1)
+
+
 if __name__ == '__main__':
     ferrytest.main()
