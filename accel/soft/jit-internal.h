@@ -305,6 +305,8 @@ void jit_held_forget(JitTrans *t);
 void jit_held_drop(JitTrans *t);
 /** jit_held_reload: load what is held, in other code. */
 void jit_held_reload(JitTrans *t, SoftEmit *e);
+/** jit_worth_holding: is @n held, or better held than what is? */
+bool jit_worth_holding(const JitTrans *t, unsigned n);
 /** jit_used_soon: is @n used again before the scratch registers are? */
 bool jit_used_soon(const JitTrans *t, unsigned n);
 

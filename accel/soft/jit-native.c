@@ -198,9 +198,7 @@ static void note_written(JitTrans *t, Native *n, uint16_t in_memory)
 static bool worth_holding(const JitTrans *t, uint16_t in_memory)
 {
     for (unsigned m = in_memory; m; m &= m - 1) {
-        unsigned reg = (unsigned)__builtin_ctz(m);
-
-        if (jit_held(t, reg) != HOST_NO_REG || jit_used_soon(t, reg)) {
+        if (jit_worth_holding(t, (unsigned)__builtin_ctz(m))) {
             return true;
         }
     }

@@ -16,6 +16,7 @@
 
 /* How far ahead to look for another use of a register. */
 #define SOON 4
+#define FAR  16
 
 unsigned jit_reg(SoftEmit *e, unsigned n, unsigned scratch)
 {
@@ -66,6 +67,34 @@ void jit_held_drop(JitTrans *t)
     jit_held_forget(t);
 }
 
+/* Instructions until @n is used again, up to FAR. */
+static unsigned next_use(const JitTrans *t, unsigned n)
+{
+    unsigned i;
+
+    for (i = 1; i < FAR && t->cur + i < t->n; i++) {
+        const SoftInsn *in = &t->insn[t->cur + i];
+
+        if ((in->gpr_read | in->gpr_write) >> n & 1) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* A free one, or one that this instruction does not use, and the next ones
+ * least. */
+static unsigned victim(const JitTrans *t, uint16_t keep)
+{
+    if (!t->held[0].guest || keep >> t->held[1].guest & 1) {
+        return 0;
+    }
+    if (!t->held[1].guest || keep >> t->held[0].guest & 1) {
+        return 1;
+    }
+    return next_use(t, t->held[1].guest) > next_use(t, t->held[0].guest);
+}
+
 unsigned jit_hold(JitTrans *t, unsigned n, bool load, uint16_t keep)
 {
     unsigned host = jit_held(t, n);
@@ -74,8 +103,7 @@ unsigned jit_hold(JitTrans *t, unsigned n, bool load, uint16_t keep)
     if (host != HOST_NO_REG) {
         return host;
     }
-    /* A free one, or one that this instruction does not use. */
-    i = t->held[0].guest && (keep >> t->held[0].guest & 1 || !t->held[1].guest);
+    i = victim(t, keep);
     write_back(t, &t->held[i]);
     t->held[i] = (JitHeld){ .guest = (uint8_t)n };
     t->reuse.valid = false;
@@ -107,6 +135,19 @@ void jit_held_reload(JitTrans *t, SoftEmit *e)
             emit_load(e, 8, HOST_R14 + i, emit_gs(GS_GPR(t->held[i].guest)));
         }
     }
+}
+
+bool jit_worth_holding(const JitTrans *t, unsigned n)
+{
+    if (jit_held(t, n) != HOST_NO_REG) {
+        return true;
+    }
+    if (!jit_used_soon(t, n)) {
+        return false;
+    }
+    return !t->held[0].guest || !t->held[1].guest ||
+           next_use(t, n) < MAX(next_use(t, t->held[0].guest),
+                                next_use(t, t->held[1].guest));
 }
 
 bool jit_used_soon(const JitTrans *t, unsigned n)
