@@ -6,6 +6,8 @@
  */
 #include "util/osdep.h"
 
+#include <sched.h>
+
 #include "interp-atomic.h"
 #include "interp-internal.h"
 
@@ -461,9 +463,10 @@ bool interp_nop(SoftCPU *cpu, const SoftInsn *insn)
     return true;
 }
 
+/* Whom it waits for may be a CPU whose thread has no host CPU just now. */
 bool interp_pause(SoftCPU *cpu, const SoftInsn *insn)
 {
-    __builtin_ia32_pause();
+    sched_yield();
     return true;
 }
 
