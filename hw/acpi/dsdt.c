@@ -265,11 +265,11 @@ static void isa_bridge(Aml *a, const DsdtConfig *c)
 }
 
 /* Ports that belong to the board and to no device. */
-static void board_resources(Aml *a)
+static void board_resources(Aml *a, const DsdtConfig *c)
 {
     AmlResources *r = aml_resources_new();
 
-    aml_res_io(r, PIIX4_PM_BASE, 0x40);
+    aml_res_io(r, c->pm_base, 0x40);
     aml_res_io(r, PIIX4_SMB_BASE, 0x10);
     aml_res_io(r, PIIX4_GPE_BASE, PIIX4_GPE_BYTES);
     aml_device(a, "MRES");
@@ -345,7 +345,7 @@ GBytes *dsdt_build(const DsdtConfig *c)
     isa_bridge(a, c);
     aml_end(a);
     links(a);
-    board_resources(a);
+    board_resources(a, c);
     if (c->hpet) {
         hpet(a);
     }

@@ -23,6 +23,7 @@ typedef struct DsdtPort {
 /* Addresses are inclusive; first > last: there is none. */
 typedef struct DsdtConfig {
     unsigned cpus;
+    uint16_t pm_base; /* port of the power management registers */
     uint32_t mem32_first;
     uint32_t mem32_last;
     uint64_t mem64_first;

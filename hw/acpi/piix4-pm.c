@@ -175,6 +175,15 @@ void piix4_pm_set_up(PCIDevice *dev)
     update_ports(dev);
 }
 
+uint16_t piix4_pm_base(const PCIDevice *dev)
+{
+    uint16_t base = pci_get_word(dev->config + REG_PMBASE) & PM_BASE_MASK;
+
+    return dev->config[REG_PMREGMISC] & PMREGMISC_PMIOSE && base
+               ? base
+               : PIIX4_PM_BASE;
+}
+
 void piix4_pm_power_button(PCIDevice *dev)
 {
     acpi_pm_power_button(&PIIX4_PM(dev)->pm);

@@ -26,6 +26,10 @@ PCIDevice *piix4_pm_new(PCIBus *bus, int devfn, ISABus *isa, Error **errp);
 /** piix4_pm_power_button: the user pressed it. */
 void piix4_pm_power_button(PCIDevice *dev);
 
+/** piix4_pm_base: port of the ACPI registers, or where firmware is expected
+ *  to put them. */
+uint16_t piix4_pm_base(const PCIDevice *dev);
+
 /** piix4_pm_set_up: registers as firmware leaves them, for a start without
  *  firmware. */
 void piix4_pm_set_up(PCIDevice *dev);

@@ -184,18 +184,20 @@ static void put_no_gas(Build *b)
 /* Where the PM registers are, and how long. */
 static void put_pm_blocks(Build *b)
 {
-    put(b, PIIX4_PM_BASE, 4);     /* PM1a_EVT */
-    put(b, 0, 4);                 /* PM1b_EVT */
-    put(b, PIIX4_PM_BASE + 4, 4); /* PM1a_CNT */
-    put(b, 0, 4);                 /* PM1b_CNT */
-    put(b, 0, 4);                 /* PM2_CNT */
-    put(b, PIIX4_PM_BASE + 8, 4); /* PM_TMR */
-    put(b, PIIX4_GPE_BASE, 4);    /* GPE0 */
-    put(b, 0, 4);                 /* GPE1 */
-    put(b, 4, 1);                 /* PM1_EVT_LEN */
-    put(b, 2, 1);                 /* PM1_CNT_LEN */
-    put(b, 0, 1);                 /* PM2_CNT_LEN */
-    put(b, 4, 1);                 /* PM_TMR_LEN */
+    uint16_t base = b->config->dsdt.pm_base;
+
+    put(b, base, 4);           /* PM1a_EVT */
+    put(b, 0, 4);              /* PM1b_EVT */
+    put(b, base + 4, 4);       /* PM1a_CNT */
+    put(b, 0, 4);              /* PM1b_CNT */
+    put(b, 0, 4);              /* PM2_CNT */
+    put(b, base + 8, 4);       /* PM_TMR */
+    put(b, PIIX4_GPE_BASE, 4); /* GPE0 */
+    put(b, 0, 4);              /* GPE1 */
+    put(b, 4, 1);              /* PM1_EVT_LEN */
+    put(b, 2, 1);              /* PM1_CNT_LEN */
+    put(b, 0, 1);              /* PM2_CNT_LEN */
+    put(b, 4, 1);              /* PM_TMR_LEN */
     put(b, PIIX4_GPE_BYTES, 1);
     put(b, 0, 1); /* GPE1_BLK_LEN */
     put(b, 0, 1); /* GPE1_BASE */
@@ -211,19 +213,21 @@ static uint32_t fadt_flags(const Build *b)
                                                : flags;
 }
 
-static void put_extended(Build *b, uint32_t facs, uint32_t dsdt)
+static void put_extended(Build *b, uint32_t dsdt)
 {
+    uint16_t base = b->config->dsdt.pm_base;
+
     put_port_gas(b, 8, 1, RESET_PORT);
     put(b, RESET_VALUE, 1);
     put(b, 0, 3);
     put(b, 0, 8); /* X_FIRMWARE_CTRL: the 32-bit one is used */
     put_pointer(b, dsdt, 8);
-    put_port_gas(b, 32, 2, PIIX4_PM_BASE);
+    put_port_gas(b, 32, 2, base);
     put_no_gas(b);
-    put_port_gas(b, 16, 2, PIIX4_PM_BASE + 4);
+    put_port_gas(b, 16, 2, base + 4);
     put_no_gas(b);
     put_no_gas(b); /* PM2 */
-    put_port_gas(b, 32, 3, PIIX4_PM_BASE + 8);
+    put_port_gas(b, 32, 3, base + 8);
     put_port_gas(b, 8 * PIIX4_GPE_BYTES, 1, PIIX4_GPE_BASE);
     put_no_gas(b); /* GPE1 */
 }
@@ -251,7 +255,7 @@ static void build_fadt(Build *b, uint32_t facs, uint32_t dsdt)
     put(b, BOOT_LEGACY | (i8042 ? BOOT_8042 : 0), 2);
     put(b, 0, 1);
     put(b, fadt_flags(b), 4);
-    put_extended(b, facs, dsdt);
+    put_extended(b, dsdt);
     assert(here(b) - start == FADT_BYTES);
     end_table(b, start);
     list_table(b, start);

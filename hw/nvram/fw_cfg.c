@@ -46,8 +46,9 @@ typedef struct FWCfgItem {
     uint8_t *data;
     uint32_t len;
     FWCfgWritten *written;
-    void *opaque;
-    char *name; /* of a file */
+    void (*selected)(void *opaque);
+    void *opaque; /* of both */
+    char *name;   /* of a file */
 } FWCfgItem;
 
 struct FWCfgState {
@@ -210,6 +211,15 @@ bool fw_cfg_add_file_writable(FWCfgState *s, const char *name, void *data,
     return true;
 }
 
+void fw_cfg_on_select(FWCfgState *s, const char *name,
+                      void (*selected)(void *opaque), void *opaque)
+{
+    FWCfgItem *item = find_file(s, name);
+
+    item->selected = selected;
+    item->opaque = opaque;
+}
+
 GBytes *fw_cfg_file(FWCfgState *s, const char *name)
 {
     const FWCfgItem *item = find_file(s, name);
@@ -232,9 +242,14 @@ GPtrArray *fw_cfg_file_names(FWCfgState *s)
 
 static void fw_cfg_select(FWCfgState *s, uint16_t key)
 {
+    const FWCfgItem *item = item_at(s, key);
+
     trace_fw_cfg_select(key);
     s->key = key;
     s->offset = 0;
+    if (item && item->selected) {
+        item->selected(item->opaque);
+    }
 }
 
 static uint64_t select_read(void *opaque, uint64_t offset, unsigned size)

@@ -101,6 +101,15 @@ bool fw_cfg_add_file_writable(FWCfgState *s, const char *name, void *data,
                               uint32_t len, FWCfgWritten *written, void *opaque,
                               Error **errp);
 
+/**
+ * fw_cfg_on_select:
+ * @name: of a file that is there
+ * @selected: called with @opaque when the guest is about to read it from its
+ *            start; may give the file other contents by fw_cfg_add_file()
+ */
+void fw_cfg_on_select(FWCfgState *s, const char *name,
+                      void (*selected)(void *opaque), void *opaque);
+
 /** fw_cfg_file: (nullable) contents of a read-only file, borrowed. */
 GBytes *fw_cfg_file(FWCfgState *s, const char *name);
 

@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
 #include "hw/isa/isa.h"
 #include "hw/smbios/smbios.h"
@@ -75,7 +76,10 @@ static AcpiTables *build_acpi(PCMachineState *pc)
     MachineState *m = MACHINE(pc);
     g_autofree uint32_t *ids = g_new(uint32_t, m->smp.cpus);
     AcpiConfig c = {
-        .dsdt = { .cpus = m->smp.cpus, .hpet = pc->hpet, .fw_cfg = true },
+        .dsdt = { .cpus = m->smp.cpus,
+                  .pm_base = piix4_pm_base(pc->pm),
+                  .hpet = pc->hpet,
+                  .fw_cfg = true },
         .apic_ids = ids,
         .ioapic_id = PC_IOAPIC_ID,
         .oem_id = pc->oem_id,
@@ -104,10 +108,27 @@ static GBytes *bytes_of(const GByteArray *array)
     return g_bytes_new(array->data, array->len);
 }
 
+static bool add_acpi(PCMachineState *pc, Error **errp)
+{
+    FWCfgState *f = MACHINE(pc)->fw_cfg;
+    g_autoptr(AcpiTables) t = build_acpi(pc);
+
+    return fw_cfg_add_file(f, ACPI_TABLES_FILE, bytes_of(t->tables), errp) &&
+           fw_cfg_add_file(f, ACPI_RSDP_FILE, bytes_of(t->rsdp), errp) &&
+           fw_cfg_add_file(f, ACPI_LOADER_FILE, bios_linker_script(t->linker),
+                           errp);
+}
+
+/* Firmware may have put the power management registers elsewhere before it
+ * reads the tables. Files keep their sizes. */
+static void refresh_acpi(void *opaque)
+{
+    add_acpi(opaque, NULL);
+}
+
 bool pc_add_tables(PCMachineState *pc, Error **errp)
 {
     FWCfgState *f = MACHINE(pc)->fw_cfg;
-    g_autoptr(AcpiTables) t = NULL;
     g_autoptr(SmbiosTables) s = pc_build_smbios(pc, errp);
 
     if (!s ||
@@ -118,11 +139,11 @@ bool pc_add_tables(PCMachineState *pc, Error **errp)
     if (!pc->acpi) {
         return true;
     }
-    t = build_acpi(pc);
-    return fw_cfg_add_file(f, ACPI_TABLES_FILE, bytes_of(t->tables), errp) &&
-           fw_cfg_add_file(f, ACPI_RSDP_FILE, bytes_of(t->rsdp), errp) &&
-           fw_cfg_add_file(f, ACPI_LOADER_FILE, bios_linker_script(t->linker),
-                           errp);
+    if (!add_acpi(pc, errp)) {
+        return false;
+    }
+    fw_cfg_on_select(f, ACPI_TABLES_FILE, refresh_acpi, pc);
+    return true;
 }
 
 /* -- without firmware -------------------------------------------------------------------- */

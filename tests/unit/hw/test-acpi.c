@@ -155,6 +155,7 @@ static AcpiTables *build(unsigned cpus)
     g_autofree uint32_t *ids = g_new(uint32_t, cpus);
     AcpiConfig c = {
         .dsdt = { .cpus = cpus,
+                  .pm_base = 0x600,
                   .mem32_first = 0xc0000000,
                   .mem32_last = 0xfebfffff,
                   .mem64_first = 0x100000000,
