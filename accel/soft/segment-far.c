@@ -470,6 +470,10 @@ static void load_flags(SoftCPU *cpu, uint64_t value, unsigned op_bytes,
     if (op_bytes == 2) {
         mask &= 0xffff;
     }
+    if (!cpu->priv->n_points) {
+        /* The next instruction would clear it; nobody sees it before. */
+        value &= ~(uint64_t)SOFT_EFL_RF;
+    }
     soft_set_eflags(cpu, (cpu->eflags & ~mask) | ((uint32_t)value & mask));
 }
 

@@ -111,7 +111,7 @@ static void private_init(SoftCPU *cpu)
     priv->injected = -1;
     cpu->priv = priv;
     cpu->tlb_bits = SOFT_TLB_BITS_MIN;
-    soft_tlb_reset(cpu);
+    soft_tlb_init(cpu);
 }
 
 static AccelVCPU *soft_vcpu_new(AccelState *accel, unsigned index,

@@ -203,6 +203,8 @@ bool soft_load_pdptes(SoftCPU *cpu, uint64_t cr3);
 /** soft_tlb_fill: the entry of @linear, filled for @access. NULL: exception. */
 SoftTLBEntry *soft_tlb_fill(SoftCPU *cpu, SoftMMU mmu, uint64_t linear,
                             SoftAccess access);
+/** soft_tlb_init: for the present size, from any contents. */
+void soft_tlb_init(SoftCPU *cpu);
 /** soft_tlb_reset: everything empty, without telling the translator. */
 void soft_tlb_reset(SoftCPU *cpu);
 /** soft_tlb_grow: twice the size; at a block boundary. */

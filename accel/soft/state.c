@@ -69,6 +69,7 @@ static void reset_common(SoftCPU *cpu)
     cpu->nmi_blocked = false;
     cpu->halted = false;
     cpu->triple_fault = false;
+    cpu->priv->injected = -1;
     qatomic_set(&cpu->priv->nmi_pending, 0);
 }
 

@@ -32,14 +32,18 @@ static uint64_t empty_tag(const SoftCPU *cpu, unsigned index)
     return (uint64_t)((index + n / 2) & (n - 1)) << SOFT_PAGE_BITS;
 }
 
-static void clear_entry(SoftCPU *cpu, unsigned mmu, unsigned index)
+/* In a bank only its own tags are ever other than empty. */
+static void clear_entry(SoftCPU *cpu, unsigned bank, unsigned index)
 {
-    SoftTLBEntry *e = &cpu->tlb[mmu][index];
+    SoftTLBEntry *e = &cpu->tlb[bank][index];
     uint64_t tag = empty_tag(cpu, index);
 
-    qatomic_set(&e->tag_r, tag);
-    qatomic_set(&e->tag_w, tag);
-    qatomic_set(&e->tag_x, tag);
+    if (bank >= SOFT_TLB_WRITE_BANK) {
+        qatomic_set(&e->tag_w, tag);
+    } else {
+        e->tag_r = tag;
+        e->tag_x = tag;
+    }
 }
 
 void soft_tlb_reset(SoftCPU *cpu)
@@ -54,6 +58,19 @@ void soft_tlb_reset(SoftCPU *cpu)
     }
     priv->n_large = 0;
     priv->last_piece = NULL;
+}
+
+void soft_tlb_init(SoftCPU *cpu)
+{
+    for (unsigned m = 0; m < SOFT_TLB_BANKS; m++) {
+        for (unsigned i = 0; i < entries(cpu); i++) {
+            SoftTLBEntry *e = &cpu->tlb[m][i];
+
+            e->tag_r = e->tag_x = empty_tag(cpu, i);
+            qatomic_set(&e->tag_w, empty_tag(cpu, i));
+        }
+    }
+    soft_tlb_reset(cpu);
 }
 
 static void flush_local(SoftCPU *cpu, unsigned mmu)
@@ -271,7 +288,7 @@ void soft_tlb_grow(SoftCPU *cpu)
     cpu->priv->grow_tlb = false;
     qatomic_set(&cpu->tlb_bits, cpu->tlb_bits + 1);
     trace_soft_tlb_grow(cpu->base.index, entries(cpu));
-    soft_tlb_reset(cpu);
+    soft_tlb_init(cpu);
     if (t) {
         t->invalidate_all(cpu);
     }
