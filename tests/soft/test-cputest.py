@@ -16,9 +16,11 @@ import ferrytest  # noqa: E402
 from ferrytest import FERRY, Test  # noqa: E402
 
 GUESTS = Path(os.environ.get('FERRY_CPUTEST', '.'))
+# One under a sanitizer: races of the guest are not ours.
+CPUS = int(os.environ.get('FERRY_CPUTEST_CPUS', '3'))
 
 
-def run(t: Test, name: str, accel: str, cpus: int = 3) -> None:
+def run(t: Test, name: str, accel: str, cpus: int = CPUS) -> None:
     out = t.path('com1')
     try:
         r = subprocess.run(
@@ -48,10 +50,6 @@ def test_64bit_interpreter(t: Test) -> None:
 
 def test_64bit_translator(t: Test) -> None:
     run(t, 'cputest64', 'soft')
-
-
-def test_64bit_one_cpu(t: Test) -> None:
-    run(t, 'cputest64', 'soft', cpus=1)
 
 
 def test_32bit_interpreter(t: Test) -> None:
