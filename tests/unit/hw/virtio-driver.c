@@ -35,7 +35,7 @@ void vd_init(VirtDriver *d)
 void vd_deinit(VirtDriver *d)
 {
     fake_pci_deinit(&d->pci);
-    vd_settle();
+    main_loop_wait(1); /* bottom halves that free themselves */
     g_aligned_free(d->ram);
 }
 
