@@ -114,7 +114,7 @@ def report(results: dict[str, dict[str, list[float]]]) -> None:
 
 def main() -> None:
     if not KERNEL.exists():
-        subprocess.run([ROOT / 'scripts' / 'guest-linux', 'cloud'], check=True,
+        subprocess.run([ROOT / 'scripts' / 'guest-linux', 'cloud'], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
     results: dict[str, dict[str, list[float]]] = {n: {} for n in PEERS}
     with tempfile.TemporaryDirectory(prefix='ferry-bench-') as where:
