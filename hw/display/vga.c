@@ -16,7 +16,7 @@
 #define PORT_COLOR_CRTC   0x3d4
 #define PORT_COLOR_STATUS 0x3da
 #define PORT_VBE          0x1ce
-#define PORT_VBE_COUNT    3
+#define PORT_VBE_COUNT    4
 #define PAGE              4096u
 
 /* -- ports --------------------------------------------------------------------- */
@@ -48,12 +48,19 @@ PORT_OPS(ports_main)
 PORT_OPS(ports_color)
 PORT_OPS(status_color)
 
-/* Index at 1CEh; data at 1CFh, and at 1D0h for those who want it aligned. */
+/*
+ * Index at 1CEh; data at 1CFh, and at 1D0h for those who want it aligned. A
+ * word at the odd address comes as two bytes, the low one at 1CFh first.
+ */
 static uint64_t vbe_port_read(void *opaque, uint64_t offset, unsigned size)
 {
     const VGAState *s = opaque;
+    uint16_t data = vbe_read(&s->vbe, s->vbe_index);
 
-    return offset ? vbe_read(&s->vbe, s->vbe_index) : s->vbe_index;
+    if (offset == 0) {
+        return s->vbe_index;
+    }
+    return offset == 2 && size == 1 ? data >> 8 : data;
 }
 
 static void vbe_port_write(void *opaque, uint64_t offset, uint64_t value,
@@ -61,10 +68,13 @@ static void vbe_port_write(void *opaque, uint64_t offset, uint64_t value,
 {
     VGAState *s = opaque;
 
-    if (offset) {
-        vga_vbe_write(s, s->vbe_index, (uint16_t)value);
-    } else {
+    if (offset == 0) {
         s->vbe_index = (uint16_t)value;
+    } else if (offset == 1) {
+        s->vbe_low = (uint8_t)value;
+    } else if (offset == 2) {
+        vga_vbe_write(s, s->vbe_index,
+                      (uint16_t)(size == 1 ? s->vbe_low | value << 8 : value));
     }
 }
 
@@ -167,6 +177,7 @@ void vga_reset(VGAState *s)
     memset(s->dac, 0, sizeof(s->dac));
     s->latch = 0;
     s->vbe_index = 0;
+    s->vbe_low = 0;
     s->big_endian = false;
     vbe_reset(&s->vbe);
 }

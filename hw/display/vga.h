@@ -132,6 +132,7 @@ typedef struct VGAState {
     uint32_t latch; /* a byte of each plane */
     VBERegs vbe;
     uint16_t vbe_index;
+    uint8_t vbe_low; /* first half of a word at the odd data port */
     VGAWindow window;
 
     Console *console; /* owned */

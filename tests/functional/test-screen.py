@@ -193,6 +193,56 @@ def test_firmware_screen_and_keyboard(t: Test) -> None:
     wait_for(menu, 'the boot menu', BIOS_SECONDS)
 
 
+# Mode 13h: pixel (x, y) gets colour y - x (mod 256).
+MODE_13H = bytes.fromhex(
+    'b81300cd10'                # mov ax, 13h; int 10h
+    'b800a08ec031ff31d2'        # es = a000h, di = 0, dx = 0
+    'b94001' '88c800d0aae2f9'   # cx = 320; al = cl + dl; stosb; loop
+    '4281fac80075ef' 'f4ebfd')  # next of 200 lines; hlt
+# VESA mode 101h by banks of 64 KiB: a byte is its address / 256 + the bank.
+MODE_101H = bytes.fromhex(
+    'b8024fbb0101cd10' 'b800a08ec031d2'
+    'b8054f31db52cd105a31ff31c9'   # bank dx; di = 0, cx = 0
+    '89f888e000d0aae2f7' '4283fa0575e3' 'f4ebfd')
+
+
+def boot_picture(t: Test, code: bytes, width: int,
+                 height: int, last: int) -> bytes:
+    """Boot @code; wait for its picture to be drawn to the end."""
+    if not BIOS.exists():
+        raise Skip('no SeaBIOS')
+    t.path('disk').write_bytes(
+        (code.ljust(510, b'\0') + b'\x55\xaa').ljust(1 << 20, b'\0'))
+    q = t.ferry('-accel', 'soft', '-vga', 'std', '-hda', t.path('disk')).qmp
+
+    def drawn() -> bytes | None:
+        w, h, pixels = dump(t, q)
+        done = (w, h) == (width, height) and any(pixels[3 * last:3 * last + 3])
+        return pixels if done else None
+    return wait_for(drawn, 'the picture', BIOS_SECONDS)
+
+
+def test_mode_13h(t: Test) -> None:
+    p = boot_picture(t, MODE_13H, 640, 400, 640 * 400 - 1)
+
+    def at(x: int, y: int) -> bytes:
+        return p[3 * (y * 640 + x):][:3]
+    for x, y in ((0, 0), (17, 3), (319, 199), (5, 60)):
+        for dx, dy in ((1, 0), (0, 1), (1, 1)): # a pixel is four dots
+            assert at(2 * x + dx, 2 * y + dy) == at(2 * x, 2 * y), (x, y)
+    for d in range(1, 100): # cx counts down: colours go along the diagonal
+        assert at(2 * d, 2 * d) == at(0, 0), d
+
+
+def test_vesa_banks(t: Test) -> None:
+    p = boot_picture(t, MODE_101H, 640, 480, 640 * 480 - 1)
+    colors = {}
+    for a in range(0, 640 * 480, 97):
+        index = ((a & 0xffff) // 256 + a // 65536) & 255
+        assert colors.setdefault(index, p[3 * a:3 * a + 3]) == p[3 * a:][:3], a
+    assert len(set(colors.values())) > 100
+
+
 def test_linux_keyboard(t: Test) -> None:
     """What send-key types reaches a shell on the first virtual terminal."""
     g = Linux(t, '-accel', 'soft', '-vga', 'std')

@@ -10,7 +10,7 @@
 
 #define VRAM_BYTES  (1u << 20)
 #define STEP_BYTES  4
-#define REFRESH_MAX 8
+#define REFRESH_MAX 2
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -567,6 +567,31 @@ static void test_vbe_registers(Fixture *f, gconstpointer data)
     g_assert_cmpuint(vbe_mode(v).start, ==, 0);
 }
 
+/* The ports, with a data port at an odd address. */
+static void test_vbe_ports(Fixture *f, gconstpointer data)
+{
+    g_autoptr(IOSpace) ports = io_space_new("ports", 0xffff);
+    g_autoptr(IOSpace) mmio = io_space_new("mmio", UINT32_MAX);
+
+    vga_claim(&f->vga, ports, mmio, &error_abort);
+    io_space_write(ports, 0x1ce, VBE_XRES, 2);
+    io_space_write(ports, 0x1cf, 1024, 2);
+    g_assert_cmpuint(vbe_read(&f->vga.vbe, VBE_XRES), ==, 1024);
+    g_assert_cmpuint(io_space_read(ports, 0x1ce, 2), ==, VBE_XRES);
+    g_assert_cmpuint(io_space_read(ports, 0x1cf, 2), ==, 1024);
+    io_space_write(ports, 0x1d0, 800, 2);
+    g_assert_cmpuint(io_space_read(ports, 0x1d0, 2), ==, 800);
+    /* Words to index and data ports are two registers at once. */
+    io_space_write(ports, 0x3d4, 0x5513, 2);
+    g_assert_cmphex(f->vga.crtc[0x13], ==, 0);
+    vga_port_write(&f->vga, 0x3c2, 1);
+    io_space_write(ports, 0x3d4, 0x5513, 2);
+    g_assert_cmphex(f->vga.crtc[0x13], ==, 0x55);
+    io_space_write(mmio, 0xa0000, 0x11223344, 4);
+    g_assert_cmphex(io_space_read(mmio, 0xbffff, 1), ==, 0);
+    vga_release(&f->vga);
+}
+
 /* Any registers at all: no access outside of memory (sanitizers watch). */
 static void test_hostile(Fixture *f, gconstpointer data)
 {
@@ -710,6 +735,7 @@ int main(int argc, char **argv)
     ADD("256", test_256);
     ADD("linear", test_linear);
     ADD("vbe-registers", test_vbe_registers);
+    ADD("vbe-ports", test_vbe_ports);
     ADD("hostile", test_hostile);
     ADD("window/text", test_window_text);
     ADD("window/linear", test_window_linear);
