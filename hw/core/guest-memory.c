@@ -74,6 +74,15 @@ static FlatView *flat_view_new(unsigned max)
     return g_malloc0(sizeof(FlatView) + max * sizeof(GuestRAM));
 }
 
+/* Can @b's next bytes be one piece with @a's last ones? Both are seen. */
+static bool continues(const GuestMemoryRegion *a, const GuestMemoryRegion *b)
+{
+    return a == b ||
+           (a->group && a->group == b->group && a->readonly == b->readonly &&
+            (uint64_t)(uintptr_t)a->host - a->gpa ==
+                (uint64_t)(uintptr_t)b->host - b->gpa);
+}
+
 static FlatView *flatten(GuestMemory *gm)
 {
     g_autoptr(GArray) at = boundaries(gm);
@@ -85,7 +94,7 @@ static FlatView *flatten(GuestMemory *gm)
         uint64_t size = g_array_index(at, uint64_t, i + 1) - from;
         GuestMemoryRegion *r = size ? winner(gm, from) : last;
 
-        if (r && r == last) {
+        if (r && last && continues(last, r)) {
             view->piece[view->n - 1].size += size;
         } else if (r) {
             view->piece[view->n++] =

@@ -39,6 +39,8 @@ typedef struct GuestMemoryRegion {
     uint64_t size; /* a multiple of the page size */
     bool readonly; /* a guest's write goes to the machine's device space */
     int priority;
+    unsigned group; /* neighbours of one group that continue each other in host
+                     * memory too become one piece; 0: never */
 
     /* private */
     uint64_t gpa;

@@ -61,6 +61,7 @@ struct I440FXState {
     PCIDevice parent_obj;
 
     PAM *pam;
+    uint8_t pam_reset; /* two bits */
 };
 
 /* -- ports --------------------------------------------------------------------- */
@@ -202,7 +203,7 @@ const TypeInfo hw_type_i440fx_host = {
     .class_init = host_class_init,
 };
 
-PCIBus *i440fx_new(MachineState *machine, PAM *pam,
+PCIBus *i440fx_new(MachineState *machine, PAM *pam, uint8_t pam_reset,
                    void (*send_msi)(void *opaque, MSIMessage msg), void *opaque,
                    Error **errp)
 {
@@ -221,6 +222,7 @@ PCIBus *i440fx_new(MachineState *machine, PAM *pam,
     }
     dev = pci_new(I440FX_DEVFN, TYPE_I440FX);
     I440FX(dev)->pam = pam;
+    I440FX(dev)->pam_reset = pam_reset;
     return pci_realize_and_unref(dev, bus, errp) ? bus : NULL;
 }
 
@@ -270,7 +272,10 @@ static void i440fx_config_write(PCIDevice *dev, uint32_t addr, uint32_t value,
 
 static void i440fx_reset(PCIDevice *dev)
 {
-    memset(dev->config + I440FX_PAM0, 0, I440FX_PAM_BYTES);
+    uint8_t attr = I440FX(dev)->pam_reset;
+
+    memset(dev->config + I440FX_PAM0, attr << 4 | attr, I440FX_PAM_BYTES);
+    dev->config[I440FX_PAM0] &= 0xf0;
     dev->config[I440FX_SMRAM] = SMRAM_RESET;
     dev->wmask[I440FX_SMRAM] = SMRAM_WRITABLE;
     update_pam(I440FX(dev));

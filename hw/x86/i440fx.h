@@ -19,13 +19,14 @@
  * i440fx_new:
  * @machine: its ports, memory and MSI sink are used
  * @pam: (nullable) for tests; outlives the bridge
+ * @pam_reset: attribute of all segments after a reset
  * @send_msi: called with @opaque; any thread
  *
  * The host bridge "i440FX-pcihost" and its function 0 ("i440FX").
  *
  * Returns: (transfer none) bus "pci.0"; NULL.
  */
-PCIBus *i440fx_new(MachineState *machine, PAM *pam,
+PCIBus *i440fx_new(MachineState *machine, PAM *pam, uint8_t pam_reset,
                    void (*send_msi)(void *opaque, MSIMessage msg), void *opaque,
                    Error **errp);
 

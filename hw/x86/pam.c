@@ -1,8 +1,8 @@
 /*
  * PAM segments as regions of guest memory.
  *
- * Each segment is a region of its own, so that a change touches nothing but
- * itself. RAM under a ROM that takes only writes is reached through device
+ * Each segment is a region of its own, apart from the rest of RAM, so that a
+ * change leaves that alone; neighbours of one kind make one piece. RAM under a ROM that takes only writes is reached through device
  * space: the accelerator brings writes to read-only memory there.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -14,6 +14,8 @@
 #define BIG_BASE    0xf0000u
 #define BIG_BYTES   0x10000u
 #define SMALL_BYTES 0x4000u
+#define GROUP_RAM   1u
+#define GROUP_ROM   2u
 
 static uint32_t segment_base(unsigned n)
 {
@@ -94,13 +96,15 @@ void pam_init(PAM *pam, GuestMemory *memory, IOSpace *mmio, uint8_t *ram,
         *s = (PAMSegment){ 0 };
         s->ram = (GuestMemoryRegion){ .name = "pam-ram",
                                       .host = ram + base,
-                                      .size = size };
+                                      .size = size,
+                                      .group = GROUP_RAM };
         io_region_init(&s->write_through, "pam-write", size, &shadow_ops, s);
         if (rom && base >= rom_base) {
             s->rom = (GuestMemoryRegion){ .name = "pam-rom",
                                           .host = rom + (base - rom_base),
                                           .size = size,
-                                          .readonly = true };
+                                          .readonly = true,
+                                          .group = GROUP_ROM };
             guest_memory_add(memory, &s->rom, base);
         }
     }
@@ -109,12 +113,17 @@ void pam_init(PAM *pam, GuestMemory *memory, IOSpace *mmio, uint8_t *ram,
 
 void pam_deinit(PAM *pam)
 {
-    for (unsigned n = 0; pam->memory && n < PAM_SEGMENTS; n++) {
+    if (!pam->memory) {
+        return;
+    }
+    guest_memory_begin(pam->memory);
+    for (unsigned n = 0; n < PAM_SEGMENTS; n++) {
         PAMSegment *s = &pam->segment[n];
 
         guest_memory_remove(&s->ram);
         guest_memory_remove(&s->rom);
         io_space_remove(&s->write_through);
     }
+    guest_memory_commit(pam->memory);
     pam->memory = NULL;
 }

@@ -83,7 +83,9 @@ static bool create_chipset(PCMachineState *pc, ISABus *isa, Error **errp)
 {
     MachineState *m = MACHINE(pc);
 
-    pc->pci = i440fx_new(m, &pc->pam, send_msi, m, errp);
+    /* Without firmware PAM is as firmware leaves it. */
+    pc->pci = i440fx_new(m, &pc->pam, pc->firmware ? 0 : PAM_READ | PAM_WRITE,
+                         send_msi, m, errp);
     if (!pc->pci || !piix3_new(pc->pci, isa, errp) ||
         !piix3_ide_new(pc->pci, PIIX3_IDE_DEVFN, errp)) {
         return false;
@@ -148,7 +150,6 @@ static bool pc_init(MachineState *m, Error **errp)
 /* What firmware would have done before it starts a kernel. */
 static void set_up_chipset(PCMachineState *pc)
 {
-    pam_set_all(&pc->pam, PAM_READ | PAM_WRITE);
     if (pc->pm) {
         piix4_pm_set_up(pc->pm);
     }
