@@ -57,6 +57,9 @@ enum {
     CFG_BYTES = 60,
 };
 
+/* Requests in one run of a handler: some are complete at once, and a guest can
+ * make new ones as fast. */
+#define BUDGET 1024u
 /* Descriptors of a request that hold no data. */
 #define NON_DATA_SEGS 2u
 
@@ -88,11 +91,12 @@ void virtio_blk_req_notify(VirtIOBlk *s, VirtQueue *vq)
 static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOBlk *s = blk_of(vdev);
+    unsigned n = 0;
     VirtIOBlkReq *req;
 
     do {
         virtio_queue_set_notification(vq, false);
-        while ((req = virtqueue_pop(vq, sizeof(*req)))) {
+        while (n++ < BUDGET && (req = virtqueue_pop(vq, sizeof(*req)))) {
             req->dev = s;
             req->vq = vq;
             if (!virtio_blk_handle_request(s, req)) {
@@ -100,7 +104,10 @@ static void handle_output(VirtIODevice *vdev, VirtQueue *vq)
             }
         }
         virtio_queue_set_notification(vq, true);
-    } while (!virtio_queue_empty(vq));
+    } while (n < BUDGET && !virtio_queue_empty(vq));
+    if (n >= BUDGET) {
+        virtio_queue_kick(vq); /* others have their turn first */
+    }
 }
 
 /* -- configuration ------------------------------------------------------------------ */
