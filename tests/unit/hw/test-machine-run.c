@@ -102,7 +102,8 @@ static void start(Fixture *f, const uint8_t *code, size_t len, unsigned cpus)
 {
     json_auto_t *memory = json_pack("{s:s}", "size", "4M");
     json_auto_t *smp = json_pack("{s:i}", "cpus", cpus);
-    MachineConfig config = { .memory = memory, .smp = smp };
+    json_auto_t *machine = json_pack("{s:s}", "accel", "kvm");
+    MachineConfig config = { .machine = machine, .memory = memory, .smp = smp };
 
     f->host.exit_status = -1;
     qemu_sem_init(&f->host.event, 0);
@@ -306,14 +307,14 @@ static void test_new_errors(void)
     new_refused("{\"type\":\"foo\"}", "unsupported machine type 'foo'");
     new_refused("{\"type\":\"pc\",\"foo\":\"on\"}", "foo");
     new_refused("{\"type\":\"pc\",\"usb\":\"on\"}", "usb=on");
-    new_refused("{\"type\":\"pc\",\"hpet\":true}", "hpet=on");
+    new_refused("{\"type\":\"pc\",\"vmport\":\"on\"}", "vmport=on");
     new_refused("{\"type\":\"pc\",\"accel\":\"foo:bar\"}",
                 "foo: no such accelerator in this binary; bar: no such");
 }
 
 static void test_none(void)
 {
-    json_auto_t *m = json_pack("{s:s,s:s}", "type", "none", "accel", "tcg:kvm");
+    json_auto_t *m = json_pack("{s:s,s:s}", "type", "none", "accel", "foo:kvm");
     MachineConfig config = { .machine = m };
     MachineState *machine;
 
@@ -321,7 +322,7 @@ static void test_none(void)
         return;
     }
     machine = machine_new(&config, &host_ops, NULL, &error_abort);
-    g_assert_nonnull(strstr(machine_accel_note(machine), "tcg"));
+    g_assert_nonnull(strstr(machine_accel_note(machine), "foo"));
     g_assert_true(machine_realize(machine, &error_abort));
     g_assert_true(machine_reset(machine, &error_abort));
     machine_start(machine);
