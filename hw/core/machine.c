@@ -54,12 +54,25 @@ static void machine_pio(void *opaque, uint16_t port, bool is_write,
     }
 }
 
+/* Another CPU may just have moved memory here, while the accelerator had
+ * neither the old piece nor the new one. */
+static bool is_memory_now(MachineState *machine, uint64_t addr, bool is_write,
+                          unsigned len, uint8_t *data)
+{
+    return is_write ? guest_memory_write(machine->memory, addr, data, len)
+                    : guest_memory_read(machine->memory, addr, data, len);
+}
+
 static void machine_mmio(void *opaque, uint64_t addr, bool is_write,
                          unsigned len, uint8_t *data)
 {
     MachineState *machine = opaque;
 
     MACHINE_LOCK_GUARD();
+    if (!io_space_find(machine->mmio, addr) &&
+        is_memory_now(machine, addr, is_write, len, data)) {
+        return;
+    }
     if (is_write) {
         io_space_write(machine->mmio, addr, load_le(data, len), len);
     } else {
