@@ -68,6 +68,7 @@ static JitKind data_kind(const JitTrans *t, const SoftInsn *in)
     case SOFT_OP_LDMXCSR:
         return JIT_KIND_LEAVE;
     case SOFT_OP_STMXCSR:
+    case SOFT_OP_PAUSE: /* lets another CPU's thread run */
         return JIT_KIND_INTERP;
     default:
         return JIT_KIND_INLINE;
