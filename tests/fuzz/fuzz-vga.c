@@ -39,7 +39,7 @@ static void step(VGAState *s, const uint8_t *p, unsigned *refreshes)
         vga_mem_read(s, place | (p[0] & 8u) << 13);
         break;
     case 4:
-        vga_vbe_write(s, p[3] & 0x0f, (uint16_t)place);
+        vga_vbe_write(s, p[3] & 0x0f, (uint16_t)(place & 0x83ff));
         break;
     case 5:
         for (int i = 0; i < 256; i++) {
@@ -53,6 +53,9 @@ static void step(VGAState *s, const uint8_t *p, unsigned *refreshes)
     default:
         if (++*refreshes <= REFRESH_MAX) {
             s->attr_index |= VGA_ATTR_UNBLANK;
+            /* Large pictures only take longer. */
+            s->crtc[VGA_CRTC_HDISP] &= 0x3f;
+            s->crtc[VGA_CRTC_OVERFLOW] &= 0xbd;
             console_refresh(s->console);
         }
         break;
