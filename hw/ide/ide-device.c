@@ -6,6 +6,7 @@
 #include "util/osdep.h"
 
 #include "hw/ide/ide.h"
+#include "hw/pci/pci.h"
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/main-loop.h"
@@ -116,6 +117,16 @@ static void ide_device_finalize(Object *obj)
     g_free(dev->buffer);
 }
 
+static char *ide_device_fw_path(DeviceState *d)
+{
+    const IDEDevice *dev = IDE_DEVICE(d);
+    g_autofree char *controller =
+        pci_fw_path(PCI_DEVICE(BUS(dev->bus)->parent));
+
+    return g_strdup_printf("%s/drive@%x/disk@%x", controller, dev->bus->index,
+                           dev->unit);
+}
+
 static const Property ide_device_props[] = {
     BLOCK_CONF_PROPS(IDEDevice, conf),
     { "unit", PROP_INT32, offsetof(IDEDevice, unit), .def = "-1",
@@ -140,6 +151,7 @@ static void ide_device_class_init(ObjectClass *oc, void *data)
     dc->hotpluggable = false;
     dc->realize = ide_device_realize;
     dc->unrealize = ide_device_unrealize;
+    dc->fw_path = ide_device_fw_path;
 }
 
 extern const TypeInfo hw_type_ide_device;

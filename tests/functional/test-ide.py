@@ -74,6 +74,16 @@ def test_firmware_boots_second_channel(t: Test) -> None:
           f"file={t.path('disk')},format=raw,if=ide,index=3")
 
 
+def test_boot_index(t: Test) -> None:
+    """The disk with the lowest index is booted, not the first one."""
+    for name in ('first', 'second'):
+        t.path(name).write_bytes(
+            boot_sector(f'{name} here').ljust(1 << 20, b'\0'))
+    boots(t, 'second here', *SOFT, '-hda', t.path('first'), '-drive',
+          f"file={t.path('second')},format=raw,if=none,id=d",
+          '-device', 'ide-hd,drive=d,bus=ide.0,unit=1,bootindex=1')
+
+
 def test_firmware_boots_cd(t: Test) -> None:
     t.path('cd').write_bytes(iso('disc here'))
     boots(t, 'disc here', *SOFT, '-cdrom', t.path('cd'), '-boot', 'd')
