@@ -609,12 +609,12 @@ static const Property user_props[] = {
     STR("ipv6-host", ipv6_host, NULL, "address of the host"),
     STR("ipv6-dns", ipv6_dns, NULL, "address of the name server"),
     { "hostfwd", PROP_JSON, offsetof(NetdevUser, hostfwd),
-      .qapi_type = "StringList",
+      .qapi_type = "[String]",
       .help = "ports of the host that lead into the guest: "
               "[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT",
       .since = "0.1" },
     { "dnssearch", PROP_JSON, offsetof(NetdevUser, dnssearch),
-      .qapi_type = "StringList", .help = "domains in DHCP answers",
+      .qapi_type = "[String]", .help = "domains in DHCP answers",
       .since = "0.1" },
     {}
 };

@@ -19,11 +19,12 @@ class Debuggee:
             t.requires_kvm()
         self.test = t
         self.path = t.path('gdb')
+        self.path.unlink(missing_ok=True)
         self.ferry = t.ferry('-accel', accel, '-S', '-gdb', f'unix:{self.path}',
                              '-kernel', STRESS, '-append', 'mem=1M passes=0',
                              '-chardev', 'ringbuf,id=com,size=65536',
                              '-serial', 'chardev:com', *args)
-        self.ferry.qmp.cmd('query-status')
+        wait_for(self.path.exists, 'the GDB server')
 
     def gdb(self, *commands: str) -> str:
         argv = ['gdb', '-nx', '-batch', STRESS, '-ex', 'set confirm off',
