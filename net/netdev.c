@@ -39,13 +39,11 @@ Netdev *netdev_find(const char *id)
     return (Netdev *)object_resolve_path_component(container(), id);
 }
 
-char *netdev_help(void)
+static char *list_kinds(void)
 {
     GString *text = g_string_new("Network backends:\n");
-    GSList *list;
+    GSList *list = object_class_get_list_sorted(TYPE_NETDEV, false);
 
-    net_register_types();
-    list = object_class_get_list_sorted(TYPE_NETDEV, false);
     for (GSList *l = list; l; l = l->next) {
         g_string_append_printf(text, "%s\n",
                                object_class_get_name(l->data) +
@@ -53,6 +51,24 @@ char *netdev_help(void)
     }
     g_slist_free(list);
     return g_string_free(text, FALSE);
+}
+
+char *netdev_help(const char *kind, Error **errp)
+{
+    g_autofree char *lines = NULL;
+    NetdevClass *nc;
+
+    net_register_types();
+    if (!kind) {
+        return list_kinds();
+    }
+    nc = netdev_class_find(kind);
+    if (!nc) {
+        error_setg(errp, "there is no network backend '%s'", kind);
+        return NULL;
+    }
+    lines = object_class_help(OBJECT_CLASS(nc));
+    return g_strdup_printf("Options of network backend '%s':\n%s", kind, lines);
 }
 
 /* -- text ------------------------------------------------------------------------ */

@@ -397,11 +397,16 @@ static ParseResult opt_gdb_default(SystemConfig *c, const OptionDef *def,
     return PARSE_OK;
 }
 
-static ParseResult add_network(GPtrArray *list, const char *value)
+static ParseResult add_network(GPtrArray *list, const char *value, Error **errp)
 {
-    if (g_str_equal(value, "help")) {
-        g_autofree char *text = netdev_help();
+    g_autofree char *type = NULL;
 
+    if (wants_help(value, &type)) {
+        g_autofree char *text = netdev_help(type, errp);
+
+        if (!text) {
+            return PARSE_FAILED;
+        }
         fputs(text, stdout);
         return PARSE_DONE;
     }
@@ -412,13 +417,13 @@ static ParseResult add_network(GPtrArray *list, const char *value)
 static ParseResult opt_netdev(SystemConfig *c, const OptionDef *def,
                               const char *value, Error **errp)
 {
-    return add_network(c->netdevs, value);
+    return add_network(c->netdevs, value, errp);
 }
 
 static ParseResult opt_nic(SystemConfig *c, const OptionDef *def,
                            const char *value, Error **errp)
 {
-    return add_network(c->nics, value);
+    return add_network(c->nics, value, errp);
 }
 
 static ParseResult opt_net(SystemConfig *c, const OptionDef *def,
@@ -429,7 +434,7 @@ static ParseResult opt_net(SystemConfig *c, const OptionDef *def,
         error_append_hint(errp, "Use -nic, or -netdev and -device.\n");
         return PARSE_FAILED;
     }
-    return add_network(c->nics, value);
+    return add_network(c->nics, value, errp);
 }
 
 static ParseResult opt_vga(SystemConfig *c, const OptionDef *def,

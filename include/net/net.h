@@ -129,8 +129,9 @@ json_t *netdev_parse(const char *text, Error **errp);
 bool netdev_del(const char *id, Error **errp);
 /** netdev_find: by id, or NULL. */
 Netdev *netdev_find(const char *id);
-/** netdev_help: (transfer full) text of `-netdev help`. */
-char *netdev_help(void);
+/** netdev_help: (transfer full) text of `-netdev help`, or of `-netdev
+ *  KIND,help`. Errors: no such kind. */
+char *netdev_help(const char *kind, Error **errp);
 /** netdev_cleanup: end all of them, at the end of the program. */
 void netdev_cleanup(void);
 
