@@ -194,9 +194,14 @@ class Ferry:
             pass
         return self.wait()
 
-    def fds(self) -> int:
-        # Answered by the main loop, so start-up has opened all of its own.
+    def started(self) -> 'Ferry':
+        """Wait for the end of start-up: QMP answers what it can before it;
+        this command is answered by the main loop."""
         self.qmp.hmp('info status')
+        return self
+
+    def fds(self) -> int:
+        self.started()
         return len(os.listdir(f'/proc/{self.proc.pid}/fd'))
 
     def stop(self) -> None:

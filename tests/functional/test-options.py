@@ -148,7 +148,7 @@ def test_legacy_spellings(t: Test) -> None:
     f = t.ferry('-monitor', f'unix:{t.path("mon")},server,nowait', '-serial',
                 'null', '-serial', f'file:{t.path("ser")}', '-parallel', 'none',
                 '-serial', 'pty', '-machine', 'none')
-    chars = {c['label']: c['filename'] for c in f.qmp.cmd('query-chardev')}
+    chars = {c['label']: c['filename'] for c in f.started().qmp.cmd('query-chardev')}
     assert {'compat_monitor0', 'compat_monitor1', 'serial0', 'serial1',
             'serial2'} <= set(chars), chars
     assert chars['serial2'].startswith('pty:/dev/pts/'), chars
