@@ -57,6 +57,8 @@ static const Property net_pci_props[] = {
          "entries of the send queue"),
     CONF("host_mtu", PROP_UINT16, host_mtu, "0",
          "largest packet that the guest should send; 0 = not said"),
+    CONF("bootindex", PROP_INT32, bootindex, "-1",
+         "place in the firmware's boot order; -1 = none"),
     CONF("mrg_rxbuf", PROP_BOOL, mrg_rxbuf, "on",
          "a frame may take several buffers"),
     CONF("status", PROP_BOOL, status, "on", "the guest sees the link's state"),

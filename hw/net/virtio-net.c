@@ -47,6 +47,7 @@
 
 #define CTRL_QUEUE_SIZE 64
 #define QUEUE_SIZE_MIN  256
+#define HOST_MTU_MIN    68 /* 5.1.4.1 */
 /* Frames of the guest in one go, so that others get the lock. */
 #define TX_BURST 256
 
@@ -264,6 +265,19 @@ static void net_resume(NetClient *nc)
     }
 }
 
+/* Registers are written in a vCPU's thread; the wire is the main loop's. */
+static void resume_peer_soon(VirtIONet *n)
+{
+    qemu_bh_schedule(n->resume_bh);
+}
+
+static void resume_peer(void *opaque)
+{
+    VirtIONet *n = opaque;
+
+    net_resume_peer(&n->nc);
+}
+
 /* -- configuration ------------------------------------------------------------------- */
 
 static uint64_t net_get_features(VirtIODevice *vdev, uint64_t features)
@@ -336,7 +350,7 @@ static void net_reset(VirtIODevice *vdev)
     n->tx_blocked = false;
     memcpy(n->address, n->own_address, NET_ADDRESS_SIZE);
     virtio_net_filter_reset(n);
-    net_resume_peer(&n->nc);
+    resume_peer_soon(n);
 }
 
 static void net_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
@@ -351,14 +365,14 @@ static void net_queue_reset(VirtIODevice *vdev, VirtQueue *vq)
 static void net_set_running(VirtIODevice *vdev, bool running)
 {
     if (running) {
-        net_resume_peer(&of(vdev)->nc);
+        resume_peer_soon(of(vdev));
     }
 }
 
 static void net_set_status(VirtIODevice *vdev, uint8_t old)
 {
     if ((vdev->status & ~old) & VIRTIO_STATUS_DRIVER_OK) {
-        net_resume_peer(&of(vdev)->nc);
+        resume_peer_soon(of(vdev));
     }
 }
 
@@ -405,6 +419,15 @@ static bool check_queue_size(const char *name, unsigned size, Error **errp)
     return true;
 }
 
+static bool check_mtu(unsigned mtu, Error **errp)
+{
+    if (mtu && mtu < HOST_MTU_MIN) {
+        error_setg(errp, "host_mtu %u is less than %d", mtu, HOST_MTU_MIN);
+        return false;
+    }
+    return true;
+}
+
 static bool choose_address(VirtIONet *n, Error **errp)
 {
     if (n->conf.address) {
@@ -442,7 +465,7 @@ bool virtio_net_realize(VirtIONet *n, DeviceState *owner, GuestMemory *memory,
 
     if (!check_queue_size("rx_queue_size", c->rx_queue_size, errp) ||
         !check_queue_size("tx_queue_size", c->tx_queue_size, errp) ||
-        !choose_address(n, errp)) {
+        !check_mtu(c->host_mtu, errp) || !choose_address(n, errp)) {
         return false;
     }
     net_client_init(&n->nc, &net_ops, n,
@@ -464,12 +487,14 @@ bool virtio_net_realize(VirtIONet *n, DeviceState *owner, GuestMemory *memory,
         n->ctrl =
             virtio_add_queue(&n->vdev, CTRL_QUEUE_SIZE, virtio_net_handle_ctrl);
     }
+    n->resume_bh = aio_bh_new(ctx, resume_peer, n);
     net_card_add(&n->nc);
     return true;
 }
 
 void virtio_net_unrealize(VirtIONet *n)
 {
+    g_clear_pointer(&n->resume_bh, qemu_bh_delete);
     net_card_remove(&n->nc);
     net_client_deinit(&n->nc);
     virtio_device_unrealize(&n->vdev);

@@ -27,6 +27,7 @@ typedef struct VirtIONetConf {
     uint16_t rx_queue_size;
     uint16_t tx_queue_size;
     uint16_t host_mtu; /* 0: not said */
+    int32_t bootindex; /* -1: none */
     bool mrg_rxbuf;
     bool status;
     bool ctrl_vq;
@@ -43,6 +44,7 @@ typedef struct VirtIONet {
     VirtQueue *rx;
     VirtQueue *tx;
     VirtQueue *ctrl;
+    QEMUBH *resume_bh; /* tell the peer to go on */
 
     uint8_t own_address[NET_ADDRESS_SIZE]; /* of the card */
     uint8_t address[NET_ADDRESS_SIZE];     /* as the guest has set it */
