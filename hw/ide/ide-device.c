@@ -73,10 +73,12 @@ static bool ide_device_realize(DeviceState *d, Error **errp)
         return false;
     }
     if (!dev->conf.blk && dc->removable) {
-        dev->conf.blk = blk_new(qemu_get_aio_context());
-        if (!blk_attach_dev(dev->conf.blk, dev, errp)) {
+        g_autoptr(BlockBackend) own = blk_new(qemu_get_aio_context());
+
+        if (!blk_attach_dev(own, dev, errp)) {
             return false;
         }
+        dev->conf.blk = own; /* the attachment keeps it */
     }
     if (!block_conf_realize(&dev->conf, d, dc->removable, errp) ||
         !take_unit(dev, IDE_BUS(d->parent_bus), errp)) {

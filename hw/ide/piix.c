@@ -171,6 +171,9 @@ static void piix3_ide_reset(PCIDevice *dev)
     for (unsigned i = 0; i < CHANNELS; i++) {
         pci_set_word(dev->config + IDETIM + 2 * i, IDETIM_ENABLE);
         ide_bus_reset(d->channel[i].bus);
+        /* A transfer under way must not reach memory that firmware or a
+         * kernel is put into next. */
+        ide_drain(d->channel[i].bus);
     }
 }
 

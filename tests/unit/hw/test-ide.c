@@ -363,6 +363,22 @@ static void test_reset(Fixture *f, gconstpointer data)
     g_assert_cmphex(rd(f, 3) | (unsigned)rd(f, 4) << 8, ==, DISK_SECTORS - 1);
 }
 
+/* What was under way has ended when the machine's reset has: afterwards
+ * firmware or a kernel is put into the same memory. */
+static void test_machine_reset(Fixture *f, gconstpointer data)
+{
+    prd(f, 0, 0x20000, PRD_LAST | 0x8000);
+    fake_bm_write(&f->ide, 4, FAKE_IDE_PRDT, 4);
+    command(f, 0xc8, 0, 64);
+    fake_bm_write(&f->ide, 0, 9, 1);
+    g_assert_cmpuint(IDE_DEVICE(f->dev)->in_flight, ==, 1);
+    device_cold_reset(DEVICE(f->ide.dev));
+    g_assert_cmpuint(IDE_DEVICE(f->dev)->in_flight, ==, 0);
+    g_assert_cmphex(ide_read_alt(f->ide.bus), ==, OK_STATUS);
+    g_assert_cmphex(rd(f, 1), ==, 1);
+    g_assert_false(f->ide.bus->irq_wanted);
+}
+
 static void test_smart(Fixture *f, gconstpointer data)
 {
     uint8_t buf[512], sum = 0;
@@ -564,8 +580,19 @@ static void test_cd_medium(Fixture *f, gconstpointer data)
     g_assert_cmphex(rd(f, 5), ==, 0xeb);
 }
 
+static unsigned count_backends(void)
+{
+    unsigned n = 0;
+
+    for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        n++;
+    }
+    return n;
+}
+
 static void test_empty_cd(void)
 {
+    unsigned backends = count_backends();
     FakeIDE ide;
     DeviceState *dev;
     Error *err = NULL;
@@ -574,7 +601,9 @@ static void test_empty_cd(void)
     dev = fake_ide_plug(&ide, "ide-cd", NULL, &error_abort);
     g_assert_null(fake_ide_plug(&ide, "ide-hd", NULL, &err));
     error_free_or_abort(&err);
+    g_assert_cmpuint(count_backends(), ==, backends + 1);
     fake_ide_unplug(dev);
+    g_assert_cmpuint(count_backends(), ==, backends);
     fake_ide_deinit(&ide);
 }
 
@@ -593,6 +622,7 @@ int main(int argc, char **argv)
     ADD("disk/dma-errors", set_up_disk, test_dma_errors, NULL);
     ADD("disk/errors", set_up_disk, test_errors, NULL);
     ADD("disk/reset", set_up_disk, test_reset, NULL);
+    ADD("disk/machine-reset", set_up_disk, test_machine_reset, NULL);
     ADD("disk/smart", set_up_disk, test_smart, NULL);
     ADD("disk/read-only", set_up_disk, test_read_only, ",readonly=on");
     ADD("cd/read", set_up_cd, test_cd_read, NULL);
