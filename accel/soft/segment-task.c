@@ -305,6 +305,20 @@ static bool load_task_segments(SoftCPU *cpu, const Task *t)
     return true;
 }
 
+/* With PAE the four entries at the new CR3 are checked as by MOV. */
+static bool load_task_cr3(SoftCPU *cpu, const Task *t)
+{
+    if (!t->has_cr3 || !(cpu->cr0 & X86_CR0_PG) || cpu->cr3 == t->cr3) {
+        return true;
+    }
+    if ((cpu->cr4 & SOFT_CR4_PAE) && !soft_load_pdptes(cpu, t->cr3)) {
+        return false;
+    }
+    cpu->cr3 = t->cr3;
+    soft_tlb_flush(cpu, false);
+    return true;
+}
+
 static void load_task_registers(SoftCPU *cpu, const Task *t)
 {
     for (unsigned i = 0; i < 8; i++) {
@@ -312,10 +326,6 @@ static void load_task_registers(SoftCPU *cpu, const Task *t)
     }
     cpu->next_rip = t->eip;
     cpu->rip = t->eip;
-    if (t->has_cr3 && (cpu->cr0 & X86_CR0_PG) && cpu->cr3 != t->cr3) {
-        cpu->cr3 = t->cr3;
-        soft_tlb_flush(cpu, false);
-    }
     cpu->dr7 &= ~0x155ull; /* local breakpoints are the old task's */
     cpu->cr0 |= SOFT_CR0_TS;
 }
@@ -383,7 +393,7 @@ bool soft_task_switch(SoftCPU *cpu, uint16_t selector, SoftTaskSwitch how,
     soft_seg_from_desc(&cpu->seg[X86_TR], selector, &d);
     load_task_registers(cpu, &task);
     soft_set_eflags(cpu, task.eflags);
-    if (!load_task_segments(cpu, &task)) {
+    if (!load_task_cr3(cpu, &task) || !load_task_segments(cpu, &task)) {
         return false;
     }
     if (cpu->next_rip > cpu->seg[X86_CS].limit) {

@@ -321,6 +321,35 @@ static void test_task(void)
     g_assert_cmphex(cpu->seg[X86_TR].selector, ==, SM_SEL_TSS);
 }
 
+/* With PAE a new CR3 brings four entries that are kept in the CPU. */
+static void test_task_pae(void)
+{
+    g_autoptr(SoftMachine) sm = sm_new(SM_PROT32, 1, false);
+    SoftCPU *cpu = sm->cpu[0];
+    uint32_t cr3 = SM_FREE + 0x20;
+    uint64_t gpa;
+
+    make_task(sm);
+    sm_put(sm, TSS2 + 28, &cr3, 4);
+    for (uint64_t i = 0; i < 2; i++) {
+        uint64_t table = SM_FREE + 0x1000 * (i + 1);
+
+        sm_put64(sm, SM_FREE + 0x20 * i, table | 1);
+        sm_put64(sm, table, 0x83);
+        sm_put64(sm, table + 8, (i + 1) << 22 | 0x83);
+    }
+    g_assert_true(soft_write_cr(cpu, 3, SM_FREE));
+    g_assert_true(soft_write_cr(cpu, 4, SOFT_CR4_PAE));
+    g_assert_true(soft_write_cr(cpu, 0, cpu->cr0 | X86_CR0_PG));
+    g_assert_true(soft_translate(cpu, 0x200000, &gpa));
+    g_assert_cmphex(gpa, ==, 0x400000);
+    g_assert_true(
+        soft_task_switch(cpu, SM_SEL_FREE, SOFT_TASK_JMP, SM_CODE, 0));
+    g_assert_cmphex(cpu->cr3, ==, cr3);
+    g_assert_true(soft_translate(cpu, 0x200000, &gpa));
+    g_assert_cmphex(gpa, ==, 0x800000);
+}
+
 /* -- virtual-8086 mode --------------------------------------------------------------------- */
 
 static void enter_vm86(SoftMachine *sm, uint32_t iopl)
@@ -411,6 +440,7 @@ int main(int argc, char **argv)
     g_test_add_func("/soft/event/prot-user", test_prot_user);
     g_test_add_func("/soft/event/iret-faults", test_iret_faults);
     g_test_add_func("/soft/event/task", test_task);
+    g_test_add_func("/soft/event/task-pae", test_task_pae);
     g_test_add_func("/soft/event/vm86", test_vm86);
     g_test_add_func("/soft/event/vme", test_vme);
     return g_test_run();
