@@ -289,7 +289,6 @@ static bool room(Listing *l)
     if (l->lines++ < LINES_MAX) {
         return true;
     }
-    hmp_printf(l->ctx, "(more is left out)\n");
     return false;
 }
 
@@ -350,6 +349,7 @@ static void list_mappings(HMPContext *ctx, bool runs)
     MachineState *m = machine_with_cpu(ctx, 0);
     g_autoptr(X86CPUState) st = m ? fetch(ctx, m, 0, X86_STATE_SREGS) : NULL;
     Listing l = { .ctx = ctx };
+    bool all;
 
     if (!st) {
         return;
@@ -358,9 +358,13 @@ static void list_mappings(HMPContext *ctx, bool runs)
         hmp_printf(ctx, "Paging is off\n");
         return;
     }
-    x86_for_each_mapping(st, m->memory, runs ? collect_run : print_page, &l);
+    all = x86_for_each_mapping(st, m->memory, runs ? collect_run : print_page,
+                               &l);
     if (runs && l.lines <= LINES_MAX) {
-        flush_run(&l);
+        all &= flush_run(&l);
+    }
+    if (!all) {
+        hmp_printf(ctx, "(more is left out)\n");
     }
 }
 

@@ -148,10 +148,11 @@ typedef struct Walk {
     GuestMemory *gm;
     bool (*func)(const X86Mapping *m, void *opaque);
     void *opaque;
+    unsigned left; /* entries to read before it is given up */
 } Walk;
 
 /* Recursion is as deep as there are levels. */
-static bool walk(const Walk *w, unsigned level, uint64_t table, uint64_t va,
+static bool walk(Walk *w, unsigned level, uint64_t table, uint64_t va,
                  X86Mapping above)
 {
     const Paging *p = &w->p;
@@ -162,6 +163,10 @@ static bool walk(const Walk *w, unsigned level, uint64_t table, uint64_t va,
         X86Mapping m = above;
         uint64_t entry;
 
+        if (!w->left) {
+            return false;
+        }
+        w->left--;
         if (!read_entry(w->gm, p, table, i, &entry)) {
             continue;
         }
@@ -184,14 +189,17 @@ static bool walk(const Walk *w, unsigned level, uint64_t table, uint64_t va,
     return true;
 }
 
-void x86_for_each_mapping(const X86CPUState *st, GuestMemory *gm,
+bool x86_for_each_mapping(const X86CPUState *st, GuestMemory *gm,
                           bool (*func)(const X86Mapping *m, void *opaque),
                           void *opaque)
 {
-    Walk w = { .p = paging_of(st), .gm = gm, .func = func, .opaque = opaque };
+    Walk w = { .p = paging_of(st),
+               .gm = gm,
+               .func = func,
+               .opaque = opaque,
+               .left = X86_WALK_ENTRIES_MAX };
 
-    if (st->cr0 & CR0_PG) {
-        walk(&w, w.p.levels - 1, root_of(st, &w.p), 0,
-             (X86Mapping){ .writable = true, .user = true });
-    }
+    return !(st->cr0 & CR0_PG) ||
+           walk(&w, w.p.levels - 1, root_of(st, &w.p), 0,
+                (X86Mapping){ .writable = true, .user = true });
 }

@@ -33,11 +33,18 @@ typedef struct X86Mapping {
 bool x86_translate(const X86CPUState *state, GuestMemory *gm, uint64_t va,
                    X86Mapping *ret);
 
+/* Most entries of tables that x86_for_each_mapping() reads. */
+#define X86_WALK_ENTRIES_MAX (1u << 25)
+
 /**
  * x86_for_each_mapping:
  * @func: called for every mapping in ascending order; false ends the walk
+ *
+ * Limit: X86_WALK_ENTRIES_MAX, because tables that point to themselves
+ * describe 2^36 pages or more.
+ * Returns: false if the walk ended before all was seen.
  */
-void x86_for_each_mapping(const X86CPUState *state, GuestMemory *gm,
+bool x86_for_each_mapping(const X86CPUState *state, GuestMemory *gm,
                           bool (*func)(const X86Mapping *m, void *opaque),
                           void *opaque);
 
