@@ -16,6 +16,10 @@
 #define REG_BYTES_MAX 16
 /* Hexadecimal digits of output in one packet of qRcmd. */
 #define CONSOLE_CHUNK 4096
+/* Most characters of one command's output: what may wait to be sent is
+ * limited, and each takes two. */
+#define CONSOLE_MAX  (256u * 1024)
+#define CONSOLE_MORE "\n(more is left out)\n"
 
 typedef struct Command {
     const char *name;
@@ -529,6 +533,16 @@ static void cmd_attached(GdbServer *s, char *args, size_t len)
     gdb_sendf(s, "1");
 }
 
+static void send_console(GdbServer *s, const char *text, size_t n)
+{
+    for (size_t at = 0; at < n; at += CONSOLE_CHUNK) {
+        g_autoptr(GString) out = g_string_new("O");
+
+        gdb_hex_append(out, text + at, MIN(n - at, CONSOLE_CHUNK));
+        gdb_send(s, out->str, out->len);
+    }
+}
+
 static void cmd_monitor(GdbServer *s, char *args, size_t len)
 {
     size_t n = strlen(args) / 2;
@@ -541,11 +555,9 @@ static void cmd_monitor(GdbServer *s, char *args, size_t len)
     }
     text = s->host->monitor(s->opaque, line);
     n = strlen(text);
-    for (size_t at = 0; at < n; at += CONSOLE_CHUNK) {
-        g_autoptr(GString) out = g_string_new("O");
-
-        gdb_hex_append(out, text + at, MIN(n - at, CONSOLE_CHUNK));
-        gdb_send(s, out->str, out->len);
+    send_console(s, text, MIN(n, CONSOLE_MAX));
+    if (n > CONSOLE_MAX) {
+        send_console(s, CONSOLE_MORE, strlen(CONSOLE_MORE));
     }
     reply_ok(s);
 }

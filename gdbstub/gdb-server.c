@@ -106,6 +106,11 @@ bool gdb_resume(GdbServer *s, const GdbAction *action)
 {
     Error *err = NULL;
 
+    if (s->host->running(s->opaque)) {
+        /* The monitor let it go on; GDB has not been told of a stop. */
+        s->resumed = false;
+        s->host->stop(s->opaque);
+    }
     for (unsigned i = 0; i < s->host->cpu_count(s->opaque); i++) {
         AccelDebug d = s->debug;
 
@@ -284,6 +289,9 @@ static void event(void *opaque, QEMUChrEvent what)
     if (what == CHR_EVENT_OPENED) {
         attach(s);
     } else if (what == CHR_EVENT_CLOSED) {
+        /* The next connection must not wait for this one to take more. */
+        qemu_chr_fe_remove_watch(&s->chr, s->watch);
+        s->watch = 0;
         gdb_detach(s);
     }
 }

@@ -19,6 +19,7 @@ typedef struct FakeMachine {
     AccelDebug debug[FAKE_CPUS];
     bool held[FAKE_CPUS];
     bool running;
+    bool touched; /* debugging was set up while the guest ran */
     bool killed;
 } FakeMachine;
 
@@ -71,7 +72,10 @@ static inline size_t fake_memory(void *opaque, const X86CPUState *state,
 static inline bool fake_set_debug(void *opaque, unsigned cpu,
                                   const AccelDebug *debug, Error **errp)
 {
-    ((FakeMachine *)opaque)->debug[cpu] = *debug;
+    FakeMachine *m = opaque;
+
+    m->touched |= m->running;
+    m->debug[cpu] = *debug;
     return true;
 }
 

@@ -233,6 +233,20 @@ static void test_go_on(void)
     fake_session_free(s, m);
 }
 
+/* The user let the guest go on by the monitor, and GDB does so as well. */
+static void test_go_on_twice(void)
+{
+    FakeMachine *m;
+    GdbServer *s = fake_session(&m);
+
+    expect(s, "c", NULL);
+    expect(s, "vCont;s:1;c", NULL);
+    g_assert_true(m->running && m->debug[0].single_step);
+    g_assert_false(m->touched);
+    g_assert_null(s->last);
+    fake_session_free(s, m);
+}
+
 /* An INT3 that the guest itself has goes to the guest. */
 static void test_guests_int3(void)
 {
@@ -294,6 +308,7 @@ int main(int argc, char **argv)
     g_test_add_func("/gdb/memory", test_memory);
     g_test_add_func("/gdb/breakpoints", test_breakpoints);
     g_test_add_func("/gdb/go-on", test_go_on);
+    g_test_add_func("/gdb/go-on-twice", test_go_on_twice);
     g_test_add_func("/gdb/guests-int3", test_guests_int3);
     g_test_add_func("/gdb/queries", test_queries);
     return g_test_run();
