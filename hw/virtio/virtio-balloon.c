@@ -119,14 +119,16 @@ static void add_page(VirtIOBalloon *s, PageRun *run, uint32_t pfn)
     run->count++;
 }
 
-static void take_pages(VirtIOBalloon *s, const VirtQueueElement *e)
+/* Returns: number of pages. */
+static size_t take_pages(VirtIOBalloon *s, const VirtQueueElement *e)
 {
     uint8_t chunk[PFN_CHUNK * 4];
     PageRun run = { 0 };
     size_t done = 0;
     size_t n;
 
-    while ((n = virtio_element_read(e, done, chunk, sizeof(chunk)) & ~3ul)) {
+    while (done < BALLOON_REQUEST_PAGES_MAX * 4 &&
+           (n = virtio_element_read(e, done, chunk, sizeof(chunk)) & ~3ul)) {
         for (size_t i = 0; i < n; i += 4) {
             add_page(s, &run, ldl_le_p(chunk + i));
         }
@@ -134,6 +136,7 @@ static void take_pages(VirtIOBalloon *s, const VirtQueueElement *e)
     }
     end_run(s, &run);
     trace_virtio_balloon_pages(done / 4);
+    return done / 4;
 }
 
 /* -- queues --------------------------------------------------------------------------------- */
@@ -142,11 +145,13 @@ static void handle_queue(VirtIODevice *vdev, VirtQueue *vq)
 {
     VirtIOBalloon *s = balloon_of(vdev);
     unsigned n = 0;
+    size_t pages = 0;
     VirtQueueElement *e;
 
-    while (n < BUDGET && (e = virtqueue_pop(vq, sizeof(*e)))) {
+    while (n < BUDGET && pages < BALLOON_REQUEST_PAGES_MAX &&
+           (e = virtqueue_pop(vq, sizeof(*e)))) {
         if (vq == s->inflate) {
-            take_pages(s, e);
+            pages += take_pages(s, e);
         } else if (vq == s->reporting) {
             for (unsigned i = 0; i < e->in_num; i++) {
                 discard(s, e->in_sg[i].iov_base, e->in_sg[i].iov_len);
@@ -160,7 +165,7 @@ static void handle_queue(VirtIODevice *vdev, VirtQueue *vq)
     if (n) {
         virtio_notify(vdev, vq);
     }
-    if (n == BUDGET) {
+    if (n == BUDGET || pages >= BALLOON_REQUEST_PAGES_MAX) {
         virtio_queue_kick(vq);
     }
 }

@@ -14,6 +14,11 @@
 #define BALLOON_PAGE_SHIFT 12
 #define BALLOON_PAGE_BYTES (1u << BALLOON_PAGE_SHIFT)
 
+/* Page numbers that are read of one request, and about so many of all in one
+ * run of the handler: the descriptors of a request can name the same memory
+ * over and over. Drivers have a few hundred. */
+#define BALLOON_REQUEST_PAGES_MAX 65536u
+
 /* Statistics, 5.5.6.4; numbers of tags. */
 #define BALLOON_STATS_MAX 10
 

@@ -494,6 +494,26 @@ static void test_balloon(BalloonFixture *f, gconstpointer data)
     g_assert_false(f->d.vdev->broken);
 }
 
+/* A request as long as memory, of page numbers over and over, costs what a
+ * long one costs: what is beyond the limit is not looked at. */
+static void test_balloon_long(BalloonFixture *f, gconstpointer data)
+{
+    VdBuf buf = { 0x200000, 0x100000, false };
+    uint8_t *p = vd_ptr(&f->d, buf.addr);
+
+    memset(p, 0xff, buf.len);
+    memset(f->d.ram + 0x3f0000, 0x99, 0x3000);
+    stl_le_p(p, 0x3f0);
+    stl_le_p(p + 4 * (BALLOON_REQUEST_PAGES_MAX - 1), 0x3f1);
+    stl_le_p(p + 4 * BALLOON_REQUEST_PAGES_MAX, 0x3f2);
+    vd_wait(&f->d, f->q[0],
+            (vd_kick(&f->d, f->q[0]), vd_add(&f->d, f->q[0], &buf, 1)));
+    g_assert_cmphex(f->d.ram[0x3f0000], ==, 0);
+    g_assert_cmphex(f->d.ram[0x3f1000], ==, 0);
+    g_assert_cmphex(f->d.ram[0x3f2000], ==, 0x99);
+    g_assert_false(f->d.vdev->broken);
+}
+
 static void test_reporting(BalloonFixture *f, gconstpointer data)
 {
     VdBuf bufs[] = { { 0x200000, 0x2000, true }, { 0x205000, 0x1000, true } };
@@ -558,6 +578,7 @@ int main(int argc, char **argv)
     g_test_add("/virtio-balloon/" name, BalloonFixture, NULL, balloon_set_up,  \
                func, balloon_tear_down)
     B("pages", test_balloon);
+    B("long", test_balloon_long);
     B("reporting", test_reporting);
     B("stats", test_stats);
     return g_test_run();
