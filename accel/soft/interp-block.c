@@ -173,6 +173,8 @@ static Block *make_block(SoftCPU *cpu, uint64_t gpa, const uint8_t *host)
     Block *block;
 
     while (n < BLOCK_INSNS_MAX) {
+        unsigned left = MIN(room - pos, SOFT_INSN_BYTES_MAX);
+        uint8_t bytes[SOFT_INSN_BYTES_MAX];
         SoftInsn insn;
 
         while (marked < room && marked < pos + SOFT_INSN_BYTES_MAX) {
@@ -181,8 +183,9 @@ static Block *make_block(SoftCPU *cpu, uint64_t gpa, const uint8_t *host)
             soft_code_add(cpu, gpa + marked, len);
             marked += len;
         }
-        if (soft_decode(host + pos, room - pos, &mode, &insn) !=
-            SOFT_DECODE_OK) {
+        /* Another CPU may write them while they are decoded. */
+        memcpy(bytes, host + pos, left);
+        if (soft_decode(bytes, left, &mode, &insn) != SOFT_DECODE_OK) {
             break;
         }
         set_entry(&entry[n++], &insn);
