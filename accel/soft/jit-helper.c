@@ -23,6 +23,7 @@ static void set_rip(SoftCPU *cpu, JitSite site)
 static bool leave(SoftCPU *cpu)
 {
     cpu->jit_words[JIT_W_EXIT] = JIT_EXIT_C;
+    cpu->jit_words[JIT_W_X87_OK] = 0;
     return false;
 }
 
@@ -244,7 +245,9 @@ static uint8_t *fill(SoftCPU *cpu, uint64_t linear, JitSite site,
     uint8_t *p;
     void *unused;
 
-    if ((site & JIT_SITE_ALIGN) && (linear & (size - 1))) {
+    /* Beyond the page limits come before page faults, too. */
+    if (((site & JIT_SITE_ALIGN) && (linear & (size - 1))) ||
+        page_room(linear) < size) {
         return NULL;
     }
     p = fast_pointer(cpu, linear, size, write);

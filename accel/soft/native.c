@@ -309,6 +309,9 @@ static bool exec_plain(SoftCPU *cpu, const SoftInsn *insn)
     if (!operand_prepare(cpu, insn, true, &m)) {
         return false;
     }
+    if (uses_mmx(insn)) {
+        soft_x87_load(cpu); /* a device may have been asked */
+    }
     if (mxcsr) {
         return exec_mxcsr_obeying(cpu, insn, stub, m.ptr);
     }

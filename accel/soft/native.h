@@ -47,7 +47,8 @@ void soft_native_free(SoftNative *native);
  * not touch rip and next_rip.
  *
  * x87 and MMX registers stay in the host's FPU afterwards (cpu->x87_live); the
- * thread must not use long double or MMX until soft_x87_sync().
+ * thread must not use long double or MMX until soft_x87_sync(), as
+ * soft_leave_guest() does.
  *
  * Thread: the vCPU's.
  * Returns: false if cpu->exception was filled; nothing else changed then, but

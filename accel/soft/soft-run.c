@@ -259,7 +259,6 @@ AccelExit soft_vcpu_run(AccelVCPU *base, Error **errp)
 
     soft_enter_guest(cpu);
     ret = run(cpu);
-    soft_x87_sync(cpu);
     soft_leave_guest(cpu);
     return ret;
 }

@@ -27,6 +27,9 @@ void soft_leave_guest(SoftCPU *cpu)
 {
     SoftCPUPrivate *priv = cpu->priv;
 
+    /* What follows may use the host's x87 unit, where the guest's exceptions
+     * may wait. */
+    soft_x87_sync(cpu);
     QEMU_LOCK_GUARD(&priv->lock);
     priv->inside = false;
     qemu_cond_broadcast(&priv->idle);
@@ -179,6 +182,10 @@ static uint64_t post_flush(SoftCPU *cpu, bool invalidate_all)
     QEMU_LOCK_GUARD(&priv->lock);
     priv->work.flush_tlb = true;
     priv->work.invalidate_all |= invalidate_all;
+    if (!priv->inside) {
+        /* Page walks for others do not wait until it is back. */
+        priv->last_piece = NULL;
+    }
     soft_exit_request(cpu, SOFT_EXIT_WORK);
     return ++priv->posted;
 }

@@ -15,11 +15,18 @@
 
 /* -- devices --------------------------------------------------------------------- */
 
+/* Devices may calculate with the host's x87 unit, or the libraries they use. */
+static void use_x87(void)
+{
+    __asm__ volatile("fld1\n\tfstp %st(0)");
+}
+
 static void pio(void *opaque, uint16_t port, bool is_write, unsigned size,
                 uint32_t count, void *data)
 {
     SoftMachine *sm = opaque;
 
+    use_x87();
     if (!is_write) {
         memset(data, 0x5a, (size_t)size * count);
         return;
@@ -41,6 +48,7 @@ static void mmio(void *opaque, uint64_t addr, bool is_write, unsigned len,
 {
     SoftMachine *sm = opaque;
 
+    use_x87();
     sm->mmio_addr = addr;
     if (is_write) {
         sm->mmio_value = 0;

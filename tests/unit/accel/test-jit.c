@@ -408,6 +408,53 @@ SM_CODE_BLOCK(x87_fault,
                                                "and $4, %eax\n"
                                                "or $0x10, %eax\n" OUT);
 
+/* A device is asked while an exception of x87 waits and registers are full. */
+SM_CODE_BLOCK(x87_device, "mov %cr0, %rax\n"
+                          "or $0x22, %eax\n"
+                          "mov %rax, %cr0\n"
+                          "fninit\n"
+                          "movl $0x37b, 0x180000\n"
+                          "fldcw 0x180000\n"
+                          "fld1\n"
+                          "fldz\n"
+                          "fdivr %st(1), %st\n"
+                          "in $0x10, %al\n"
+                          "xor %eax, %eax\n"
+                          "fnstsw %ax\n"
+                          "and $0xb884, %eax\n" OUT);
+
+/* An MMX instruction whose operand is device memory. */
+SM_CODE_BLOCK(mmx_device,
+              "movl $0x2000007, " PTE("0x1c0000") "\n"
+                                                  "invlpg 0x1c0000\n"
+                                                  "mov %cr0, %rax\n"
+                                                  "or $2, %eax\n"
+                                                  "mov %rax, %cr0\n"
+                                                  "mov $0x01010101, %eax\n"
+                                                  "movd %eax, %mm1\n"
+                                                  "paddd 0x1c0000, %mm1\n"
+                                                  "movd %mm1, %eax\n" OUT);
+
+/* Accesses across the end of the lower half are no page faults (#GP, #SS),
+ * though its last page is not there. */
+SM_CODE_BLOCK(last_byte,
+              "xor %r8d, %r8d\n"
+              "xor %r9d, %r9d\n"
+              "mov %r9, %cr2\n"
+              "mov $0x7fffffffffff, %rbx\n"
+              "mov %rbx, %rbp\n"
+              "mov (%rbx), %eax\n"
+              "nop\n"
+              "mov %eax, -1(%rbx)\n"
+              "mov %eax, (%rbp)\n"
+              "lea (%r8, %r9), %eax\n" OUT AT("last_byte",
+                                              "0x800") "inc %r8d\n"
+                                                       "mov %cr2, %rcx\n"
+                                                       "or %rcx, %r9\n"
+                                                       "addq $3, 8(%rsp)\n"
+                                                       "add $8, %rsp\n"
+                                                       "iretq\n");
+
 /* An endless loop of one instruction; the handler at 0xc00 ends it. */
 SM_CODE_BLOCK(endless,
               "sti\n"
@@ -439,11 +486,14 @@ static const Program programs[] = {
     PROGRAM(divide, SM_LONG, 4 * 0x10 + 7 + 0x100),
     PROGRAM(push_fault, SM_LONG, 0x12341234),
     PROGRAM(x87_fault, SM_LONG, 0x14),
+    PROGRAM(x87_device, SM_LONG, 0xb084),
+    PROGRAM(mmx_device, SM_LONG, 0x45342312),
+    PROGRAM(last_byte, SM_LONG, 3),
 };
 
 static SoftMachine *machine_new(const Program *p, bool jit)
 {
-    static const uint8_t faults[] = { 0, 13, 14, 16 };
+    static const uint8_t faults[] = { 0, 12, 13, 14, 16 };
     SoftMachine *sm = sm_new(p->mode, 1, jit);
     uint16_t cs = p->mode == SM_LONG ? SM_SEL_CODE64 : SM_SEL_CODE32;
 

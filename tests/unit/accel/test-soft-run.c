@@ -457,6 +457,20 @@ static void test_read_only(gconstpointer jit)
     g_assert_cmpuint(sm_get32(sm, 0x150008), ==, 0);
 }
 
+/* Page tables are walked for a debugger while the CPU is outside: not those in
+ * RAM that is gone. */
+static void test_unmap_outside(void)
+{
+    g_autoptr(SoftMachine) sm = sm_new(SM_LONG, 1, false);
+    uint64_t gpa;
+
+    g_assert_true(soft_translate(sm->cpu[0], SM_CODE, &gpa));
+    soft_leave_guest(sm->cpu[0]);
+    g_assert_true(sm->ac->unmap_ram(sm->accel, 0, SM_RAM_BYTES, &error_abort));
+    g_assert_false(soft_translate(sm->cpu[0], SM_CODE, &gpa));
+    soft_enter_guest(sm->cpu[0]);
+}
+
 static void test_map_errors(void)
 {
     g_autoptr(SoftMachine) sm = sm_new(SM_LONG, 1, false);
@@ -559,5 +573,6 @@ int main(int argc, char **argv)
     add("dirty-log", test_dirty_log);
     add("split-lock", test_split_lock);
     g_test_add_func("/soft/run/map-errors", test_map_errors);
+    g_test_add_func("/soft/run/unmap-outside", test_unmap_outside);
     return g_test_run();
 }
