@@ -16,6 +16,7 @@
 #include "startup.h"
 
 static GdbServer *server; /* the one there is; main thread */
+static bool in_monitor;   /* it runs a command of the monitor */
 
 static MachineState *machine_of(void *opaque)
 {
@@ -80,7 +81,12 @@ static bool host_cont(void *opaque, Error **errp)
 
 static char *host_monitor(void *opaque, const char *line)
 {
-    return monitor_hmp_run(((System *)opaque)->monitors, line);
+    char *text;
+
+    in_monitor = true;
+    text = monitor_hmp_run(((System *)opaque)->monitors, line);
+    in_monitor = false;
+    return text;
 }
 
 static void host_kill(void *opaque)
@@ -133,6 +139,10 @@ bool system_gdb_start(const char *device, Error **errp)
     g_autofree char *spec = complete_device(device);
     Chardev *chr;
 
+    if (in_monitor) {
+        error_setg(errp, "the debugger cannot replace its own connection");
+        return false;
+    }
     system_gdb_end();
     if (g_str_equal(device, "none")) {
         return true;

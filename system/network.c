@@ -10,8 +10,10 @@
 
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
+#include "hw/types.h"
 #include "net/net.h"
 #include "qapi/json.h"
+#include "qom/object-property.h"
 #include "trace/trace-system.h"
 #include "util/error.h"
 
@@ -40,6 +42,35 @@ static json_t *take(json_t *options, const char *key)
     return value;
 }
 
+/* -- cards ------------------------------------------------------------------------- */
+
+bool network_wants_card_help(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, ",", -1);
+
+    return g_strv_contains((const char *const *)words, "model=help") ||
+           g_strv_contains((const char *const *)words, "model=?");
+}
+
+/* What the user can make and plug into a backend. */
+char *network_card_help(void)
+{
+    GString *text = g_string_new("Network cards:\n");
+    GSList *list;
+
+    hw_register_types();
+    list = object_class_get_list_sorted(TYPE_DEVICE, false);
+    for (GSList *l = list; l; l = l->next) {
+        if (DEVICE_CLASS(l->data)->user_creatable &&
+            object_class_property_find(l->data, "netdev")) {
+            g_string_append_printf(text, "%s\n",
+                                   object_class_get_name(l->data));
+        }
+    }
+    g_slist_free(list);
+    return g_string_free(text, FALSE);
+}
+
 /* Names as QEMU's users know them. */
 static const char *card_type(const char *model)
 {
@@ -56,6 +87,10 @@ static bool create_card(json_t *options, unsigned number, Error **errp)
     const char *backend = json_is_string(id) ? json_string_value(id) : name;
     g_autoptr(json_t) device = json_object();
 
+    if (model && !json_is_string(model)) {
+        error_setg(errp, "parameter 'model' must be a string");
+        return false;
+    }
     json_object_set_new(options, "id", json_string(backend));
     if (!netdev_add(options, true, errp)) {
         return false;

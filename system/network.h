@@ -16,5 +16,9 @@ bool network_create_backends(SystemConfig *config, Error **errp);
  *  user said nothing about networks gets one with user networking. */
 bool network_create_cards(SystemConfig *config, MachineState *machine,
                           Error **errp);
+/** network_wants_card_help: does -nic's text say model=help? */
+bool network_wants_card_help(const char *text);
+/** network_card_help: (transfer full) the cards that model= may name. */
+char *network_card_help(void);
 
 #endif

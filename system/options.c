@@ -30,6 +30,7 @@
 #include "config.h"
 #include "drives.h"
 #include "gdb.h"
+#include "network.h"
 #include "version.h"
 
 typedef enum OptionKind {
@@ -423,6 +424,12 @@ static ParseResult opt_netdev(SystemConfig *c, const OptionDef *def,
 static ParseResult opt_nic(SystemConfig *c, const OptionDef *def,
                            const char *value, Error **errp)
 {
+    if (network_wants_card_help(value)) {
+        g_autofree char *text = network_card_help();
+
+        fputs(text, stdout);
+        return PARSE_DONE;
+    }
     return add_network(c->nics, value, errp);
 }
 

@@ -144,6 +144,13 @@ def test_monitor_looks(t: Test, accel: str) -> None:
             pass
 
 
+def test_own_connection(t: Test) -> None:
+    """The server does not end in the middle of a command of its peer's."""
+    text = Debuggee(t, 'soft').gdb('monitor gdbserver none',
+                                   'monitor info status')
+    assert 'its own connection' in text and 'paused' in text, text
+
+
 def test_refusals(t: Test) -> None:
     assert 'no CPU' in t.fails('-gdb', 'tcp:127.0.0.1:0')
 

@@ -174,6 +174,7 @@ def test_refusals(t: Test) -> None:
             (['-netdev', 'user,id=n,hostfwd=x'], 'hostfwd'),
             (['-netdev', 'carrier-pigeon,id=n'], 'carrier-pigeon'),
             (['-nic', 'user,net=1.2.3'], 'net'),
+            (['-nic', 'user,model.0=virtio'], 'model'),
             (['-netdev', 'tap,id=n,ifname=aninterfacenamethatistoolong'],
              'too long')):
         message = t.fails(*args)
