@@ -109,9 +109,13 @@ GdbInput gdb_decode(GdbDecoder *d, uint8_t byte)
         return decode_idle(d, byte);
     case SUM_HIGH:
         digit = g_ascii_xdigit_value((char)byte);
-        d->sum_received = (uint8_t)(digit << 4);
-        d->state = digit < 0 ? IDLE : SUM_LOW;
-        return digit < 0 ? GDB_INPUT_BAD : GDB_INPUT_MORE;
+        if (digit < 0) {
+            d->state = IDLE;
+            return GDB_INPUT_BAD;
+        }
+        d->sum_received = digit < 0 ? 0 : (uint8_t)(digit << 4);
+        d->state = SUM_LOW;
+        return GDB_INPUT_MORE;
     case SUM_LOW:
         return decode_end(d, byte);
     default:
