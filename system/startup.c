@@ -498,7 +498,9 @@ static char **null_terminated(const GPtrArray *array)
 {
     char **v = g_new0(char *, array->len + 1);
 
-    memcpy(v, array->pdata, array->len * sizeof(char *));
+    for (guint i = 0; i < array->len; i++) {
+        v[i] = g_ptr_array_index(array, i);
+    }
     return v;
 }
 

@@ -26,8 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FWCfgState *fw;
 
     hw_register_types();
-    memcpy(ram, data, half);
-    data += half;
+    if (half) {
+        memcpy(ram, data, half);
+        data += half;
+    }
     size -= half;
     guest_memory_map(memory, NULL, 0, RAM_BYTES, ram, &error_abort);
     fw = fw_cfg_new(NULL, ports, memory, &error_abort);
