@@ -2,7 +2,7 @@
  * The wire: two ends, frames that go across at once or not at all.
  *
  * Mutable file-scope state: the list of cards, for set_link and the monitor,
- * and the number of the next card's address; main thread.
+ * and the addresses that cards have; main thread.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,7 +20,7 @@ static const uint8_t address_base[NET_ADDRESS_SIZE] = { 0x52, 0x54, 0x00,
                                                         0x12, 0x34, 0x56 };
 
 static GPtrArray *cards;
-static unsigned next_address;
+static uint16_t address_uses[256]; /* of the default range, by last byte */
 
 void net_client_init(NetClient *nc, const NetClientOps *ops, void *opaque,
                      const char *name)
@@ -168,8 +168,43 @@ bool net_parse_address(const char *text, uint8_t address[NET_ADDRESS_SIZE],
     return true;
 }
 
+/* Cards that have @address; NULL outside of the default range. */
+static uint16_t *uses_of(const uint8_t address[NET_ADDRESS_SIZE])
+{
+    const size_t prefix = NET_ADDRESS_SIZE - 1;
+
+    return memcmp(address, address_base, prefix)
+               ? NULL
+               : &address_uses[address[prefix]];
+}
+
+void net_address_take(const uint8_t address[NET_ADDRESS_SIZE])
+{
+    uint16_t *uses = uses_of(address);
+
+    if (uses) {
+        ++*uses;
+    }
+}
+
+void net_address_release(const uint8_t address[NET_ADDRESS_SIZE])
+{
+    uint16_t *uses = uses_of(address);
+
+    if (uses && *uses) {
+        --*uses;
+    }
+}
+
 void net_default_address(uint8_t address[NET_ADDRESS_SIZE])
 {
     memcpy(address, address_base, NET_ADDRESS_SIZE);
-    address[5] = (uint8_t)(address[5] + next_address++);
+    for (unsigned i = 0; i < G_N_ELEMENTS(address_uses); i++) {
+        address[NET_ADDRESS_SIZE - 1] =
+            (uint8_t)(address_base[NET_ADDRESS_SIZE - 1] + i);
+        if (!*uses_of(address)) {
+            break;
+        }
+    }
+    net_address_take(address);
 }

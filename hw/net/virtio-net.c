@@ -430,10 +430,14 @@ static bool check_mtu(unsigned mtu, Error **errp)
 
 static bool choose_address(VirtIONet *n, Error **errp)
 {
-    if (n->conf.address) {
-        return net_parse_address(n->conf.address, n->own_address, errp);
+    if (!n->conf.address) {
+        net_default_address(n->own_address);
+        return true;
     }
-    net_default_address(n->own_address);
+    if (!net_parse_address(n->conf.address, n->own_address, errp)) {
+        return false;
+    }
+    net_address_take(n->own_address);
     return true;
 }
 
@@ -472,6 +476,7 @@ bool virtio_net_realize(VirtIONet *n, DeviceState *owner, GuestMemory *memory,
                     owner->id ? owner->id : object_get_typename(OBJECT(owner)));
     if (!plug_in(n, errp)) {
         net_client_deinit(&n->nc);
+        net_address_release(n->own_address);
         return false;
     }
     n->nc.info = g_strdup_printf("macaddr=%02x:%02x:%02x:%02x:%02x:%02x",
@@ -497,5 +502,6 @@ void virtio_net_unrealize(VirtIONet *n)
     g_clear_pointer(&n->resume_bh, qemu_bh_delete);
     net_card_remove(&n->nc);
     net_client_deinit(&n->nc);
+    net_address_release(n->own_address);
     virtio_device_unrealize(&n->vdev);
 }

@@ -144,7 +144,12 @@ void net_card_remove(NetClient *nc);
 /** net_parse_address: "52:54:00:12:34:56"; not a multicast one. */
 bool net_parse_address(const char *text, uint8_t address[NET_ADDRESS_SIZE],
                        Error **errp);
-/** net_default_address: of card number 0, 1, 2 ... in order of asking. */
+/** net_default_address: the first one of the default range that no card has;
+ *  it is taken. */
 void net_default_address(uint8_t address[NET_ADDRESS_SIZE]);
+/** net_address_take: a card has this one, by its user's wish. */
+void net_address_take(const uint8_t address[NET_ADDRESS_SIZE]);
+/** net_address_release: undo either. */
+void net_address_release(const uint8_t address[NET_ADDRESS_SIZE]);
 
 #endif

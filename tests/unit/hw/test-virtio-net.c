@@ -582,6 +582,24 @@ static void test_refused_properties(void)
     vd_deinit(&d);
 }
 
+/* An address that a user chose is not that of another card as well, and that
+ * of a card that is gone is free. */
+static void test_default_address(void)
+{
+    VirtDriver d;
+
+    for (unsigned i = 0; i < 2; i++) {
+        vd_init(&d);
+        vd_new(&d, "virtio-net-pci", "mac", "52:54:00:12:34:56", NULL);
+        d.devfn = PCI_DEVFN(4, 0);
+        vd_new(&d, "virtio-net-pci", NULL);
+        vd_map(&d, false);
+        g_assert_cmphex(vd_config(&d, 0, 4), ==, 0x12005452);
+        g_assert_cmphex(vd_config(&d, 4, 2), ==, 0x5734);
+        vd_deinit(&d);
+    }
+}
+
 static void test_boot_index(void)
 {
     g_autofree char *path = NULL;
@@ -618,6 +636,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtio-net/stop-and-go", test_stop_and_go);
     g_test_add_func("/virtio-net/queue-reset", test_queue_reset);
     g_test_add_func("/virtio-net/refused-properties", test_refused_properties);
+    g_test_add_func("/virtio-net/default-address", test_default_address);
     g_test_add_func("/virtio-net/boot-index", test_boot_index);
     return g_test_run();
 }

@@ -127,8 +127,27 @@ static void test_addresses(void)
     }
     net_default_address(a);
     net_default_address(b);
-    g_assert_cmpint(memcmp(a, b, sizeof(a)), !=, 0);
     g_assert_cmphex(a[0], ==, 0x52);
+    g_assert_cmphex(a[5], ==, 0x56);
+    g_assert_cmphex(b[5], ==, 0x57);
+    net_address_release(a);
+    net_address_release(b);
+    /* What the user has given away is not given again. */
+    net_address_take(a);
+    net_address_take(a);
+    net_address_release(a);
+    net_default_address(b);
+    g_assert_cmphex(b[5], ==, 0x57);
+    net_address_release(a);
+    net_default_address(a);
+    g_assert_cmphex(a[5], ==, 0x56);
+    for (unsigned i = 2; i < 256; i++) {
+        net_default_address(a);
+    }
+    g_assert_cmphex(a[5], ==, 0x55);
+    net_address_release(b);
+    net_default_address(a);
+    g_assert_cmphex(a[5], ==, 0x57);
 }
 
 static void test_parse(void)
