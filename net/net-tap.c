@@ -138,7 +138,7 @@ static bool open_interface(NetdevTap *t, Error **errp)
 static bool use_fd(NetdevTap *t, Error **errp)
 {
     struct ifreq ifr = { 0 };
-    int number, ret;
+    int number;
 
     if (qemu_strtoi(t->fd_name, NULL, 10, &number) < 0 || number < 0) {
         error_setg(errp, "fd '%s' is not a number", t->fd_name);
@@ -156,9 +156,7 @@ static bool use_fd(NetdevTap *t, Error **errp)
         return false;
     }
     g_strlcpy(t->name, ifr.ifr_name, sizeof(t->name));
-    ret = qemu_socket_try_set_nonblock(number);
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "descriptor %d", number);
+    if (!qemu_set_blocking(number, false, errp)) {
         return false;
     }
     t->fd = number;
