@@ -168,7 +168,8 @@ static bool read_crossing(JitTrans *t)
     unsigned n = SOFT_PAGE_BYTES - offset, n2 = SOFT_INSN_BYTES_MAX - n;
     const uint8_t *first = t->page + offset;
 
-    if (n >= SOFT_INSN_BYTES_MAX) {
+    if (n >= SOFT_INSN_BYTES_MAX ||
+        (!t->code64 && t->rip + n > UINT32_MAX)) { /* over the limit */
         return false;
     }
     if (!soft_code_ptr(t->cpu, t->rip + n, &t->gpa2, &t->page2)) {

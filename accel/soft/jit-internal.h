@@ -250,7 +250,9 @@ static inline uint64_t jit_rip(const JitTrans *t)
 
 static inline uint64_t jit_next_rip(const JitTrans *t)
 {
-    return jit_rip(t) + jit_insn(t)->length;
+    uint64_t next = jit_rip(t) + jit_insn(t)->length;
+
+    return t->code64 ? next : (uint32_t)next;
 }
 
 /* jit-front.c: decode a block, find out which flags are needed where. */

@@ -542,6 +542,38 @@ static void test_invalidate_all(void)
     }
 }
 
+/* In compatibility mode the instruction pointer wraps at 4 GiB, but no
+ * instruction does. */
+static void test_wrap(void)
+{
+    static const uint8_t end[] = { 0xe7, SM_PORT_END, 0xeb, 0xfe };
+    static const uint8_t tail[][4] = {
+        { 0x40, 0x40, 0x40, 0x40 }, /* inc %eax */
+        { 0x40, 0x40, 0x40, 0x05 }, /* add $imm32, %eax: #GP */
+    };
+
+    for (unsigned i = 0; i < 4; i++) {
+        const Program p = { .mode = SM_LONG, .code = end, .end = end + 4 };
+        g_autoptr(SoftMachine) sm = machine_new(&p, i & 1);
+        SoftCPU *cpu = sm->cpu[0];
+        SoftDescriptor d;
+
+        /* The last 2 MiB of the 4 GiB are memory from 2 MiB on. */
+        sm_put64(sm, SM_PDPT + 8 * 3, SM_FREE | 7);
+        sm_put64(sm, SM_FREE + 8 * 511, 0x200000 | 0x87);
+        sm_put(sm, 0x3ffffc, tail[i / 2], 4);
+        sm_put(sm, 0, end, sizeof(end));
+        sm_put(sm, SM_CODE + 0x800, end, sizeof(end));
+        g_assert_true(soft_desc_read(cpu, SM_SEL_CODE32, SOFT_EXC_GP, 0, &d));
+        soft_set_cs(cpu, SM_SEL_CODE32, &d, 0);
+        cpu->rip = 0xfffffffc;
+        cpu->gpr[X86_RAX] = 0;
+        check(sm, i / 2 ? 3 : 4);
+        g_assert_cmphex(cpu->rip, ==, i / 2 ? SM_CODE + 0x802 : 2);
+        g_assert_cmphex(cpu->cr2, ==, 0);
+    }
+}
+
 static void *interrupt_later(void *opaque)
 {
     SoftMachine *sm = opaque;
@@ -573,6 +605,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, &programs[i], test_program);
     }
     g_test_add_func("/accel/jit/invalidate-all", test_invalidate_all);
+    g_test_add_func("/accel/jit/wrap", test_wrap);
     g_test_add_func("/accel/jit/latency", test_latency);
     return g_test_run();
 }
