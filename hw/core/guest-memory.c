@@ -57,13 +57,14 @@ static GArray *boundaries(GuestMemory *gm)
     return at;
 }
 
+/* NULL: nothing, or a hole. */
 static GuestMemoryRegion *winner(GuestMemory *gm, uint64_t gpa)
 {
     for (guint i = 0; i < gm->regions->len; i++) {
         GuestMemoryRegion *r = g_ptr_array_index(gm->regions, i);
 
         if (gpa - r->gpa < r->size && gpa >= r->gpa) {
-            return r;
+            return r->host ? r : NULL;
         }
     }
     return NULL;

@@ -35,7 +35,7 @@ typedef struct GuestRAM {
 /* Memory that stands, or may stand, at one place. Owned by who adds it. */
 typedef struct GuestMemoryRegion {
     const char *name;
-    void *host;    /* page-aligned */
+    void *host; /* page-aligned; NULL: a hole, which hides what is under it */
     uint64_t size; /* a multiple of the page size */
     bool readonly; /* a guest's write goes to the machine's device space */
     int priority;
@@ -47,7 +47,7 @@ typedef struct GuestMemoryRegion {
     GuestMemory *gm; /* where it is, or NULL */
 } GuestMemoryRegion;
 
-/* Priorities: RAM of the board hides BARs. */
+/* Priorities: RAM and holes of the board hide BARs. */
 #define GUEST_MEMORY_PRIO_BAR   (-1)
 #define GUEST_MEMORY_PRIO_BOARD 0
 

@@ -24,9 +24,12 @@
 #define VIDEO_BASE           0xa0000u
 #define EXTENDED_RAM_BASE    0x100000u
 #define LEAST_RAM            (2ull * EXTENDED_RAM_BASE)
-#define FIRMWARE_UNIT        0x10000u
-#define FIRMWARE_SHADOW_MAX  0x20000u /* E0000h to FFFFFh */
-#define PAGE                 4096u
+/* Registers of the board, which no memory BAR may hide. */
+#define CHIPSET_BASE        0xfec00000ull
+#define CHIPSET_BYTES       0x400000u
+#define FIRMWARE_UNIT       0x10000u
+#define FIRMWARE_SHADOW_MAX 0x20000u /* E0000h to FFFFFh */
+#define PAGE                4096u
 
 static uint64_t low_ram_bytes(PCMachineState *pc, uint64_t ram)
 {
@@ -114,6 +117,9 @@ static void map_firmware(PCMachineState *pc, uint8_t *ram)
     uint32_t shadow = (uint32_t)MIN(size, FIRMWARE_SHADOW_MAX);
 
     guest_memory_begin(m->memory);
+    pc->chipset_hole =
+        (GuestMemoryRegion){ .name = "chipset", .size = CHIPSET_BYTES };
+    guest_memory_add(m->memory, &pc->chipset_hole, CHIPSET_BASE);
     if (size) {
         guest_memory_add(m->memory, &pc->firmware_region,
                          PC_HIGH_RAM_BASE - size);
@@ -159,5 +165,6 @@ void pc_unmap_memory(PCMachineState *pc)
 {
     pam_deinit(&pc->pam);
     guest_memory_remove(&pc->firmware_region);
+    guest_memory_remove(&pc->chipset_hole);
     g_clear_pointer(&pc->firmware, g_aligned_free);
 }

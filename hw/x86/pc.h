@@ -43,6 +43,7 @@ struct PCMachineState {
 
     uint8_t *firmware; /* page-aligned, or NULL: direct boot */
     GuestMemoryRegion firmware_region;
+    GuestMemoryRegion chipset_hole; /* IOAPIC, HPET, local APICs */
     PAM pam;
 
     DeviceState *rtc;

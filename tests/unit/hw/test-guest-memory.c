@@ -94,6 +94,41 @@ static void test_layers(void)
     g_aligned_free(high);
 }
 
+/* Device registers of the board: what lies under a hole is no memory. */
+static void test_hole(void)
+{
+    g_autoptr(GuestMemory) gm = guest_memory_new();
+    uint8_t *bar = pages(4, 'b');
+    uint8_t *top = pages(1, 't');
+    GuestMemoryRegion hole = { .name = "hole", .size = 2 * PAGE };
+    GuestMemoryRegion a = {
+        .name = "a", .host = bar, .size = 4 * PAGE, .priority = -1
+    };
+    GuestMemoryRegion b = { .name = "b", .host = top, .size = PAGE };
+    g_autofree GuestRAM *list = NULL;
+    size_t n;
+
+    guest_memory_add(gm, &hole, 0x11000);
+    guest_memory_add(gm, &a, 0x10000);
+    list = guest_memory_pieces(gm, &n);
+    g_assert_cmpuint(n, ==, 2);
+    g_assert_cmphex(list[0].size, ==, PAGE);
+    g_assert_cmphex(list[1].gpa, ==, 0x13000);
+    g_assert_true(list[1].host == bar + 3 * PAGE);
+    g_assert_cmpint(byte_at(gm, 0x11000), ==, -1);
+    g_assert_cmpint(byte_at(gm, 0x12fff), ==, -1);
+    g_assert_false(guest_memory_write(gm, 0x10fff, "ab", 2));
+    /* What comes later at the same priority is over it. */
+    guest_memory_add(gm, &b, 0x12000);
+    g_assert_cmpint(byte_at(gm, 0x12000), ==, 't');
+    guest_memory_remove(&hole);
+    g_assert_cmpint(byte_at(gm, 0x11000), ==, 'b');
+    guest_memory_remove(&a);
+    guest_memory_remove(&b);
+    g_aligned_free(bar);
+    g_aligned_free(top);
+}
+
 /* -- readers beside a writer ------------------------------------------------------- */
 
 typedef struct Race {
@@ -225,6 +260,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/guest-memory/layers", test_layers);
+    g_test_add_func("/guest-memory/hole", test_hole);
     g_test_add_func("/guest-memory/race", test_race);
     g_test_add("/pam", PamFixture, NULL, pam_set_up, test_pam, pam_tear_down);
     return g_test_run();
