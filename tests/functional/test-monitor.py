@@ -31,8 +31,9 @@ def test_greeting_and_negotiation(t: Test) -> None:
     expect_error(lambda: q.cmd('query-status'), 'CommandNotFound')
     q.cmd('qmp_capabilities')
     expect_error(lambda: q.cmd('qmp_capabilities'), 'CommandNotFound')
-    assert q.cmd('query-status') == {
-        'running': True, 'singlestep': False, 'status': 'running'}
+    wait_for(lambda: q.cmd('query-status') == {
+        'running': True, 'singlestep': False, 'status': 'running'},
+        'the guest to run')
 
 
 def test_ids_errors_and_recovery(t: Test) -> None:
