@@ -15,6 +15,7 @@
 #include "qapi/qapi-commands-yank.h"
 #include "qapi/qapi-types-yank.h"
 #include "util/error.h"
+#include "util/lockable.h"
 
 typedef struct YankFunction {
     YankFn *func;
@@ -28,9 +29,9 @@ typedef struct YankEntry {
 } YankEntry;
 
 static struct {
-    GMutex lock;
+    QemuMutex lock;
     GPtrArray *entries; /* YankEntry *; NULL before the first */
-} registry;
+} registry = { .lock = QEMU_MUTEX_INITIALIZER };
 
 static const char *instance_name(const YankInstance *i)
 {
@@ -69,7 +70,7 @@ static YankEntry *entry_find(const YankInstance *instance)
 
 bool yank_register_instance(const YankInstance *instance, Error **errp)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
     YankEntry *e;
 
     if (entry_find(instance)) {
@@ -91,7 +92,7 @@ bool yank_register_instance(const YankInstance *instance, Error **errp)
 
 void yank_unregister_instance(const YankInstance *instance)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
     YankEntry *e = entry_find(instance);
 
     assert(e && e->functions->len == 0);
@@ -101,7 +102,7 @@ void yank_unregister_instance(const YankInstance *instance)
 void yank_register_function(const YankInstance *instance, YankFn *func,
                             void *opaque)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
     YankEntry *e = entry_find(instance);
     YankFunction f = { func, opaque };
 
@@ -112,7 +113,7 @@ void yank_register_function(const YankInstance *instance, YankFn *func,
 void yank_unregister_function(const YankInstance *instance, YankFn *func,
                               void *opaque)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
     YankEntry *e = entry_find(instance);
 
     assert(e);
@@ -134,7 +135,7 @@ void yank_generic_iochannel(void *opaque)
 
 void qmp_yank(YankInstanceList *instances, Error **errp)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
 
     for (YankInstanceList *l = instances; l; l = l->next) {
         if (!entry_find(l->value)) {
@@ -158,7 +159,7 @@ void qmp_yank(YankInstanceList *instances, Error **errp)
 
 YankInstanceList *qmp_query_yank(Error **errp)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&registry.lock);
+    QEMU_LOCK_GUARD(&registry.lock);
     YankInstanceList *list = NULL;
 
     for (guint i = registry.entries ? registry.entries->len : 0; i > 0; i--) {

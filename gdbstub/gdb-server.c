@@ -111,11 +111,15 @@ bool gdb_resume(GdbServer *s, const GdbAction *action)
         s->resumed = false;
         s->host->stop(s->opaque);
     }
+    s->step_cpu = -1;
     for (unsigned i = 0; i < s->host->cpu_count(s->opaque); i++) {
         AccelDebug d = s->debug;
 
         d.enabled = g_hash_table_size(s->int3) > 0;
         d.single_step = action[i] == GDB_ACTION_STEP;
+        if (d.single_step) {
+            s->step_cpu = (int)i;
+        }
         s->host->hold(s->opaque, i, action[i] == GDB_ACTION_HOLD);
         if (!s->host->set_debug(s->opaque, i, &d, &err)) {
             warn_report_err(err);
@@ -193,6 +197,7 @@ static bool pass_int3_on(GdbServer *s, unsigned cpu)
 
     d.enabled = true;
     d.inject_bp = true;
+    d.single_step = s->step_cpu == (int)cpu;
     return s->host->set_debug(s->opaque, cpu, &d, NULL) &&
            s->host->cont(s->opaque, NULL);
 }

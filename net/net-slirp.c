@@ -58,6 +58,7 @@ struct NetdevUser {
     Slirp *slirp;
     GSource *source;
     GPtrArray *fds; /* GPollFD of this wait, owned */
+    int64_t due_us; /* monotonic: when the stack's own timers want to run */
 };
 
 /* -- the library ------------------------------------------------------------------- */
@@ -192,13 +193,22 @@ static gboolean source_prepare(GSource *source, gint *timeout)
     drop_fds(u);
     lib_pollfds_fill(u->slirp, &ms, add_poll, u);
     *timeout = ms > INT_MAX ? -1 : (gint)ms;
+    u->due_us =
+        *timeout < 0 ? INT64_MAX : g_get_monotonic_time() + 1000LL * *timeout;
     return FALSE;
 }
 
 /* The stack's own timers are served by the same call as its sockets. */
 static gboolean source_check(GSource *source)
 {
-    return TRUE;
+    NetdevUser *u = ((SlirpSource *)source)->user;
+
+    for (guint i = 0; i < u->fds->len; i++) {
+        if (((GPollFD *)g_ptr_array_index(u->fds, i))->revents) {
+            return TRUE;
+        }
+    }
+    return g_get_monotonic_time() >= u->due_us;
 }
 
 static gboolean source_dispatch(GSource *source, GSourceFunc func,

@@ -37,10 +37,8 @@ static void hmp_device_del(HMPContext *ctx, json_t *args)
 
     if (!dev) {
         error_setg(&err, "device '%s' not found", id);
-    } else if (!DEVICE_GET_CLASS(dev)->hotpluggable) {
-        error_setg(&err, "device '%s' cannot be unplugged", id);
     } else {
-        qdev_unplug_now(dev);
+        qdev_unplug(dev, &err);
     }
     hmp_handle_error(ctx, err);
 }

@@ -21,6 +21,12 @@ struct QemuMutex {
     bool initialized;
 };
 
+/* For a mutex of static storage, which needs no qemu_mutex_init(). */
+#define QEMU_MUTEX_INITIALIZER                                                 \
+    {                                                                          \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .initialized = true                 \
+    }
+
 typedef struct QemuRecMutex {
     QemuMutex m;
 } QemuRecMutex;

@@ -260,11 +260,20 @@ static void test_guests_int3(void)
     gdb_server_stopped(s, 0, &(AccelDebugHit){ ACCEL_DEBUG_HIT_INT3 });
     g_assert_true(m->running);
     g_assert_true(m->debug[0].inject_bp);
+    g_assert_false(m->debug[0].single_step);
     m->running = false;
     m->cpu[0]->rip = 0x300;
     gdb_server_stopped(s, 0, &(AccelDebugHit){ ACCEL_DEBUG_HIT_INT3 });
     g_assert_false(m->running);
     g_assert_true(g_str_has_prefix(s->last->str, "$T05thread:01;"));
+
+    /* A step onto it is still a step. */
+    expect(s, "vCont;s:1", NULL);
+    m->running = false;
+    m->cpu[0]->rip = 0x500;
+    gdb_server_stopped(s, 0, &(AccelDebugHit){ ACCEL_DEBUG_HIT_INT3 });
+    g_assert_true(m->running);
+    g_assert_true(m->debug[0].inject_bp && m->debug[0].single_step);
     fake_session_free(s, m);
 }
 
