@@ -191,6 +191,7 @@ static void test_periodic(Fixture *f, gconstpointer data)
 
 static void test_reset(Fixture *f, gconstpointer data)
 {
+    wr(f, 10, 0x20); /* no periodic rate: nothing sets PF between the lines */
     wr(f, 0x50, 0x11);
     wr(f, 11, 0x76);
     device_cold_reset(f->rtc);
