@@ -28,7 +28,7 @@ struct GdbServer {
     bool attached;    /* a GDB is there and has not detached */
     bool was_running; /* when it came */
     bool resumed;     /* it waits for a stop reply */
-    int step_cpu; /* it waits for one step of this CPU, or -1 */
+    int step_cpu;     /* it waits for one step of this CPU, or -1 */
     bool interrupted; /* it sent 0x03 */
     bool reports_swbreak;
     unsigned cpu;    /* of register and memory commands */
