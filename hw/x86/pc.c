@@ -141,8 +141,12 @@ static bool pc_init(MachineState *m, Error **errp)
 {
     PCMachineState *pc = PC_MACHINE(m);
 
+    /*
+     * Memory before the interrupt controllers: KVM makes a memory slot added
+     * after them wait some 5 ms for readers of the older table to leave.
+     */
     return open_kernel(pc, errp) && pc_load_firmware(pc, errp) &&
-           pc_irqchip_new(m, errp) && pc_map_memory(pc, errp) &&
+           pc_map_memory(pc, errp) && pc_irqchip_new(m, errp) &&
            create_cpus(pc, errp) && create_devices(pc, errp) &&
            (pc->kernel || !is_set(m->kernel) || pc_add_fw_kernel(pc, errp));
 }
