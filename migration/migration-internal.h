@@ -1,0 +1,248 @@
+/*
+ * The state of migration, shared by the files of this folder.
+ *
+ * Each part (RAM, multifd, post-copy, policy) hangs its own object here: it
+ * makes it when a migration starts, frees it when that ends, and nobody else
+ * looks inside.
+ *
+ * Threads of an outgoing migration: the migration thread connects, saves,
+ * switches over; multifd channels have theirs; the return path one reads what
+ * the destination says. Of an incoming one: the listener (accepts, TLS
+ * handshakes, first bytes; its own loop), the load thread (main channel),
+ * channels' threads, and for post-copy those of postcopy.c. The main loop only
+ * starts, cancels and cleans up; it never waits for a peer.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MIGRATION_MIGRATION_INTERNAL_H
+#define MIGRATION_MIGRATION_INTERNAL_H
+
+#include "io/channel.h"
+#include "migration/migration.h"
+#include "util/thread.h"
+
+#include "params.h"
+
+typedef struct QEMUFile QEMUFile;
+typedef struct QEMUBH QEMUBH;
+typedef struct RAMState RAMState;
+typedef struct RAMIncoming RAMIncoming;
+typedef struct MigrationStats MigrationStats;
+typedef struct MigrationPacer MigrationPacer;
+typedef struct MigrationPolicy MigrationPolicy;
+typedef struct MultiFDSend MultiFDSend;
+typedef struct MultiFDRecv MultiFDRecv;
+typedef struct ReturnPath ReturnPath;
+typedef struct PostcopySource PostcopySource;
+typedef struct PostcopyIncoming PostcopyIncoming;
+typedef struct MigrationTarget MigrationTarget;
+typedef struct MigrationIncoming MigrationIncoming;
+typedef struct MigrationListener MigrationListener;
+
+/* -- status --------------------------------------------------------------- */
+
+/*
+ * Where one side's course stands. Moves are atomic; who moves to an end
+ * (completed, failed, cancelled) first has decided it.
+ */
+typedef struct MigrationCourse {
+    int status;               /* atomic, MigrationStatus */
+    bool incoming;            /* for traces */
+    const MigrationState *ms; /* for the capability "events" */
+} MigrationCourse;
+
+static inline MigrationStatus migration_status(const MigrationCourse *c)
+{
+    return (MigrationStatus)qatomic_load_acquire(&c->status);
+}
+
+/**
+ * migration_may_move: is @from -> @to in the table of edges (status.c)?
+ */
+bool migration_may_move(MigrationStatus from, MigrationStatus to);
+
+/**
+ * migration_move:
+ * @from: where the course should be; the edge must be in the table (asserted:
+ *     both are constants of the program)
+ *
+ * Move to @to if the course is at @from, trace it and emit MIGRATION where
+ * the capability "events" is on. Thread: any.
+ * Returns: false: it was elsewhere, nothing happened.
+ */
+bool migration_move(MigrationCourse *c, MigrationStatus from,
+                    MigrationStatus to);
+
+/** migration_status_is_running: neither none nor an end. */
+bool migration_status_is_running(MigrationStatus status);
+
+/* -- the source -------------------------------------------------------------- */
+
+struct MigrationState {
+    Object parent;
+
+    const MigrationProgram *program; /* constant */
+    void *program_opaque;
+    const MigrationHost *host; /* constant; NULL before the machine is there */
+    void *host_opaque;
+
+    /*
+     * Guards strings of @params, @error, @channels, @blockers, @target. A
+     * leaf: nothing but yank and trace is called with it held.
+     */
+    QemuMutex lock;
+    MigrationParams params;               /* see params.h */
+    bool caps[MIGRATION_CAPABILITY__MAX]; /* atomic */
+
+    MigrationCourse course; /* the outgoing migration's */
+    Error *error;           /* why it failed; the first one counts; owned */
+    GPtrArray *channels;    /* open QIOChannels, for cancel and yank; refs */
+    bool cancelled;         /* atomic: migrate_cancel was asked for */
+    bool interrupted;       /* atomic: channels were shut down on purpose */
+    QemuSemaphore wake;     /* posted when something the migration thread may
+                               wait for happened: continue, cancel, start of
+                               post-copy, an error of the return path, ack */
+
+    MigrationTarget *target; /* where to; owned (transport.h) */
+    QEMUFile *to_dst_file;   /* main channel; the migration thread's */
+    QIOChannel *to_dst;      /* below @to_dst_file; reference */
+    bool start_postcopy;     /* atomic: migrate-start-postcopy */
+    bool switchover_acked;   /* atomic: RP message SWITCHOVER_ACK (7) */
+
+    /* Times, CLOCK_MONOTONIC ns; 0 = not yet. Written by the migration
+     * thread, atomic. */
+    int64_t start_ns;     /* migrate */
+    int64_t setup_end_ns; /* first pass began */
+    int64_t stop_ns;      /* the guest was stopped for the switchover */
+    int64_t end_ns;       /* the course came to an end */
+    int64_t downtime_ns;  /* measured, when completed */
+    int64_t expected_downtime_ns;
+
+    /* Parts; see above. */
+    MigrationStats *stats; /* stats.h; for ever, reset at each start */
+    MigrationPacer *pacer; /* pacer.h; the same */
+    RAMState *ram;
+    MultiFDSend *multifd;
+    ReturnPath *return_path;
+    PostcopySource *postcopy;
+    MigrationPolicy *policy;
+
+    MigrationIncoming *incoming; /* NULL unless this is a destination */
+
+    struct MigrationRun *run;     /* source.c's own; or NULL */
+    struct BlockerList *blockers; /* blocker.c's own */
+    bool only_migratable;         /* atomic */
+};
+
+/**
+ * migration_fail:
+ * @err: (in) owned by this call
+ *
+ * Note why the outgoing migration cannot go on (the first one counts) and
+ * wake the migration thread, which ends it. Does not itself change the
+ * status. Thread: any.
+ */
+void migration_fail(MigrationState *ms, Error *err);
+
+/** migration_has_failed: was migration_fail() called or is it being
+ * cancelled? For loops of channels' threads. */
+bool migration_has_failed(const MigrationState *ms);
+
+/** migration_wake: make the migration thread look again. Thread: any. */
+void migration_wake(MigrationState *ms);
+
+/* -- connections ------------------------------------------------------------- */
+
+typedef enum MigrationChannelKind {
+    MIGRATION_CHANNEL_MAIN_STREAM,
+    MIGRATION_CHANNEL_MULTIFD,
+    MIGRATION_CHANNEL_PREEMPT, /* urgent pages of post-copy */
+} MigrationChannelKind;
+
+/* The first bytes of a channel tell what it is (big-endian). */
+#define MIGRATION_MAGIC_MAIN    0x5145564du /* "QEVM" */
+#define MIGRATION_MAGIC_MULTIFD 0x11223344u
+/* Ours: sent by migration_channel_open() before anything else. */
+#define MIGRATION_MAGIC_PREEMPT 0x46505245u /* "FPRE" */
+
+/* Handshake of a multifd channel (interface.md 4.5). */
+#define MULTIFD_INIT_LEN 64
+
+/**
+ * migration_channel_open:
+ * @kind: MULTIFD or PREEMPT: one more connection to where the main one goes
+ * @errp: (out)
+ *
+ * Connect and do the TLS handshake, waiting for both (each has a time limit);
+ * migrate_cancel and yank end the wait. The channel is blocking and known to
+ * cancel and yank until migration_channel_close(). For MULTIFD over file: it
+ * is the file once more.
+ *
+ * Thread: any but main; several at once.
+ * Returns: (transfer full) the channel; NULL = error.
+ */
+QIOChannel *migration_channel_open(MigrationState *ms,
+                                   MigrationChannelKind kind, Error **errp);
+
+/** migration_channel_close: forget, close and unref @ioc; accepts NULL. */
+void migration_channel_close(MigrationState *ms, QIOChannel *ioc);
+
+/** migration_channel_track / untrack: make @ioc known to cancel and yank.
+ * Both sides. Thread: any. */
+void migration_channel_track(MigrationState *ms, QIOChannel *ioc);
+void migration_channel_untrack(MigrationState *ms, QIOChannel *ioc);
+
+/* -- the destination ------------------------------------------------------------ */
+
+struct MigrationIncoming {
+    MigrationState *ms;
+    MigrationCourse course;
+    Error *error; /* the first; under MigrationState.lock; owned */
+
+    QEMUFile *from_src_file; /* main channel; the load thread's */
+    QIOChannel *from_src;    /* below it; reference */
+
+    /* Return path. @to_src_file is NULL until OPEN_RETURN_PATH; writers hold
+     * @rp_lock. */
+    QemuMutex rp_lock;
+    QEMUFile *to_src_file;
+
+    int64_t start_ns; /* the main channel came */
+    int64_t end_ns;
+
+    RAMIncoming *ram;
+    MultiFDRecv *multifd;
+    PostcopyIncoming *postcopy;
+
+    MigrationListener *listener; /* or NULL */
+    struct IncomingRun *run;     /* incoming.c's own */
+    bool exit_on_error;
+};
+
+/**
+ * migration_incoming_fail:
+ * @err: (in) owned by this call
+ *
+ * Note why the load cannot go on (the first one counts) and shut the channels
+ * down, so that the load thread ends with it. Thread: any.
+ */
+void migration_incoming_fail(MigrationIncoming *mis, Error *err);
+
+/*
+ * What the parts provide (prototypes in their headers; called by source.c and
+ * incoming.c):
+ *
+ *   multifd  bool multifd_send_start(MigrationState *, Error **)  before setup
+ *            void multifd_send_stop(MigrationState *)   at every end; idempotent
+ *            bool multifd_recv_start(MigrationIncoming *, Error **)  before
+ *                the listener accepts; frees by multifd_recv_stop()
+ *            bool multifd_recv_channel(MigrationIncoming *, QIOChannel *,
+ *                const uint8_t init[MULTIFD_INIT_LEN], Error **)  from the
+ *                listener's thread; takes a reference; false: not ours, the
+ *                listener closes it and goes on listening
+ *            bool multifd_recv_complete(const MigrationIncoming *)  all there?
+ *   postcopy void postcopy_preempt_channel(MigrationIncoming *, QIOChannel *)
+ *                from the listener's thread, magic taken off
+ */
+
+#endif
