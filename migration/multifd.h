@@ -1,0 +1,226 @@
+/*
+ * Multifd: guest pages over several channels, each with a thread.
+ *
+ * Source. The migration thread names pages (multifd_send_page()); they are
+ * collected into batches of MULTIFD_PAGES_MAX pages of one block, and a batch
+ * goes into one queue that all channel threads serve: whoever is free takes the
+ * next. One lock round for 128 pages. The thread looks for zero pages, waits
+ * for the pacer, compresses and writes.
+ *
+ * multifd_send_sync() ends a pass: the rest goes out, every channel sends a
+ * packet with SYNC, and the call returns when they did. The caller then puts
+ * MULTIFD_FLUSH into the main stream, at which the destination calls
+ * multifd_recv_sync(): it waits until every channel has placed all up to its
+ * SYNC, and only then lets the channels read on. So pages of different passes
+ * never overtake each other.
+ *
+ * Destination. control reads a channel's first MULTIFD_HELLO_SIZE bytes (with
+ * its time limits) and gives the channel to multifd_recv_add_channel(), which
+ * starts its thread.
+ *
+ * Errors. The first error of any channel, with its number, ends all others
+ * (their sockets are shut down) and is what every later call here returns;
+ * on_error tells at once. multifd_*_cancel() does the same from outside. No
+ * call hangs after that.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MIGRATION_MULTIFD_H
+#define MIGRATION_MULTIFD_H
+
+#include "io/channel.h"
+#include "migration/multifd-wire.h"
+#include "migration/ram-block.h"
+#include "util/error.h"
+
+typedef struct Pacer Pacer;
+typedef struct MultiFDSend MultiFDSend;
+typedef struct MultiFDRecv MultiFDRecv;
+
+/*
+ * What the channels have done. Grows only; any thread reads a member with
+ * qatomic_read() at any time.
+ */
+typedef struct MultiFDStats {
+    uint64_t packets;
+    uint64_t wire_bytes;       /* headers and data, before TLS */
+    uint64_t normal_pages;     /* sent or placed as data */
+    uint64_t zero_pages;       /* found zero by the channels' threads */
+    uint64_t compress_in;      /* bytes of pages given to a compressor */
+    uint64_t compress_out;     /* bytes it made of them */
+    uint64_t compress_ns;      /* time spent on that, all threads together */
+    uint64_t zero_copy_missed; /* flushes for which the kernel copied all */
+} MultiFDStats;
+
+/**
+ * MultiFDSendConfig:
+ * @channels: 1..MULTIFD_CHANNELS_MAX
+ * @method, @level: compression; the level is that of the method's parameter
+ * @find_zero: look for zero pages in the channels (zero-page-detection
+ *         multifd); false: every page named is sent (7.2 layout)
+ * @zero_copy: MSG_ZEROCOPY where the channel can; fails where one cannot
+ * @uuid: of the guest, zero if none
+ * @pacer: (in) NULL: no limit; borrowed until multifd_send_free()
+ * @stats: (in) where to count; borrowed as well
+ * @on_error: (optional) called once, in the thread of a channel, when the
+ *         first error is stored. Must not call multifd_*
+ */
+typedef struct MultiFDSendConfig {
+    unsigned channels;
+    MultiFDMethod method;
+    int level;
+    bool find_zero;
+    bool zero_copy;
+    uint8_t uuid[16];
+    Pacer *pacer;
+    MultiFDStats *stats;
+    void (*on_error)(void *opaque);
+    void *opaque;
+} MultiFDSendConfig;
+
+/**
+ * multifd_send_new:
+ * @ioc: (in) @config->channels connected channels, TLS handshake done,
+ *       in blocking mode; references are taken. Channel n gets id n
+ *
+ * Starts the threads; each sends its hello at once.
+ *
+ * Returns: (out) for multifd_send_free(); NULL = error.
+ * Errors: no thread; no memory; compressor missing; @zero_copy but a channel
+ * cannot.
+ */
+MultiFDSend *multifd_send_new(const MultiFDSendConfig *config,
+                              QIOChannel *const *ioc, Error **errp);
+
+/**
+ * multifd_send_page:
+ * @offset: of the page in @rb, aligned to RAM_PAGE_SIZE
+ *
+ * Queue a page. Its bytes are read at some moment before the next
+ * multifd_send_sync() returns; the page must have been cleared in the dirty log
+ * before this call. Waits while the queue is full.
+ *
+ * Thread: the migration thread, as all of multifd_send_* but _cancel.
+ * Returns: false = a channel failed.
+ */
+bool multifd_send_page(MultiFDSend *s, RAMBlock *rb, uint64_t offset,
+                       Error **errp);
+
+/** multifd_send_run: multifd_send_page() for @n pages that follow each
+ *  other. */
+bool multifd_send_run(MultiFDSend *s, RAMBlock *rb, uint64_t offset, uint64_t n,
+                      Error **errp);
+
+/** multifd_send_sync: see the top. With zero copy, the kernel has done with
+ *  all pages too. */
+bool multifd_send_sync(MultiFDSend *s, Error **errp);
+
+/** multifd_send_set_method: other compression from the next packet on; only
+ *  right after multifd_send_sync(), i.e. between two passes. */
+bool multifd_send_set_method(MultiFDSend *s, MultiFDMethod method, int level,
+                             Error **errp);
+
+/** multifd_send_pending: bytes of pages named but not yet written. Thread:
+ *  any. */
+uint64_t multifd_send_pending(MultiFDSend *s);
+
+/**
+ * multifd_send_cancel:
+ * @err: (in) the reason, which later calls return; owned by this call; NULL =
+ *       "migration was cancelled"
+ *
+ * End at once; waiting calls return. Thread: any; not after _free.
+ */
+void multifd_send_cancel(MultiFDSend *s, Error *err);
+
+/**
+ * multifd_send_finish:
+ *
+ * The orderly end after the last multifd_send_sync(): threads end, channels
+ * are closed (TLS with its goodbye).
+ *
+ * Returns: false = a channel failed meanwhile.
+ */
+bool multifd_send_finish(MultiFDSend *s, Error **errp);
+
+/** multifd_send_free: cancels unless finished; joins the threads. NULL is
+ *  fine. */
+void multifd_send_free(MultiFDSend *s);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultiFDSend, multifd_send_free)
+
+/**
+ * MultiFDRecvConfig:
+ * @channels: how many must come
+ * @uuid: of the guest; a channel with another one is refused
+ * @blocks: the destination's RAM; borrowed until multifd_recv_free()
+ * @stats: (in) where to count; borrowed as well
+ * @placed: (optional) these @n pages (offsets) of @rb were written with other
+ *         bytes. Before they count as received (postcopy's bitmap) and
+ *         translated code in them is void. Thread: the channel's
+ * @place_zero: these pages are to be zero; NULL: memset unless zero already.
+ *         Thread: the channel's
+ * @on_error: as MultiFDSendConfig's
+ */
+typedef struct MultiFDRecvConfig {
+    unsigned channels;
+    uint8_t uuid[16];
+    const RAMBlockList *blocks;
+    MultiFDStats *stats;
+    void (*placed)(void *opaque, RAMBlock *rb, const uint64_t *offset,
+                   unsigned n);
+    void (*place_zero)(void *opaque, RAMBlock *rb, const uint64_t *offset,
+                       unsigned n);
+    void (*on_error)(void *opaque);
+    void *opaque;
+} MultiFDRecvConfig;
+
+/** multifd_recv_new: Errors: number of channels out of range. */
+MultiFDRecv *multifd_recv_new(const MultiFDRecvConfig *config, Error **errp);
+
+/**
+ * multifd_recv_add_channel:
+ * @ioc: (in) channel in blocking mode whose first MULTIFD_HELLO_SIZE bytes
+ *       were read; a reference is taken on success
+ * @hello: (in) those bytes
+ *
+ * Thread: any; calls are serialised here.
+ * Returns: false = refused (nothing else is harmed: the caller closes @ioc).
+ * Errors: hello; uuid of another guest; id too large or taken; all there;
+ * the migration has failed already.
+ */
+bool multifd_recv_add_channel(MultiFDRecv *r, QIOChannel *ioc,
+                              const uint8_t *hello, Error **errp);
+
+/** multifd_recv_complete: did all channels come? Thread: any. */
+bool multifd_recv_complete(MultiFDRecv *r);
+
+/**
+ * multifd_recv_sync:
+ *
+ * For MULTIFD_FLUSH in the main stream (7.2: at its EOS): see the top. Waits
+ * for channels that have not come yet as well.
+ *
+ * Thread: the one that loads the main stream.
+ * Returns: false = a channel failed or ended, or multifd_recv_cancel().
+ */
+bool multifd_recv_sync(MultiFDRecv *r, Error **errp);
+
+/** multifd_recv_cancel: as multifd_send_cancel(). */
+void multifd_recv_cancel(MultiFDRecv *r, Error *err);
+
+/**
+ * multifd_recv_finish:
+ *
+ * After the main stream has ended well: waits for each channel's end of
+ * stream. Also where the source goes on in postcopy: channels carry nothing
+ * after the last sync.
+ *
+ * Returns: false = a channel failed.
+ */
+bool multifd_recv_finish(MultiFDRecv *r, Error **errp);
+
+/** multifd_recv_free: cancels unless finished; joins. NULL is fine. */
+void multifd_recv_free(MultiFDRecv *r);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultiFDRecv, multifd_recv_free)
+
+#endif
