@@ -186,6 +186,14 @@ uint32_t apic_timer_left(void);
 /* smp_start: wake the other CPUs; returns how many (with this) came. */
 unsigned smp_start(unsigned wanted);
 
+/* verify.c */
+/* verify_dirty: @page has the stamp of @pass passes (none of 0); give it the
+ * next one. */
+void verify_dirty(uint64_t *page, uint64_t number, uint64_t pass);
+void verify_keep(uint64_t *page, uint64_t number);
+void verify_kept(const uint64_t *page, uint64_t number, uint64_t round);
+uint64_t verify_errors(void);
+
 /* rtc.c */
 void rtc_print(void);
 

@@ -26,6 +26,7 @@ typedef enum Pattern {
     PATTERN_RANDOM,
     PATTERN_TEXT,
     PATTERN_XOR,
+    PATTERN_VERIFY,
 } Pattern;
 
 typedef struct Stress {
@@ -33,7 +34,9 @@ typedef struct Stress {
     RamRange ram[RAM_RANGES_MAX]; /* what is dirtied */
     unsigned n_ram;
     uint64_t pages;
-    uint64_t rate; /* pages per second of all CPUs; 0 = no limit */
+    uint64_t kept;    /* the last so many of them are written once only */
+    uint64_t tick_ns; /* CPU 0 prints a point so often; 0 = never */
+    uint64_t rate;    /* pages per second of all CPUs; 0 = no limit */
     uint64_t passes;
     unsigned cpus;
     bool echo;
@@ -93,7 +96,8 @@ static void fill_pool(void)
     }
 }
 
-static void dirty_page(uint64_t *page, uint64_t pass, uint64_t *seed)
+static void dirty_page(uint64_t *page, uint64_t n, uint64_t pass,
+                       uint64_t *seed)
 {
     switch (stress.pattern) {
     case PATTERN_BYTE:
@@ -113,6 +117,9 @@ static void dirty_page(uint64_t *page, uint64_t pass, uint64_t *seed)
         }
         break;
     }
+    case PATTERN_VERIFY:
+        verify_dirty(page, n, pass);
+        break;
     }
 }
 
@@ -144,6 +151,41 @@ static bool echo_poll(void)
     return any;
 }
 
+/* Points, for who measures from outside how long the guest stood still. */
+static void tick(uint64_t now)
+{
+    static uint64_t next;
+
+    if (stress.tick_ns && now >= next) {
+        console_write(".", 1);
+        next = now + stress.tick_ns;
+    }
+}
+
+static void keep_pages(void)
+{
+    uint64_t left;
+
+    for (uint64_t n = stress.pages; n < stress.pages + stress.kept; n++) {
+        verify_keep(page_address(n, &left), n);
+    }
+}
+
+/* One kept page for each dirtied one. */
+static void check_kept(void)
+{
+    static uint64_t n, round;
+    uint64_t left;
+
+    if (n == stress.kept) {
+        n = 0;
+        console_print("kept round %u pages %u errors %u\n", ++round,
+                      stress.kept, verify_errors());
+    }
+    verify_kept(page_address(stress.pages + n, &left), stress.pages + n, round);
+    n++;
+}
+
 /* Wait until @done pages are due by the rate; echo meanwhile. */
 static void pace(unsigned cpu, uint64_t start_ns, uint64_t done)
 {
@@ -157,11 +199,17 @@ static void pace(unsigned cpu, uint64_t start_ns, uint64_t done)
     for (;;) {
         bool busy = echo && echo_poll();
         uint64_t now = clock_ns(cpu);
+        if (cpu == 0) {
+            tick(now);
+        }
         if (!rate || now >= due) {
             return;
         }
         uint64_t until =
             echo && due - now > ECHO_POLL_NS ? now + ECHO_POLL_NS : due;
+        if (stress.tick_ns && cpu == 0 && until - now > stress.tick_ns) {
+            until = now + stress.tick_ns;
+        }
         if (!busy) {
             clock_sleep_until(cpu, until);
         }
@@ -197,7 +245,10 @@ static void run_passes(unsigned cpu)
             if (left == 0) {
                 page = page_address(n, &left);
             }
-            dirty_page(page, pass, &seed);
+            dirty_page(page, n, pass, &seed);
+            if (stress.kept && cpu == 0) {
+                check_kept();
+            }
             page += PAGE_QWORDS;
             left--;
             if (++in_batch == batch) {
@@ -233,11 +284,17 @@ static void end_guest(void)
     }
     console_print("end\n");
     for (;;) {
+        uint64_t now = clock_ns(0);
+        uint64_t until = now + ECHO_POLL_NS;
+        tick(now);
         if (stress.echo) {
             while (echo_poll()) {
             }
         }
-        clock_sleep_until(0, clock_ns(0) + ECHO_POLL_NS);
+        if (stress.tick_ns && until > now + stress.tick_ns) {
+            until = now + stress.tick_ns;
+        }
+        clock_sleep_until(0, until);
     }
 }
 
@@ -265,8 +322,8 @@ void guest_exception(const uint64_t *frame)
 
 static Pattern parse_pattern(const char *value)
 {
-    static const char *const names[] = { "byte", "zero", "random", "text",
-                                         "xor" };
+    static const char *const names[] = { "byte", "zero", "random",
+                                         "text", "xor",  "verify" };
 
     for (unsigned i = 0; value && i < sizeof(names) / sizeof(*names); i++) {
         if (option_is(value, names[i])) {
@@ -352,6 +409,12 @@ static void read_options(void)
                       ? UINT64_MAX / 2
                       : option_size(&boot, "mem", DEFAULT_MEM));
     stress.pattern = parse_pattern(option_find(&boot, "pattern"));
+    stress.kept = option_size(&boot, "kept", 0) / PAGE_BYTES;
+    if (stress.kept > stress.pages) {
+        stress.kept = stress.pages;
+    }
+    stress.pages -= stress.kept;
+    stress.tick_ns = option_size(&boot, "tick", 0) * 1000;
     stress.rate = option_size(&boot, "rate", DEFAULT_RATE);
     stress.passes = option_size(&boot, "passes", 0);
     stress.cpus = (unsigned)option_size(&boot, "cpus", 1);
@@ -394,6 +457,7 @@ void guest_main(unsigned protocol, uint32_t info)
         rtc_print();
     }
     fill_pool();
+    keep_pages();
     if (option_find(&boot, "idle") || stress.pages == 0) {
         end_guest();
     }
