@@ -27,6 +27,16 @@ void x86_state_free(X86CPUState *state)
     }
 }
 
+const uint64_t *x86_state_msr(const X86CPUState *state, uint32_t index)
+{
+    for (size_t i = 0; i < state->n_msrs; i++) {
+        if (state->msrs[i].index == index) {
+            return &state->msrs[i].value;
+        }
+    }
+    return NULL;
+}
+
 static X86Segment flat_segment(uint16_t selector, uint8_t type)
 {
     return (X86Segment){

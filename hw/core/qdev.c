@@ -224,6 +224,17 @@ bool qdev_unplug(DeviceState *dev, Error **errp)
     return true;
 }
 
+char *qdev_get_dev_path(DeviceState *dev)
+{
+    BusClass *bc;
+
+    if (!dev->parent_bus) {
+        return NULL;
+    }
+    bc = BUS_GET_CLASS(dev->parent_bus);
+    return bc->get_dev_path ? bc->get_dev_path(dev) : NULL;
+}
+
 void device_cold_reset(DeviceState *dev)
 {
     DeviceClass *dc = DEVICE_GET_CLASS(dev);

@@ -242,6 +242,12 @@ typedef struct AccelIOEvent {
  * @pit_hpet_legacy: (optional) the line of the timer of create_pit leads
  *             nowhere (true), for the HPET stands in for it
  *
+ * State for another host, beside vcpu_get_state; the guest is stopped.
+ * @vcpu_savable: (optional) can all of the vCPU's state be had? false and why
+ *             not in @errp. Default: yes
+ * @vm_state_parts: (optional, with the next two) which of X86_VM_* it has
+ * @vm_get_state, @vm_set_state: parts of @mask
+ *
  * Memory.
  * @dirty_log_start, @dirty_log_stop: (optional, all three or none) from now on
  *             note which pages of RAM are written, by guests and by
@@ -306,6 +312,12 @@ struct AccelClass {
                          uint32_t data, Error **errp);
     void (*irqfd_del)(AccelState *accel, int route);
     void (*pit_hpet_legacy)(AccelState *accel, bool on);
+    bool (*vcpu_savable)(AccelVCPU *vcpu, Error **errp);
+    unsigned (*vm_state_parts)(AccelState *accel);
+    bool (*vm_get_state)(AccelState *accel, unsigned mask, X86VMState *state,
+                         Error **errp);
+    bool (*vm_set_state)(AccelState *accel, unsigned mask,
+                         const X86VMState *state, Error **errp);
     bool (*dirty_log_start)(AccelState *accel, Error **errp);
     void (*dirty_log_stop)(AccelState *accel);
     bool (*dirty_log_sync)(AccelState *accel, uint64_t gpa, uint64_t size,

@@ -121,6 +121,8 @@ typedef struct X86Events {
     bool smm_inside_nmi;
     bool smm_latched_init;
     bool triple_fault_pending;
+    bool init_pending; /* signals that the CPU has not looked at yet; with */
+    bool sipi_pending; /* both, INIT came first */
 } X86Events;
 
 /* Largest XSAVE area taken: a guest's state, not a peer's number. */
@@ -138,6 +140,10 @@ typedef struct X86Events {
 #define X86_STATE_MP     (1u << 6)
 #define X86_STATE_DEBUG  (1u << 7)
 #define X86_STATE_ALL    0xffu
+/* With the others, for a state that another host has saved: what cannot be set
+ * is an error and not left out, and timers and the time stamp counter go on
+ * from where they were when the guest starts, not before. */
+#define X86_STATE_INCOMING (1u << 8)
 
 typedef struct X86CPUState {
     uint64_t gpr[X86_GPR_COUNT];
@@ -154,6 +160,8 @@ typedef struct X86CPUState {
     uint64_t cr8;
     uint64_t efer;
     uint64_t apic_base;
+    bool pdptrs_valid; /* else they are those at cr3, with PAE paging */
+    uint64_t pdptrs[4];
 
     uint64_t xcr0;
     uint8_t *xsave; /* standard form of the XSAVE area; owned */
@@ -161,6 +169,7 @@ typedef struct X86CPUState {
 
     X86MSR *msrs; /* owned */
     size_t n_msrs;
+    uint32_t tsc_khz; /* rate of the time stamp counter; 0: not known */
 
     uint8_t lapic[X86_LAPIC_BYTES]; /* register page, first KiB */
     X86Events events;
@@ -170,6 +179,9 @@ typedef struct X86CPUState {
     uint64_t dr6;
     uint64_t dr7;
 } X86CPUState;
+
+/** x86_state_msr: value of MSR @index; NULL: not in @state. */
+const uint64_t *x86_state_msr(const X86CPUState *state, uint32_t index);
 
 /** x86_state_new: (transfer full) all zero. */
 X86CPUState *x86_state_new(void);
@@ -195,6 +207,74 @@ void x86_state_set_flat32(X86CPUState *state, uint32_t entry);
  * 64-bit mode with interrupts off, as the Linux boot protocol asks for.
  */
 void x86_state_set_flat64(X86CPUState *state, uint64_t entry, uint64_t tables);
+
+/* -- what a machine has once, inside of the accelerator ------------------- */
+
+/* An 8259, as its registers are; @init_step: next ICW expected, 0 = none. */
+typedef struct X86PICState {
+    uint8_t last_irr; /* levels of the lines */
+    uint8_t irr;
+    uint8_t imr;
+    uint8_t isr;
+    uint8_t priority_add; /* pin of the highest priority */
+    uint8_t irq_base;
+    uint8_t read_reg_select;
+    uint8_t poll;
+    uint8_t special_mask;
+    uint8_t init_step;
+    uint8_t auto_eoi;
+    uint8_t rotate_on_auto_eoi;
+    uint8_t special_fully_nested;
+    uint8_t init4;
+    uint8_t elcr;
+    uint8_t elcr_mask;
+} X86PICState;
+
+#define X86_IOAPIC_PINS    24
+#define X86_IOAPIC_ADDRESS 0xfec00000u
+
+typedef struct X86IOAPICState {
+    uint64_t base_address;
+    uint32_t select;
+    uint32_t id;
+    uint32_t irr; /* requests that were not delivered, levels */
+    uint64_t entry[X86_IOAPIC_PINS];
+} X86IOAPICState;
+
+/* A counter of an 8254; @mode 0 to 5, or 0xff before the first control word. */
+typedef struct X86PITCounter {
+    uint32_t count; /* 1 to 65536 */
+    uint16_t latched_count;
+    uint8_t count_latched;
+    uint8_t status_latched;
+    uint8_t status;
+    uint8_t read_state;
+    uint8_t write_state;
+    uint8_t write_latch;
+    uint8_t rw_mode;
+    uint8_t mode;
+    uint8_t bcd;
+    uint8_t gate;
+} X86PITCounter;
+
+#define X86_PIT_COUNTERS 3
+
+typedef struct X86PITState {
+    X86PITCounter counter[X86_PIT_COUNTERS];
+    uint32_t flags;
+} X86PITState;
+
+/* Parts of X86VMState. */
+#define X86_VM_IRQCHIP (1u << 0) /* pic, ioapic */
+#define X86_VM_PIT     (1u << 1)
+#define X86_VM_CLOCK   (1u << 2)
+
+typedef struct X86VMState {
+    X86PICState pic[2];
+    X86IOAPICState ioapic;
+    X86PITState pit;
+    uint64_t clock_ns; /* paravirtual clock, of the moment the guest stopped */
+} X86VMState;
 
 /* One CPUID leaf. */
 typedef struct X86CPUIDEntry {

@@ -23,6 +23,8 @@
 
 OBJECT_DECLARE_TYPE(MachineState, MachineClass, MACHINE)
 
+typedef struct SaveVMRegistry SaveVMRegistry;
+
 /**
  * MachineHost: what the machine asks of the program around it.
  * @shutdown_request: the guest wants power off
@@ -186,6 +188,32 @@ bool machine_is_running(MachineState *machine);
  *            removes it
  */
 void machine_add_run_notifier(MachineState *machine, Notifier *notifier);
+
+/** machine_savevm: (transfer none) what a migration carries of the machine: the
+ *  guest's clock, CPUs, interrupt controllers, devices. Lives as long as it. */
+SaveVMRegistry *machine_savevm(MachineState *machine);
+
+/**
+ * machine_note_run_state:
+ * @name: name of the run state that the guest has before it is stopped to be
+ *        saved; copied. Section "globalstate" carries it
+ *
+ * Errors: longer than a name can be.
+ */
+bool machine_note_run_state(MachineState *machine, const char *name,
+                            Error **errp);
+/** machine_loaded_run_state: (nullable) the name that came with the state that
+ *  was loaded; NULL: none came. A peer's text: match it with what is known. */
+const char *machine_loaded_run_state(MachineState *machine);
+
+/**
+ * machine_set_incoming:
+ * @on: a guest is about to arrive: until the first machine_start(),
+ *      machine_reset() does not put a kernel into RAM
+ *
+ * Before the first machine_reset().
+ */
+void machine_set_incoming(MachineState *machine, bool on);
 
 /** machine_destroy: stop, end the vCPU threads, take /machine out of the
  *  tree. Accepts NULL. */

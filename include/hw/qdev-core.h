@@ -25,6 +25,8 @@
 OBJECT_DECLARE_TYPE(DeviceState, DeviceClass, DEVICE)
 OBJECT_DECLARE_TYPE(BusState, BusClass, BUS)
 
+typedef struct VMStateDescription VMStateDescription;
+
 /**
  * DeviceClass:
  * @bus_type: type of the bus it plugs into; NULL = none
@@ -37,6 +39,11 @@ OBJECT_DECLARE_TYPE(BusState, BusClass, BUS)
  * @fw_path: (transfer full) Open Firmware path by which firmware finds what it
  *           can boot from ("/pci@i0cf8/scsi@4/disk@0,0"); for devices with a
  *           property "bootindex"
+ * @vmsd: what a migration carries of it (migration/vmstate.h); opaque is the
+ *        device. Registered while it is realized, after those realized before
+ *        it, by the name "PATH/NAME" (qdev_get_dev_path(), vmsd->name), or
+ *        "NAME" without a path; equal names are told apart by their order.
+ *        NULL: there is nothing to carry
  *
  * Every callback is optional and is called after/before the parent class's
  * as the class itself arranges.
@@ -52,6 +59,7 @@ struct DeviceClass {
     void (*unrealize)(DeviceState *dev);
     void (*reset)(DeviceState *dev);
     char *(*fw_path)(DeviceState *dev);
+    const VMStateDescription *vmsd;
 };
 
 struct DeviceState {
@@ -68,12 +76,16 @@ struct DeviceState {
  * BusClass:
  * @max_dev: most devices it takes; 0 = any number
  * @check_plug: (optional) may @dev be plugged in?
+ * @get_dev_path: (optional) (transfer full) place of @dev on the machine's
+ *                buses ("0000:00:03.0"), the same on both sides of a
+ *                migration; NULL: none
  */
 struct BusClass {
     ObjectClass parent_class;
 
     unsigned max_dev;
     bool (*check_plug)(BusState *bus, DeviceState *dev, Error **errp);
+    char *(*get_dev_path)(DeviceState *dev);
 };
 
 struct BusState {
@@ -120,6 +132,10 @@ BusState *qdev_find_bus(const char *name);
 BusState *qdev_find_bus_of_type(const char *type);
 /** qdev_find: user device @id, or the device at QOM path @id; NULL if none. */
 DeviceState *qdev_find(const char *id);
+
+/** qdev_get_dev_path: (transfer full) what the bus of @dev says
+ *  (BusClass.get_dev_path); NULL: nothing. */
+char *qdev_get_dev_path(DeviceState *dev);
 
 /** device_cold_reset: @dev and everything below it. */
 void device_cold_reset(DeviceState *dev);
