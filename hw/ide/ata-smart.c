@@ -34,12 +34,6 @@ static const uint8_t attributes[][5] = {
     { 0x05, 0x03, 100, 100, 36 }, /* sectors that were replaced */
 };
 
-static void guest_has_read(IDEDevice *dev)
-{
-    dev->pio_done = NULL;
-    dev->regs.status = IDE_DRDY | IDE_DSC;
-}
-
 static void send_table(IDEDevice *dev, bool thresholds)
 {
     uint8_t *buf = dev->buffer;
@@ -67,7 +61,7 @@ static void send_table(IDEDevice *dev, bool thresholds)
         sum = (uint8_t)(sum + buf[i]);
     }
     buf[CHECKSUM_AT] = (uint8_t)-sum;
-    ide_pio(dev, IDE_SECTOR_BYTES, guest_has_read, true);
+    ide_pio(dev, IDE_SECTOR_BYTES, IDE_PIO_REPLY, true);
 }
 
 void ata_smart(ATADisk *d)

@@ -47,16 +47,16 @@ static uint32_t block_sectors(const ATADisk *d)
 
 static void read_block(ATADisk *d);
 
-static void block_read_by_guest(IDEDevice *dev)
+static void block_read_by_guest(ATADisk *d)
 {
-    ATADisk *d = IDE_HD(dev);
+    IDEDevice *dev = IDE_DEVICE(d);
 
     advance(d, block_sectors(d));
     if (d->left) {
         read_block(d);
     } else {
         ata_note_address(d, uses_lba48(d), d->lba - 1);
-        dev->pio_done = NULL;
+        dev->pio_kind = IDE_PIO_NONE;
         dev->regs.status = IDE_DRDY | IDE_DSC;
     }
 }
@@ -68,14 +68,14 @@ static void block_is_read(IDEDevice *dev, IDERequest *req, int ret)
         return;
     }
     memcpy(dev->buffer, req->bounce, req->bytes);
-    ide_pio(dev, req->bytes, block_read_by_guest, true);
+    ide_pio(dev, req->bytes, IDE_PIO_IN, true);
 }
 
 static void read_block(ATADisk *d)
 {
-    IDERequest *req =
-        ide_request_new(IDE_DEVICE(d), IDE_READ,
-                        (int64_t)(d->lba * IDE_SECTOR_BYTES), block_is_read);
+    IDERequest *req = ide_request_new(IDE_DEVICE(d), IDE_READ,
+                                      (int64_t)(d->lba * IDE_SECTOR_BYTES),
+                                      IDE_RETRY_IN, block_is_read);
 
     ide_request_bounce(req, block_sectors(d) * IDE_SECTOR_BYTES);
     ide_request_submit(req);
@@ -83,11 +83,12 @@ static void read_block(ATADisk *d)
 
 static void block_is_written(IDEDevice *dev, IDERequest *req, int ret);
 
-static void block_written_by_guest(IDEDevice *dev)
+static void block_written_by_guest(ATADisk *d)
 {
-    ATADisk *d = IDE_HD(dev);
-    IDERequest *req = ide_request_new(
-        dev, IDE_WRITE, (int64_t)(d->lba * IDE_SECTOR_BYTES), block_is_written);
+    IDEDevice *dev = IDE_DEVICE(d);
+    IDERequest *req =
+        ide_request_new(dev, IDE_WRITE, (int64_t)(d->lba * IDE_SECTOR_BYTES),
+                        IDE_RETRY_OUT, block_is_written);
 
     ide_request_bounce(req, block_sectors(d) * IDE_SECTOR_BYTES);
     memcpy(req->bounce, dev->buffer, req->bytes);
@@ -105,8 +106,7 @@ static void block_is_written(IDEDevice *dev, IDERequest *req, int ret)
     }
     advance(d, (uint32_t)(req->bytes / IDE_SECTOR_BYTES));
     if (d->left) {
-        ide_pio(dev, block_sectors(d) * IDE_SECTOR_BYTES,
-                block_written_by_guest, true);
+        ide_pio(dev, block_sectors(d) * IDE_SECTOR_BYTES, IDE_PIO_OUT, true);
     } else {
         ata_note_address(d, uses_lba48(d), d->lba - 1);
         ide_ok(dev);
@@ -142,8 +142,8 @@ void ata_pio(ATADisk *d, unsigned flags)
         return;
     }
     if (d->write) {
-        ide_pio(IDE_DEVICE(d), block_sectors(d) * IDE_SECTOR_BYTES,
-                block_written_by_guest, false);
+        ide_pio(IDE_DEVICE(d), block_sectors(d) * IDE_SECTOR_BYTES, IDE_PIO_OUT,
+                false);
     } else {
         read_block(d);
     }
@@ -180,7 +180,8 @@ static void dma_next(ATADisk *d)
         return;
     }
     req = ide_request_new(dev, d->write ? IDE_WRITE : IDE_READ,
-                          (int64_t)(d->lba * IDE_SECTOR_BYTES), dma_done);
+                          (int64_t)(d->lba * IDE_SECTOR_BYTES), IDE_RETRY_DMA,
+                          dma_done);
     req->fua = d->fua;
     if (bmdma_map(bm, req, bytes, !d->write)) {
         ide_request_submit(req);
@@ -224,6 +225,39 @@ static void flush_done(IDEDevice *dev, IDERequest *req, int ret)
 
 void ata_flush(ATADisk *d)
 {
-    ide_request_submit(
-        ide_request_new(IDE_DEVICE(d), IDE_FLUSH, 0, flush_done));
+    ide_request_submit(ide_request_new(IDE_DEVICE(d), IDE_FLUSH, 0,
+                                       IDE_RETRY_FLUSH, flush_done));
+}
+
+/* -- from the channel ------------------------------------------------------------------ */
+
+void ata_pio_done(IDEDevice *dev, IDEPIOKind kind)
+{
+    if (kind == IDE_PIO_IN) {
+        block_read_by_guest(IDE_HD(dev));
+    } else if (kind == IDE_PIO_OUT) {
+        block_written_by_guest(IDE_HD(dev));
+    }
+}
+
+void ata_retry(IDEDevice *dev, IDERetry what)
+{
+    ATADisk *d = IDE_HD(dev);
+
+    switch (what) {
+    case IDE_RETRY_IN:
+        read_block(d);
+        break;
+    case IDE_RETRY_OUT:
+        block_written_by_guest(d);
+        break;
+    case IDE_RETRY_DMA:
+        dma_next(d);
+        break;
+    case IDE_RETRY_FLUSH:
+        ata_flush(d);
+        break;
+    case IDE_RETRY_NONE:
+        break;
+    }
 }

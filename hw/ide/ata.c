@@ -152,12 +152,6 @@ void ata_note_address(ATADisk *d, bool ext, uint64_t lba)
 
 /* -- commands ---------------------------------------------------------------------------- */
 
-static void guest_has_read(IDEDevice *dev)
-{
-    dev->pio_done = NULL;
-    dev->regs.status = IDE_DRDY | IDE_DSC;
-}
-
 static void identify(ATADisk *d)
 {
     IDEDevice *dev = IDE_DEVICE(d);
@@ -174,7 +168,7 @@ static void identify(ATADisk *d)
     };
 
     ata_identify(dev, &id, dev->buffer);
-    ide_pio(dev, IDE_SECTOR_BYTES, guest_has_read, true);
+    ide_pio(dev, IDE_SECTOR_BYTES, IDE_PIO_REPLY, true);
 }
 
 static void set_geometry(ATADisk *d)
@@ -452,7 +446,9 @@ static void ata_class_init(ObjectClass *oc, void *data)
     ic->reset_status = IDE_DRDY | IDE_DSC;
     ic->realize_unit = ata_realize_unit;
     ic->command = ata_command;
+    ic->pio_done = ata_pio_done;
     ic->dma_ready = ata_dma_ready;
+    ic->retry = ata_retry;
     ic->reset_unit = ata_reset_unit;
 }
 

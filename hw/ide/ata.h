@@ -16,14 +16,14 @@ struct ATADisk {
 
     uint64_t sectors;
     BlockGeometry geometry; /* what the guest computes cylinders with */
-    unsigned multiple;
+    uint32_t multiple;
     bool smart;
     bool smart_autosave;
 
     /* the transfer that runs */
     uint64_t lba;
     uint32_t left;  /* sectors */
-    unsigned block; /* sectors of a PIO block */
+    uint32_t block; /* sectors of a PIO block */
     bool write;
     bool fua;
 };
@@ -44,7 +44,9 @@ void ata_note_address(ATADisk *d, bool ext, uint64_t lba);
 /* ata-transfer.c */
 void ata_pio(ATADisk *d, unsigned flags);
 void ata_dma(ATADisk *d, unsigned flags);
+void ata_pio_done(IDEDevice *dev, IDEPIOKind kind);
 void ata_dma_ready(IDEDevice *dev);
+void ata_retry(IDEDevice *dev, IDERetry what);
 void ata_verify(ATADisk *d, bool ext);
 void ata_flush(ATADisk *d);
 

@@ -112,11 +112,6 @@ void atapi_fail(ATAPIDrive *d, uint32_t sense)
 
 static void send_block(ATAPIDrive *d);
 
-static void block_taken(IDEDevice *dev)
-{
-    send_block(IDE_CD(dev));
-}
-
 /* A block is in the buffer: the guest's turn. */
 static void offer_block(ATAPIDrive *d, size_t bytes)
 {
@@ -126,7 +121,7 @@ static void offer_block(ATAPIDrive *d, size_t bytes)
     dev->regs.count = IDE_REASON_IO;
     dev->regs.lba[1] = (uint8_t)bytes;
     dev->regs.lba[2] = (uint8_t)(bytes >> 8);
-    ide_pio(dev, QEMU_ALIGN_UP(bytes, 2), block_taken, true);
+    ide_pio(dev, QEMU_ALIGN_UP(bytes, 2), IDE_PIO_IN, true);
 }
 
 static void block_is_read(IDEDevice *dev, IDERequest *req, int ret)
@@ -151,7 +146,8 @@ static void send_block(ATAPIDrive *d)
     if (!d->left) {
         atapi_ok(d);
     } else if (d->from_medium) {
-        req = ide_request_new(dev, IDE_READ, d->offset, block_is_read);
+        req = ide_request_new(dev, IDE_READ, d->offset, IDE_RETRY_IN,
+                              block_is_read);
         ide_request_bounce(req, bytes);
         ide_request_submit(req);
     } else {
@@ -227,7 +223,7 @@ static void dma_next(ATAPIDrive *d)
         atapi_ok(d);
         return;
     }
-    req = ide_request_new(dev, IDE_READ, d->offset, dma_done);
+    req = ide_request_new(dev, IDE_READ, d->offset, IDE_RETRY_DMA, dma_done);
     if (bmdma_map(dev->bus->bm, req, (size_t)MIN(d->left, IDE_DMA_CHUNK_BYTES),
                   true)) {
         ide_request_submit(req);
@@ -276,13 +272,7 @@ static void begin_packet(IDEDevice *dev)
     limit = limit ? MIN(limit, LIMIT_MAX) & ~1u : LIMIT_MAX;
     d->limit = MAX(limit, 2);
     dev->regs.count = IDE_REASON_CD;
-    ide_pio(dev, ATAPI_PACKET_BYTES, packet_received, false);
-}
-
-static void guest_has_read(IDEDevice *dev)
-{
-    dev->pio_done = NULL;
-    dev->regs.status = IDE_DRDY | IDE_DSC;
+    ide_pio(dev, ATAPI_PACKET_BYTES, IDE_PIO_PACKET, false);
 }
 
 static void set_features(IDEDevice *dev)
@@ -307,7 +297,7 @@ static void atapi_command(IDEDevice *dev, uint8_t cmd)
         break;
     case CMD_IDENTIFY_PACKET:
         atapi_identify(dev, dev->buffer);
-        ide_pio(dev, IDE_SECTOR_BYTES, guest_has_read, true);
+        ide_pio(dev, IDE_SECTOR_BYTES, IDE_PIO_REPLY, true);
         break;
     case CMD_IDENTIFY:
     case CMD_READ: /* the signature says what this is */
@@ -330,6 +320,26 @@ static void atapi_command(IDEDevice *dev, uint8_t cmd)
     default:
         ide_abort(dev);
         break;
+    }
+}
+
+/* -- from the channel ------------------------------------------------------------------ */
+
+static void atapi_pio_done(IDEDevice *dev, IDEPIOKind kind)
+{
+    if (kind == IDE_PIO_IN) {
+        send_block(IDE_CD(dev));
+    } else if (kind == IDE_PIO_PACKET) {
+        packet_received(dev);
+    }
+}
+
+static void atapi_retry(IDEDevice *dev, IDERetry what)
+{
+    if (what == IDE_RETRY_IN) {
+        send_block(IDE_CD(dev));
+    } else if (what == IDE_RETRY_DMA) {
+        dma_next(IDE_CD(dev));
     }
 }
 
@@ -361,7 +371,9 @@ static void atapi_class_init(ObjectClass *oc, void *data)
     ic->removable = true;
     ic->realize_unit = atapi_realize_unit;
     ic->command = atapi_command;
+    ic->pio_done = atapi_pio_done;
     ic->dma_ready = atapi_dma_ready;
+    ic->retry = atapi_retry;
     ic->reset_unit = atapi_reset_unit;
 }
 

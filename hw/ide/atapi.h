@@ -44,17 +44,17 @@ struct ATAPIDrive {
 
     uint8_t packet[ATAPI_PACKET_BYTES];
     bool dma;
-    unsigned limit; /* bytes of a PIO block */
+    uint32_t limit; /* bytes of a PIO block */
     uint32_t sense;
 
     bool tray_open;
     bool locked;
     bool medium_changed; /* the guest was not told yet */
-    ATAPIEvent event;
+    uint8_t event;       /* ATAPIEvent */
 
     /* data for the guest: a table in @reply, or the medium from @offset on */
     uint8_t reply[ATAPI_REPLY_BYTES];
-    size_t reply_at;
+    uint32_t reply_at;
     bool from_medium;
     int64_t offset;
     uint64_t left; /* bytes */

@@ -26,9 +26,6 @@
 /* Pieces of memory in one request; after so many the next sector boundary
  * ends it. A sector has at most 256 pieces. */
 #define PIECES_SOFT_MAX 512u
-/* Regions that a table may have for one command: 32 MiB in single words are
- * more than anybody needs. */
-#define PRDS_MAX 65536u
 
 void bmdma_reset(BMDMA *bm)
 {
@@ -36,8 +33,8 @@ void bmdma_reset(BMDMA *bm)
     bm->status = 0;
     bm->table = 0;
     bm->waiting = false;
-    bm->left = 0;
-    bm->last = true;
+    bm->at.left = 0;
+    bm->at.last = true;
 }
 
 /* -- registers --------------------------------------------------------------------- */
@@ -59,10 +56,10 @@ uint32_t bmdma_read(BMDMA *bm, unsigned offset, unsigned size)
 static void start(BMDMA *bm)
 {
     bm->status |= STATUS_ACTIVE;
-    bm->next = bm->table;
-    bm->left = 0;
-    bm->last = false;
-    bm->prds = 0;
+    bm->at.next = bm->table;
+    bm->at.left = 0;
+    bm->at.last = false;
+    bm->at.prds = 0;
     if (bm->waiting) {
         bm->waiting = false;
         ide_bus_dma_ready(bm->bus);
@@ -127,31 +124,31 @@ void bmdma_end(BMDMA *bm, bool error)
     }
 }
 
-/* Make @bm->left bytes at @bm->addr the next to use. */
+/* Make @bm->at.left bytes at @bm->at.addr the next to use. */
 static bool next_region(BMDMA *bm)
 {
     uint8_t prd[PRD_BYTES];
     uint32_t flags;
 
-    while (bm->left == 0) {
-        if (bm->last || ++bm->prds > PRDS_MAX ||
-            !pci_dma_read(bm->pci, bm->next, prd, sizeof(prd))) {
-            trace_bmdma_table_ends(bm->bus->index, bm->next, bm->last);
+    while (bm->at.left == 0) {
+        if (bm->at.last || ++bm->at.prds > BMDMA_PRDS_MAX ||
+            !pci_dma_read(bm->pci, bm->at.next, prd, sizeof(prd))) {
+            trace_bmdma_table_ends(bm->bus->index, bm->at.next, bm->at.last);
             return false;
         }
         flags = pci_get_long(prd + 4);
-        bm->addr = pci_get_long(prd) & ~1u;
-        bm->left = PRD_COUNT(flags);
-        bm->last = flags & PRD_LAST;
-        bm->next += PRD_BYTES;
+        bm->at.addr = pci_get_long(prd) & ~1u;
+        bm->at.left = PRD_COUNT(flags);
+        bm->at.last = flags & PRD_LAST;
+        bm->at.next += PRD_BYTES;
     }
     return true;
 }
 
 static void advance(BMDMA *bm, uint64_t n)
 {
-    bm->addr += (uint32_t)n;
-    bm->left -= (uint32_t)n;
+    bm->at.addr += (uint32_t)n;
+    bm->at.left -= (uint32_t)n;
 }
 
 /* Give back what is beyond the last whole sector. */
@@ -177,10 +174,11 @@ size_t bmdma_map(BMDMA *bm, IDERequest *req, size_t bytes, bool to_memory)
 {
     bool direction_ok = !to_memory == !(bm->command & CMD_TO_MEMORY);
 
+    req->from = bm->at;
     while (direction_ok && req->qiov.size < bytes && next_region(bm)) {
         size_t in_sector = req->qiov.size % IDE_SECTOR_BYTES;
-        uint64_t len = MIN(bytes - req->qiov.size, bm->left);
-        IDEMapping mapping = { .gpa = bm->addr };
+        uint64_t len = MIN(bytes - req->qiov.size, bm->at.left);
+        IDEMapping mapping = { .gpa = bm->at.addr };
         void *p;
 
         if (req->mappings->len >= PIECES_SOFT_MAX) {
@@ -189,9 +187,9 @@ size_t bmdma_map(BMDMA *bm, IDERequest *req, size_t bytes, bool to_memory)
             }
             len = MIN(len, IDE_SECTOR_BYTES - in_sector);
         }
-        p = pci_dma_map(bm->pci, bm->addr, &len, to_memory);
+        p = pci_dma_map(bm->pci, bm->at.addr, &len, to_memory);
         if (!p) {
-            trace_bmdma_no_memory(bm->bus->index, bm->addr);
+            trace_bmdma_no_memory(bm->bus->index, bm->at.addr);
             break;
         }
         mapping.len = len;
@@ -218,10 +216,10 @@ size_t bmdma_copy(BMDMA *bm, const void *buf, size_t bytes)
     size_t done = 0;
 
     while (done < bytes && next_region(bm)) {
-        size_t n = MIN(bytes - done, bm->left);
+        size_t n = MIN(bytes - done, bm->at.left);
 
-        if (!pci_dma_write(bm->pci, bm->addr, (const char *)buf + done, n)) {
-            trace_bmdma_no_memory(bm->bus->index, bm->addr);
+        if (!pci_dma_write(bm->pci, bm->at.addr, (const char *)buf + done, n)) {
+            trace_bmdma_no_memory(bm->bus->index, bm->at.addr);
             break;
         }
         advance(bm, n);

@@ -17,6 +17,10 @@
 #include "hw/pci/pci.h"
 
 #define BMDMA_REGS 8u /* bytes of one channel's registers */
+/* Regions that a table may have for one command: 32 MiB in single words are
+ * more than anybody needs. */
+#define BMDMA_PRDS_MAX   65536u
+#define BMDMA_REGION_MAX 65536u /* bytes of a region */
 
 struct BMDMA {
     PCIDevice *pci;
@@ -26,13 +30,8 @@ struct BMDMA {
     uint8_t status;
     uint32_t table;
 
-    /* where it is in the table */
-    uint32_t next; /* address of the next PRD */
-    uint32_t addr;
-    uint32_t left; /* bytes of this PRD that are not moved yet */
-    bool last;     /* it is the last one */
-    unsigned prds; /* read since the start */
-    bool waiting;  /* a drive waits for the guest to start it */
+    BMDMAPlace at;
+    bool waiting; /* a drive waits for the guest to start it */
 };
 
 void bmdma_reset(BMDMA *bm);

@@ -53,7 +53,7 @@ void ide_set_irq(IDEBus *bus, bool level)
 static void stop_pio(IDEDevice *dev)
 {
     dev->pio_at = dev->pio_end = 0;
-    dev->pio_done = NULL;
+    dev->pio_kind = IDE_PIO_NONE;
 }
 
 void ide_busy(IDEDevice *dev)
@@ -83,12 +83,12 @@ void ide_abort(IDEDevice *dev)
     ide_error(dev, IDE_ABRT);
 }
 
-void ide_pio(IDEDevice *dev, size_t bytes, IDEPIODone *done, bool irq)
+void ide_pio(IDEDevice *dev, size_t bytes, IDEPIOKind kind, bool irq)
 {
     assert(bytes <= IDE_BUFFER_BYTES);
     dev->pio_at = 0;
-    dev->pio_end = bytes;
-    dev->pio_done = done;
+    dev->pio_end = (uint32_t)bytes;
+    dev->pio_kind = (uint8_t)kind;
     dev->regs.status = IDE_DRDY | IDE_DSC | IDE_DRQ;
     if (irq) {
         ide_set_irq(dev->bus, true);
@@ -109,7 +109,7 @@ void ide_bus_dma_ready(IDEBus *bus)
 {
     IDEDevice *dev = selected(bus);
 
-    if (dev && (dev->regs.status & IDE_DRQ) && !dev->pio_done) {
+    if (dev && (dev->regs.status & IDE_DRQ) && dev->pio_kind == IDE_PIO_NONE) {
         ide_busy(dev);
         IDE_DEVICE_GET_CLASS(dev)->dma_ready(dev);
     }
@@ -146,10 +146,7 @@ static void begin_reset(IDEDevice *dev)
 
     dev->generation++;
     stop_pio(dev);
-    if (dev->stopped) {
-        ide_request_free(dev->stopped);
-        dev->stopped = NULL;
-    }
+    dev->retry = IDE_RETRY_NONE;
     if (dc->reset_unit) {
         dc->reset_unit(dev);
     }
@@ -192,6 +189,7 @@ void ide_bus_reset(IDEBus *bus)
 /* -- requests ------------------------------------------------------------------------------ */
 
 IDERequest *ide_request_new(IDEDevice *dev, IDERequestKind kind, int64_t offset,
+                            IDERetry retry,
                             void (*done)(IDEDevice *dev, IDERequest *req,
                                          int ret))
 {
@@ -201,6 +199,7 @@ IDERequest *ide_request_new(IDEDevice *dev, IDERequestKind kind, int64_t offset,
     req->generation = dev->generation;
     req->kind = kind;
     req->offset = offset;
+    req->retry = retry;
     req->done = done;
     req->mappings = g_array_new(FALSE, FALSE, sizeof(IDEMapping));
     qemu_iovec_init(&req->qiov, 1);
@@ -238,7 +237,21 @@ static void end_request(IDERequest *req, int ret)
     ide_request_free(req);
 }
 
-/* Returns: whether the request waits for the machine to be started again. */
+/* What is left of a request that waits is what to do again: so it can wait in
+ * another process too. */
+static void stop_request(IDERequest *req)
+{
+    IDEDevice *dev = req->dev;
+
+    dev->retry = (uint8_t)req->retry;
+    if (req->mappings->len) {
+        dev->bus->bm->at = req->from;
+    }
+    ide_request_free(req);
+}
+
+/* Returns: whether the request is gone and waits for the machine to be started
+ * again. */
 static bool handle_failure(IDERequest *req, int *ret)
 {
     BlockBackend *blk = req->dev->conf.blk;
@@ -249,7 +262,7 @@ static bool handle_failure(IDERequest *req, int *ret)
     trace_ide_request_failed(req->dev->bus->index, (uint64_t)req->offset,
                              error);
     if (action == BLOCK_ERROR_ACTION_STOP) {
-        req->dev->stopped = req;
+        stop_request(req);
     } else if (action == BLOCK_ERROR_ACTION_IGNORE) {
         *ret = 0;
     }
@@ -284,12 +297,13 @@ void ide_retry_stopped(IDEBus *bus)
 {
     for (unsigned i = 0; i < IDE_UNITS; i++) {
         IDEDevice *dev = bus->units[i];
-        IDERequest *req = dev ? dev->stopped : NULL;
 
-        if (req) {
-            dev->stopped = NULL;
+        if (dev && dev->retry != IDE_RETRY_NONE) {
+            IDERetry what = (IDERetry)dev->retry;
+
+            dev->retry = IDE_RETRY_NONE;
             blk_iostatus_reset(dev->conf.blk);
-            ide_request_submit(req);
+            IDE_DEVICE_GET_CLASS(dev)->retry(dev, what);
         }
     }
 }
@@ -322,9 +336,21 @@ static void request_done(void *opaque, int ret)
 
 /* -- task file --------------------------------------------------------------------------- */
 
+static void pio_moved(IDEDevice *dev)
+{
+    IDEPIOKind kind = (IDEPIOKind)dev->pio_kind;
+
+    if (kind == IDE_PIO_REPLY) {
+        dev->pio_kind = IDE_PIO_NONE;
+        dev->regs.status = IDE_DRDY | IDE_DSC;
+    } else if (kind != IDE_PIO_NONE) {
+        IDE_DEVICE_GET_CLASS(dev)->pio_done(dev, kind);
+    }
+}
+
 static uint32_t pio_read(IDEDevice *dev, unsigned size)
 {
-    size_t n = MIN(size, dev->pio_end - dev->pio_at);
+    uint32_t n = MIN(size, dev->pio_end - dev->pio_at);
     uint32_t value = 0;
 
     if (!(dev->regs.status & IDE_DRQ) || !n) {
@@ -333,14 +359,14 @@ static uint32_t pio_read(IDEDevice *dev, unsigned size)
     memcpy(&value, dev->buffer + dev->pio_at, n);
     dev->pio_at += n;
     if (dev->pio_at == dev->pio_end) {
-        dev->pio_done(dev);
+        pio_moved(dev);
     }
     return value;
 }
 
 static void pio_write(IDEDevice *dev, uint32_t value, unsigned size)
 {
-    size_t n = MIN(size, dev->pio_end - dev->pio_at);
+    uint32_t n = MIN(size, dev->pio_end - dev->pio_at);
 
     if (!(dev->regs.status & IDE_DRQ) || !n) {
         return;
@@ -348,7 +374,7 @@ static void pio_write(IDEDevice *dev, uint32_t value, unsigned size)
     memcpy(dev->buffer + dev->pio_at, &value, n);
     dev->pio_at += n;
     if (dev->pio_at == dev->pio_end) {
-        dev->pio_done(dev);
+        pio_moved(dev);
     }
 }
 

@@ -103,10 +103,7 @@ static void ide_device_unrealize(DeviceState *d)
     dev->generation++;
     blk_set_dev_ops(dev->conf.blk, NULL, NULL);
     blk_drain(dev->conf.blk);
-    if (dev->stopped) {
-        ide_request_free(dev->stopped);
-        dev->stopped = NULL;
-    }
+    dev->retry = IDE_RETRY_NONE;
     dev->bus->units[dev->unit] = NULL;
     dev->bus = NULL;
 }

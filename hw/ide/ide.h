@@ -82,8 +82,25 @@ typedef struct IDERegs {
     } hob;
 } IDERegs;
 
-/* What a PIO data block is for, once the guest has moved all of it. */
-typedef void IDEPIODone(IDEDevice *dev);
+/* What a PIO data block is for, once the guest has moved all of it. The
+ * numbers are those of migration streams. */
+typedef enum IDEPIOKind {
+    IDE_PIO_NONE,
+    IDE_PIO_REPLY,  /* a table for the guest: nothing follows */
+    IDE_PIO_IN,     /* data for the guest: more may follow */
+    IDE_PIO_OUT,    /* data of the guest */
+    IDE_PIO_PACKET, /* a command packet of the guest */
+} IDEPIOKind;
+
+/* What a drive does again, when the machine runs on, after a request that
+ * failed with rerror= or werror=stop. Numbers of migration streams. */
+typedef enum IDERetry {
+    IDE_RETRY_NONE,
+    IDE_RETRY_IN,  /* read the block that is to be offered to the guest */
+    IDE_RETRY_OUT, /* write the block that is in the buffer */
+    IDE_RETRY_DMA, /* move the next piece by bus master */
+    IDE_RETRY_FLUSH,
+} IDERetry;
 
 /**
  * IDEDeviceClass:
@@ -93,8 +110,11 @@ typedef void IDEPIODone(IDEDevice *dev);
  * @command: run a command; the registers are as the guest wrote them. It
  *           ends with ide_ok(), ide_abort(), ide_error(), a PIO block or a
  *           request
+ * @pio_done: the guest has moved the block of ide_pio(); not for
+ *            IDE_PIO_REPLY
  * @dma_ready: the guest has started the bus master for the command that
  *             called ide_dma_wait()
+ * @retry: submit again what ide_request_new() was told
  * @reset_unit: (optional) state beyond the task file
  */
 struct IDEDeviceClass {
@@ -105,7 +125,9 @@ struct IDEDeviceClass {
     bool removable;
     bool (*realize_unit)(IDEDevice *dev, Error **errp);
     void (*command)(IDEDevice *dev, uint8_t command);
+    void (*pio_done)(IDEDevice *dev, IDEPIOKind kind);
     void (*dma_ready)(IDEDevice *dev);
+    void (*retry)(IDEDevice *dev, IDERetry what);
     void (*reset_unit)(IDEDevice *dev);
 };
 
@@ -124,14 +146,18 @@ struct IDEDevice {
     uint8_t dma_mode; /* as SET FEATURES set it: 20h + n multiword, 40h + n
                          ultra; 0 = none */
     uint8_t *buffer;  /* IDE_BUFFER_BYTES */
-    size_t pio_at;    /* data the guest moves now: buffer[pio_at .. pio_end) */
-    size_t pio_end;
-    IDEPIODone *pio_done;
+    uint32_t pio_at;  /* data the guest moves now: buffer[pio_at .. pio_end) */
+    uint32_t pio_end;
+    uint8_t pio_kind; /* IDEPIOKind */
 
     unsigned in_flight;  /* requests */
     unsigned generation; /* requests of an older one are void */
     bool reset_pending;  /* it ends with the last request */
-    IDERequest *stopped; /* failed with werror=stop; tried again later */
+    uint8_t retry;       /* IDERetry: the drive is busy with it */
+
+    /* only while a state is saved or loaded */
+    uint32_t saved_bytes; /* of the buffer */
+    bool saved_write_cache;
 };
 
 struct IDEBus {
@@ -174,7 +200,7 @@ void ide_abort(IDEDevice *dev);
 void ide_error(IDEDevice *dev, uint8_t error);
 void ide_busy(IDEDevice *dev);
 /** ide_pio: let the guest move @bytes of the buffer. */
-void ide_pio(IDEDevice *dev, size_t bytes, IDEPIODone *done, bool irq);
+void ide_pio(IDEDevice *dev, size_t bytes, IDEPIOKind kind, bool irq);
 /** ide_set_signature: as after a reset. */
 void ide_set_signature(IDEDevice *dev);
 /** ide_dma_wait: the command is ready to move data by bus master. Returns:
@@ -188,9 +214,19 @@ typedef enum IDERequestKind {
     IDE_FLUSH,
 } IDERequestKind;
 
+/* Where a bus master is in its table. */
+typedef struct BMDMAPlace {
+    uint32_t next; /* address of the next PRD */
+    uint32_t addr;
+    uint32_t left; /* bytes of this PRD that are not moved yet */
+    bool last;     /* it is the last one */
+    uint32_t prds; /* read since the start */
+} BMDMAPlace;
+
 struct IDERequest {
     IDEDevice *dev;
     unsigned generation;
+    IDERetry retry;
     IDERequestKind kind;
     bool fua;
     int64_t offset;
@@ -198,6 +234,7 @@ struct IDERequest {
     QEMUIOVector qiov;
     uint8_t *bounce;  /* PIO: its own memory */
     GArray *mappings; /* DMA: of IDEMapping */
+    BMDMAPlace from;  /* DMA: before the first of them */
     void (*done)(IDEDevice *dev, IDERequest *req, int ret);
 };
 
@@ -208,8 +245,9 @@ typedef struct IDEMapping {
 } IDEMapping;
 
 /** ide_request_new: @done is called with 0 or -errno, then the request is
- *  freed. */
+ *  freed; @retry makes it anew if that is to be tried again later. */
 IDERequest *ide_request_new(IDEDevice *dev, IDERequestKind kind, int64_t offset,
+                            IDERetry retry,
                             void (*done)(IDEDevice *dev, IDERequest *req,
                                          int ret));
 /** ide_request_bounce: @bytes through memory of its own. */
