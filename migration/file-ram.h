@@ -23,7 +23,8 @@
 #define MIGRATION_FILE_RAM_H
 
 #include "io/channel.h"
-#include "migration/multifd.h"
+
+#include "multifd.h"
 
 #define FILE_RAM_VERSION     1U
 #define FILE_RAM_HEADER_SIZE 28
@@ -126,13 +127,13 @@ typedef struct FileRAMReader FileRAMReader;
 /**
  * FileRAMReaderConfig:
  * @ioc, @threads, @direct: as FileRAMConfig
- * @placed, @place_zero: as MultiFDRecvConfig; in the readers' threads
+ * @populate, @placed, @place_zero: as MultiFDRecvConfig's, in the readers' threads
  */
 typedef struct FileRAMReaderConfig {
     QIOChannel *ioc;
     unsigned threads;
     bool direct;
-    MultiFDStats *stats;
+    void (*populate)(void *opaque, RAMBlock *rb, uint64_t offset, uint64_t len);
     void (*placed)(void *opaque, RAMBlock *rb, const uint64_t *offset,
                    unsigned n);
     void (*place_zero)(void *opaque, RAMBlock *rb, const uint64_t *offset,

@@ -29,26 +29,27 @@
 #define MIGRATION_MULTIFD_H
 
 #include "io/channel.h"
-#include "migration/multifd-wire.h"
 #include "migration/ram-block.h"
 #include "util/error.h"
 
-typedef struct Pacer Pacer;
+#include "multifd-wire.h"
+#include "pacer.h"
+
 typedef struct MultiFDSend MultiFDSend;
 typedef struct MultiFDRecv MultiFDRecv;
 
 /*
- * What the channels have done. Grows only; any thread reads a member with
- * qatomic_read() at any time.
+ * What the channels of the source have done. Grows only; any thread reads a
+ * member with stats_get() at any time.
  */
 typedef struct MultiFDStats {
     uint64_t packets;
     uint64_t wire_bytes;       /* headers and data, before TLS */
-    uint64_t normal_pages;     /* sent or placed as data */
+    uint64_t normal_pages;     /* sent as data */
     uint64_t zero_pages;       /* found zero by the channels' threads */
     uint64_t compress_in;      /* bytes of pages given to a compressor */
     uint64_t compress_out;     /* bytes it made of them */
-    uint64_t compress_ns;      /* time spent on that, all threads together */
+    uint64_t cpu_ns;           /* of the threads, for packets with pages */
     uint64_t zero_copy_missed; /* flushes for which the kernel copied all */
 } MultiFDStats;
 
@@ -62,6 +63,10 @@ typedef struct MultiFDStats {
  * @uuid: of the guest, zero if none
  * @pacer: (in) NULL: no limit; borrowed until multifd_send_free()
  * @stats: (in) where to count; borrowed as well
+ * @open: gives the connected channel with this id, TLS handshake done, in
+ *         blocking mode; a reference for @close. Called in the channel's own
+ *         thread, so that connections are made side by side
+ * @close: ends what @open gave; called in the thread that frees
  * @on_error: (optional) called once, in the thread of a channel, when the
  *         first error is stored. Must not call multifd_*
  */
@@ -74,23 +79,22 @@ typedef struct MultiFDSendConfig {
     uint8_t uuid[16];
     Pacer *pacer;
     MultiFDStats *stats;
+    QIOChannel *(*open)(void *opaque, unsigned id, Error **errp);
+    void (*close)(void *opaque, QIOChannel *ioc);
     void (*on_error)(void *opaque);
     void *opaque;
 } MultiFDSendConfig;
 
 /**
  * multifd_send_new:
- * @ioc: (in) @config->channels connected channels, TLS handshake done,
- *       in blocking mode; references are taken. Channel n gets id n
  *
- * Starts the threads; each sends its hello at once.
+ * Starts the threads; each opens its channel and sends its hello. It does not
+ * wait for them: the first multifd_send_sync() does.
  *
  * Returns: (out) for multifd_send_free(); NULL = error.
- * Errors: no thread; no memory; compressor missing; @zero_copy but a channel
- * cannot.
+ * Errors: number of channels out of range; no thread; compressor missing.
  */
-MultiFDSend *multifd_send_new(const MultiFDSendConfig *config,
-                              QIOChannel *const *ioc, Error **errp);
+MultiFDSend *multifd_send_new(const MultiFDSendConfig *config, Error **errp);
 
 /**
  * multifd_send_page:
@@ -119,6 +123,10 @@ bool multifd_send_sync(MultiFDSend *s, Error **errp);
  *  right after multifd_send_sync(), i.e. between two passes. */
 bool multifd_send_set_method(MultiFDSend *s, MultiFDMethod method, int level,
                              Error **errp);
+
+/** multifd_send_set_paced: obey the pacer (default), or not, as for the rest
+ *  that is sent while the guest stands. Thread: any. */
+void multifd_send_set_paced(MultiFDSend *s, bool paced);
 
 /** multifd_send_pending: bytes of pages named but not yet written. Thread:
  *  any. */
@@ -152,20 +160,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultiFDSend, multifd_send_free)
  * MultiFDRecvConfig:
  * @channels: how many must come
  * @uuid: of the guest; a channel with another one is refused
- * @blocks: the destination's RAM; borrowed until multifd_recv_free()
- * @stats: (in) where to count; borrowed as well
- * @placed: (optional) these @n pages (offsets) of @rb were written with other
- *         bytes. Before they count as received (postcopy's bitmap) and
- *         translated code in them is void. Thread: the channel's
- * @place_zero: these pages are to be zero; NULL: memset unless zero already.
- *         Thread: the channel's
+ * @block: the block called @name if pages of it may come, else NULL and error
+ * @populate: (optional) this range is about to be written
+ * @placed: (optional) these @n pages were written with their bytes
+ * @place_zero: (optional) make these pages zero; default: unless they are
  * @on_error: as MultiFDSendConfig's
+ *
+ * The functions are called in the channels' threads, several at once.
  */
 typedef struct MultiFDRecvConfig {
     unsigned channels;
     uint8_t uuid[16];
-    const RAMBlockList *blocks;
-    MultiFDStats *stats;
+    RAMBlock *(*block)(void *opaque, const char *name, Error **errp);
+    void (*populate)(void *opaque, RAMBlock *rb, uint64_t offset, uint64_t len);
     void (*placed)(void *opaque, RAMBlock *rb, const uint64_t *offset,
                    unsigned n);
     void (*place_zero)(void *opaque, RAMBlock *rb, const uint64_t *offset,
@@ -191,19 +198,23 @@ MultiFDRecv *multifd_recv_new(const MultiFDRecvConfig *config, Error **errp);
 bool multifd_recv_add_channel(MultiFDRecv *r, QIOChannel *ioc,
                               const uint8_t *hello, Error **errp);
 
-/** multifd_recv_complete: did all channels come? Thread: any. */
-bool multifd_recv_complete(MultiFDRecv *r);
+/** multifd_recv_has_all: did all channels come? Thread: any. */
+bool multifd_recv_has_all(MultiFDRecv *r);
 
 /**
  * multifd_recv_sync:
  *
  * For MULTIFD_FLUSH in the main stream (7.2: at its EOS): see the top. Waits
- * for channels that have not come yet as well.
+ * for channels that have not come yet as well, but not for ever.
  *
  * Thread: the one that loads the main stream.
  * Returns: false = a channel failed or ended, or multifd_recv_cancel().
  */
 bool multifd_recv_sync(MultiFDRecv *r, Error **errp);
+
+/** multifd_recv_quiet: post-copy begins: pages that come from now on are an
+ *  error. Thread: any. */
+void multifd_recv_quiet(MultiFDRecv *r);
 
 /** multifd_recv_cancel: as multifd_send_cancel(). */
 void multifd_recv_cancel(MultiFDRecv *r, Error *err);
@@ -211,11 +222,11 @@ void multifd_recv_cancel(MultiFDRecv *r, Error *err);
 /**
  * multifd_recv_finish:
  *
- * After the main stream has ended well: waits for each channel's end of
- * stream. Also where the source goes on in postcopy: channels carry nothing
- * after the last sync.
+ * After the main stream has ended well, i.e. after the last multifd_recv_sync():
+ * channels carry nothing any more. Ends them and joins their threads; does not
+ * wait for the peer.
  *
- * Returns: false = a channel failed.
+ * Returns: false = a channel had failed.
  */
 bool multifd_recv_finish(MultiFDRecv *r, Error **errp);
 
