@@ -13,6 +13,7 @@
 #include "hw/timer/acpi-pm-timer.h"
 
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "util/host-utils.h"
 #include "util/timer.h"
 
@@ -98,3 +99,20 @@ void acpi_pm_timer_enable(ACPIPMTimer *t, bool on)
         arm(t);
     }
 }
+
+/* Any number of a half period is one that was or will be seen. */
+static int pm_timer_post_load(void *opaque, int version_id)
+{
+    arm(opaque);
+    return 0;
+}
+
+const VMStateDescription vmstate_acpi_pm_timer = {
+    .name = "acpi-pm-timer",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = pm_timer_post_load,
+    .fields = (const VMStateField[]){ VMSTATE_BOOL(enabled, ACPIPMTimer),
+                                      VMSTATE_INT64(seen_half, ACPIPMTimer),
+                                      VMSTATE_END_OF_LIST() },
+};

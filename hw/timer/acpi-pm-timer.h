@@ -29,6 +29,10 @@ typedef struct ACPIPMTimer {
     int64_t seen_half; /* number of the last half period whose end was taken */
 } ACPIPMTimer;
 
+typedef struct VMStateDescription VMStateDescription;
+/* Of an ACPIPMTimer, for the state of its block. */
+extern const VMStateDescription vmstate_acpi_pm_timer;
+
 /**
  * acpi_pm_timer_init:
  * @changed: called with @opaque, machine lock held, when the status has become
