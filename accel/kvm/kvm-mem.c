@@ -11,7 +11,7 @@
 
 #include "kvm-internal.h"
 
-static int set_slot(KVMState *s, guint number, const KVMSlot *slot)
+int kvm_set_slot(KVMState *s, guint number, const KVMSlot *slot)
 {
     struct kvm_userspace_memory_region region = {
         .slot = number,
@@ -60,8 +60,10 @@ bool kvm_map_ram(AccelState *accel, uint64_t gpa, uint64_t size, void *host,
                    s->caps.nr_memslots);
         return false;
     }
-    ret = set_slot(s, number, &slot);
+    kvm_dirty_slot_added(s, &slot);
+    ret = kvm_set_slot(s, number, &slot);
     if (ret < 0) {
+        kvm_dirty_slot_gone(&slot);
         error_setg_errno(errp, -ret,
                          "could not map %" PRIu64
                          " bytes of RAM at guest address 0x%" PRIx64,
@@ -86,13 +88,14 @@ bool kvm_unmap_ram(AccelState *accel, uint64_t gpa, uint64_t size, Error **errp)
             continue;
         }
         none.size = 0;
-        ret = set_slot(s, i, &none);
+        ret = kvm_set_slot(s, i, &none);
         if (ret < 0) {
             error_setg_errno(errp, -ret,
                              "could not unmap RAM at guest address 0x%" PRIx64,
                              gpa);
             return false;
         }
+        kvm_dirty_slot_gone(slot);
         slot->size = 0;
         return true;
     }

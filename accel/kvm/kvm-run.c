@@ -180,6 +180,9 @@ static bool handle_exit(KVMVCPU *vcpu, AccelExit *ret, Error **errp)
     case KVM_EXIT_MMIO:
         handle_mmio(vcpu);
         return true;
+    case KVM_EXIT_DIRTY_RING_FULL:
+        kvm_ring_full(vcpu);
+        return true;
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
@@ -247,7 +250,9 @@ AccelExit kvm_vcpu_run(AccelVCPU *base, Error **errp)
         default:
             return ACCEL_EXIT_INTERNAL_ERROR;
         }
+        kvm_gate_enter(vcpu);
         ret = kvm_ioctl_arg(vcpu->fd, KVM_RUN, 0);
+        kvm_gate_leave(vcpu);
         kvm_intr_after_run(vcpu);
         if (ret == -EINTR || ret == -EAGAIN) {
             return interrupted(vcpu);

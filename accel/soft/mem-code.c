@@ -1,6 +1,6 @@
 /*
  * Pages whose writes somebody wants to know of: those with decoded code, and
- * clean ones while a dirty log is kept.
+ * clean ones while a dirty log is kept (mem-log.c).
  *
  * A page's flag byte says what is wanted. While a flag is set no TLB of any
  * CPU has a fast write tag for the page, so a store comes to
@@ -23,8 +23,6 @@
 #include "util/osdep.h"
 
 #include "trace/trace-accel.h"
-#include "util/bitmap.h"
-#include "util/error.h"
 #include "util/lockable.h"
 
 #include "interp.h"
@@ -113,7 +111,7 @@ void soft_page_written(SoftCPU *cpu, uint64_t gpa, unsigned len, uint8_t *flags)
         }
     }
     if (now & SOFT_PAGE_LOG) {
-        qatomic_and(flags, (uint8_t)~SOFT_PAGE_LOG);
+        soft_log_written(cpu, flags);
     }
 }
 
@@ -144,81 +142,3 @@ void soft_ram_written(AccelState *accel, uint64_t gpa, uint64_t len)
     }
 }
 
-/* -- dirty log: a page is dirty if its flag LOG was taken away -------------- */
-
-static void log_set_all(SoftAccel *s, bool on)
-{
-    for (unsigned i = 0; s->map && i < s->map->count; i++) {
-        SoftMemPiece *p = s->map->piece[i];
-
-        for (uint64_t n = 0; n < p->size >> SOFT_PAGE_BITS; n++) {
-            if (on) {
-                qatomic_or(&p->flags[n], SOFT_PAGE_LOG);
-            } else if (qatomic_read(&p->flags[n]) & SOFT_PAGE_LOG) {
-                qatomic_and(&p->flags[n], (uint8_t)~SOFT_PAGE_LOG);
-            }
-        }
-    }
-}
-
-bool soft_log_start(AccelState *accel, Error **errp)
-{
-    SoftAccel *s = SOFT_ACCEL(accel);
-
-    WITH_QEMU_LOCK_GUARD(&s->map_lock)
-    {
-        if (s->dirty_log) {
-            error_setg(errp, "the log of written pages is on already");
-            return false;
-        }
-        s->dirty_log = true;
-        log_set_all(s, true);
-    }
-    soft_sync_cpus(s, false);
-    return true;
-}
-
-void soft_log_stop(AccelState *accel)
-{
-    SoftAccel *s = SOFT_ACCEL(accel);
-
-    QEMU_LOCK_GUARD(&s->map_lock);
-    s->dirty_log = false;
-    log_set_all(s, false);
-}
-
-bool soft_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
-                   unsigned long *bitmap, Error **errp)
-{
-    SoftAccel *s = SOFT_ACCEL(accel);
-    bool any = false;
-
-    WITH_QEMU_LOCK_GUARD(&s->map_lock)
-    {
-        const SoftMemPiece *p = soft_map_search(s->map, gpa);
-
-        if (!s->dirty_log) {
-            error_setg(errp, "the log of written pages is off");
-            return false;
-        }
-        if (!p || size > p->size - (gpa - p->gpa)) {
-            error_setg(errp,
-                       "no RAM of %" PRIu64 " bytes at guest address "
-                       "0x%" PRIx64,
-                       size, gpa);
-            return false;
-        }
-        for (uint64_t n = 0; n < size >> SOFT_PAGE_BITS; n++) {
-            uint8_t *flags = &p->flags[page_index(p, gpa) + n];
-
-            if (!(qatomic_fetch_or(flags, SOFT_PAGE_LOG) & SOFT_PAGE_LOG)) {
-                set_bit((long)n, bitmap);
-                any = true;
-            }
-        }
-    }
-    if (any) {
-        soft_sync_cpus(s, false);
-    }
-    return true;
-}

@@ -15,9 +15,10 @@
 #include "soft-cpu.h"
 
 /* Flags of a page of guest RAM: one byte, atomic. */
-#define SOFT_PAGE_CODE    (1u << 0) /* decoded or translated code is kept */
-#define SOFT_PAGE_LOG     (1u << 1) /* dirty log on, not written yet */
-#define SOFT_PAGE_WRITTEN (1u << 2) /* some TLB may have a fast write tag */
+#define SOFT_PAGE_CODE     (1u << 0) /* decoded or translated code is kept */
+#define SOFT_PAGE_LOG      (1u << 1) /* dirty log on, not written yet */
+#define SOFT_PAGE_WRITTEN  (1u << 2) /* some TLB may have a fast write tag */
+#define SOFT_PAGE_REPORTED (1u << 3) /* dirty log on, written, was reported */
 
 /* Kinds of access; also those of page faults. */
 typedef enum SoftAccess {

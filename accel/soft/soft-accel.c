@@ -212,6 +212,8 @@ static void soft_class_init(ObjectClass *oc, void *data)
     ac->dirty_log_start = soft_log_start;
     ac->dirty_log_stop = soft_log_stop;
     ac->dirty_log_sync = soft_log_sync;
+    ac->dirty_log_clear = soft_log_clear;
+    ac->vcpu_dirty_pages = soft_vcpu_dirty_pages;
     ac->ram_written = soft_ram_written;
 }
 

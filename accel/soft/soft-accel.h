@@ -90,9 +90,10 @@ typedef struct SoftCPUPrivate {
     uint64_t efer_valid;
     X86CPUIDTable *cpuid;
     X86MPState mp_state;
-    bool has_apic;   /* AccelIrqHost knows this CPU: from the first reset on */
-    int injected;    /* vector that was acknowledged before set_state, or -1 */
-    uint32_t misses; /* of the TLB since the last look at its size */
+    bool has_apic; /* AccelIrqHost knows this CPU: from the first reset on */
+    int injected;  /* vector that was acknowledged before set_state, or -1 */
+    uint64_t dirty_pages; /* atomic; made dirty by this CPU while logging */
+    uint32_t misses;      /* of the TLB since the last look at its size */
     uint32_t evictions;
     bool grow_tlb;
     uint16_t fill_log[SOFT_TLB_BANKS][SOFT_FILL_LOG]; /* since the flush */
@@ -169,17 +170,24 @@ static inline const SoftMemPiece *soft_map_find(SoftCPU *cpu, uint64_t gpa)
     return p;
 }
 
-/* -- mem-code.c: pages that hold code, dirty log ---------------------------- */
+/* -- mem-code.c: pages that hold code ---------------------------- */
 
 /** soft_page_written: @len bytes at @gpa (inside a page) were written, and
  *  @flags of the page asked to be told. */
 void soft_page_written(SoftCPU *cpu, uint64_t gpa, unsigned len,
                        uint8_t *flags);
 void soft_ram_written(AccelState *accel, uint64_t gpa, uint64_t len);
+
+/* -- mem-log.c: dirty log ---------------------------------------------------- */
+
+/** soft_log_written: @flags had LOG, and the page is being written. */
+void soft_log_written(SoftCPU *cpu, uint8_t *flags);
 bool soft_log_start(AccelState *accel, Error **errp);
 void soft_log_stop(AccelState *accel);
 bool soft_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
                    unsigned long *bitmap, Error **errp);
+void soft_log_clear(AccelState *accel, uint64_t gpa, uint64_t size);
+bool soft_vcpu_dirty_pages(AccelVCPU *vcpu, uint64_t *ret_pages);
 
 /* -- mmu.c ------------------------------------------------------------------ */
 

@@ -11,6 +11,7 @@
 
 #include "hw/core/guest-memory.h"
 
+#include "hw/core/ram-blocks-internal.h"
 #include "hw/core/snapshot.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -23,6 +24,7 @@ typedef struct FlatView {
 
 struct GuestMemory {
     AccelState *accel;
+    RAMBlocks *blocks;
     GPtrArray *regions; /* GuestMemoryRegion; highest priority first */
     GPtrArray *owned;   /* those of guest_memory_map() */
     Snapshot view;      /* FlatView */
@@ -138,15 +140,19 @@ static bool accel_map(GuestMemory *gm, const GuestRAM *p, Error **errp)
                              p->readonly ? ACCEL_RAM_READONLY : 0, errp);
 }
 
-/* Tell the accelerator what differs; a piece that it refuses leaves @view.
- * The first refusal is in *@err. */
+/* Tell the accelerator what differs, and make @view the list; a piece that is
+ * refused leaves @view. The first refusal is in *@err. */
 static void accel_update(GuestMemory *gm, const FlatView *old, FlatView *view,
                          Error **err)
 {
+    bool logging = ram_log_change_begin(gm->blocks);
     unsigned n = 0;
 
     for (unsigned i = 0; i < old->n; i++) {
         if (!has_piece(view, &old->piece[i])) {
+            if (logging) {
+                ram_log_piece_goes(gm->blocks, &old->piece[i]);
+            }
             accel_unmap(gm, &old->piece[i]);
         }
     }
@@ -166,17 +172,18 @@ static void accel_update(GuestMemory *gm, const FlatView *old, FlatView *view,
         }
     }
     view->n = n;
+    /* Before somebody can sync by the old list. */
+    g_free(snapshot_replace(&gm->view, view));
+    ram_log_change_end(gm->blocks);
 }
 
 static void update(GuestMemory *gm, Error **err)
 {
-    const FlatView *old = gm->view.data;
     FlatView *view = flatten(gm);
 
     gm->changed = false;
-    accel_update(gm, old, view, err);
+    accel_update(gm, gm->view.data, view, err);
     trace_guest_memory_update(view->n);
-    g_free(snapshot_replace(&gm->view, view));
     qatomic_inc(&gm->generation);
 }
 
@@ -297,6 +304,7 @@ GuestMemory *guest_memory_new(void)
     gm->regions = g_ptr_array_new();
     gm->owned = g_ptr_array_new_with_free_func(g_free);
     gm->view.data = flat_view_new(0);
+    gm->blocks = ram_blocks_new(gm);
     return gm;
 }
 
@@ -306,6 +314,7 @@ void guest_memory_free(GuestMemory *gm)
         for (guint i = 0; i < gm->regions->len; i++) {
             ((GuestMemoryRegion *)gm->regions->pdata[i])->gm = NULL;
         }
+        ram_blocks_free(gm->blocks);
         g_ptr_array_unref(gm->regions);
         g_ptr_array_unref(gm->owned);
         g_free(gm->view.data);
@@ -457,6 +466,29 @@ void guest_memory_dma_unmap(GuestMemory *gm, uint64_t gpa, uint64_t written)
     guest_memory_written(gm, gpa, written);
 }
 
+/* Into the log, if one is on. */
+static void log_written(GuestMemory *gm, uint64_t gpa, uint64_t len)
+{
+    SnapshotReader reader;
+    const FlatView *view;
+
+    if (!ram_blocks_logging(gm->blocks)) {
+        return;
+    }
+    view = snapshot_enter(&gm->view, &reader);
+    while (len) {
+        const GuestRAM *r = find(view, gpa);
+        uint64_t n = r ? MIN(len, r->size - (gpa - r->gpa)) : len;
+
+        if (r) {
+            ram_blocks_written(gm->blocks, r->host + (gpa - r->gpa), n);
+        }
+        gpa += n;
+        len -= n;
+    }
+    snapshot_leave(&reader);
+}
+
 void guest_memory_written(GuestMemory *gm, uint64_t gpa, uint64_t len)
 {
     if (gm->accel && len) {
@@ -465,7 +497,18 @@ void guest_memory_written(GuestMemory *gm, uint64_t gpa, uint64_t len)
         if (ac->ram_written) {
             ac->ram_written(gm->accel, gpa, len);
         }
+        log_written(gm, gpa, len);
     }
+}
+
+RAMBlocks *guest_memory_blocks(GuestMemory *gm)
+{
+    return gm->blocks;
+}
+
+AccelState *guest_memory_accel(GuestMemory *gm)
+{
+    return gm->accel;
 }
 
 unsigned guest_memory_generation(GuestMemory *gm)

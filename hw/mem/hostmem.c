@@ -164,6 +164,9 @@ static void apply_advice(HostMemoryBackend *b)
     if (!b->dump) {
         madvise(b->ptr, b->size, MADV_DONTDUMP);
     }
+    /* Children (exec: transports, network scripts) need none of it, and a
+     * fork would write-protect all of it. */
+    madvise(b->ptr, b->size, MADV_DONTFORK);
     madvise(b->ptr, b->size, MADV_HUGEPAGE);
 }
 
@@ -229,6 +232,11 @@ int host_memory_backend_get_fd(HostMemoryBackend *backend)
 size_t host_memory_backend_page_size(HostMemoryBackend *backend)
 {
     return backend->page_size;
+}
+
+bool host_memory_backend_is_shared(HostMemoryBackend *backend)
+{
+    return backend->share;
 }
 
 void host_memory_backend_set_mapped(HostMemoryBackend *backend, bool mapped)

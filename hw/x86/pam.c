@@ -11,6 +11,8 @@
 
 #include "hw/x86/pam.h"
 
+#include "hw/core/ram-blocks.h"
+
 #define BIG_BASE    0xf0000u
 #define BIG_BYTES   0x10000u
 #define SMALL_BYTES 0x4000u
@@ -40,6 +42,8 @@ static void shadow_write(void *opaque, uint64_t offset, uint64_t value,
 
     value = GUINT64_TO_LE(value);
     memcpy((uint8_t *)s->ram.host + offset, &value, size);
+    ram_blocks_written(guest_memory_blocks(s->memory),
+                       (uint8_t *)s->ram.host + offset, size);
 }
 
 static const IORegionOps shadow_ops = { shadow_read, shadow_write, 8 };
@@ -93,7 +97,7 @@ void pam_init(PAM *pam, GuestMemory *memory, IOSpace *mmio, uint8_t *ram,
         uint32_t base = segment_base(n);
         uint32_t size = n == 0 ? BIG_BYTES : SMALL_BYTES;
 
-        *s = (PAMSegment){ 0 };
+        *s = (PAMSegment){ .memory = memory };
         s->ram = (GuestMemoryRegion){ .name = "pam-ram",
                                       .host = ram + base,
                                       .size = size,

@@ -19,6 +19,7 @@
 #define PAM_WRITE 0x2 /* writes go to RAM, else nowhere */
 
 typedef struct PAMSegment {
+    GuestMemory *memory;
     uint8_t attr;
     GuestMemoryRegion ram;
     GuestMemoryRegion rom;  /* size 0: no ROM here */

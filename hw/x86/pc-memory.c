@@ -14,6 +14,7 @@
 #include "util/osdep.h"
 
 #include "hw/core/datadir.h"
+#include "hw/core/ram-blocks.h"
 #include "hw/x86/pc.h"
 #include "util/error.h"
 #include "util/read-file.h"
@@ -132,6 +133,22 @@ static void map_firmware(PCMachineState *pc, uint8_t *ram)
     guest_memory_commit(m->memory);
 }
 
+static bool add_blocks(PCMachineState *pc, Error **errp)
+{
+    MachineState *m = MACHINE(pc);
+    RAMBlocks *blocks = guest_memory_blocks(m->memory);
+
+    if (!ram_blocks_add_backend(blocks, m->ram, errp)) {
+        return false;
+    }
+    pc->firmware_block =
+        pc->firmware ? ram_blocks_add(blocks, "pc.bios", pc->firmware,
+                                      pc->firmware_region.size, RAM_BLOCK_ROM,
+                                      errp)
+                     : NULL;
+    return !pc->firmware || pc->firmware_block;
+}
+
 bool pc_map_memory(PCMachineState *pc, Error **errp)
 {
     MachineState *m = MACHINE(pc);
@@ -146,6 +163,9 @@ bool pc_map_memory(PCMachineState *pc, Error **errp)
     }
     pc->low_end = low;
     build_memmap(pc, high);
+    if (!add_blocks(pc, errp)) {
+        return false;
+    }
     if (!map_ram(pc, 0, VIDEO_BASE, host, errp) ||
         !map_ram(pc, EXTENDED_RAM_BASE, low - EXTENDED_RAM_BASE,
                  host + EXTENDED_RAM_BASE, errp) ||
@@ -166,5 +186,8 @@ void pc_unmap_memory(PCMachineState *pc)
     pam_deinit(&pc->pam);
     guest_memory_remove(&pc->firmware_region);
     guest_memory_remove(&pc->chipset_hole);
+    ram_blocks_remove(guest_memory_blocks(MACHINE(pc)->memory),
+                      pc->firmware_block);
+    pc->firmware_block = NULL;
     g_clear_pointer(&pc->firmware, g_aligned_free);
 }

@@ -249,14 +249,27 @@ typedef struct AccelIOEvent {
  * @vm_get_state, @vm_set_state: parts of @mask
  *
  * Memory.
- * @dirty_log_start, @dirty_log_stop: (optional, all three or none) from now on
- *             note which pages of RAM are written, by guests and by
- *             ram_written; all count as clean at the start
+ * @ram_change_begin, @ram_change_end: (optional) around changes of the map of
+ *             RAM while the dirty log is on: between them no CPU is inside
+ *             guest code, so that what it wrote to a piece that goes away can
+ *             be synced before. May be called in the thread of a CPU that is
+ *             outside
+ * @dirty_log_start, @dirty_log_stop: (optional, all four or none) from now on
+ *             note which pages of RAM are written by guests. At the start
+ *             every page counts as written and reported
  * @dirty_log_sync: set in @bitmap the bit of each page of 4 KiB that was
- *             written since the last call, bit 0 being that of @gpa, and
- *             count them as clean again. @size bytes lie in one piece of RAM.
- *             What a CPU wrote before the call is there when it returns
- *             All three: any thread but a vCPU's that is inside the guest
+ *             written since it was last cleared, bit 0 being that of @gpa.
+ *             @size bytes lie in one piece of RAM. What a CPU wrote before the
+ *             call is there when it returns
+ * @dirty_log_clear: the pages among @size bytes at @gpa which dirty_log_sync()
+ *             has reported count as clean again, so a write from now on is
+ *             reported; for pages written after that report and not in it
+ *             nothing changes. What lies outside of RAM is passed over
+ *             All four: any thread but a vCPU's that is inside the guest
+ * @vcpu_dirty_pages: (optional) pages that the CPU was seen to make dirty
+ *             while a log was on; false: not counted. Any thread
+ * @dirty_ring_full_ns: (optional) time that CPUs have spent with a full ring
+ *             of dirty pages. Any thread
  * @ram_written: (optional) a device wrote to @len bytes of RAM at @gpa: for
  *             copies of guest code; any thread
  *
@@ -322,6 +335,11 @@ struct AccelClass {
     void (*dirty_log_stop)(AccelState *accel);
     bool (*dirty_log_sync)(AccelState *accel, uint64_t gpa, uint64_t size,
                            unsigned long *bitmap, Error **errp);
+    void (*dirty_log_clear)(AccelState *accel, uint64_t gpa, uint64_t size);
+    bool (*vcpu_dirty_pages)(AccelVCPU *vcpu, uint64_t *ret_pages);
+    uint64_t (*dirty_ring_full_ns)(AccelState *accel);
+    void (*ram_change_begin)(AccelState *accel);
+    void (*ram_change_end)(AccelState *accel);
     void (*ram_written)(AccelState *accel, uint64_t gpa, uint64_t len);
 };
 

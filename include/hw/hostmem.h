@@ -45,6 +45,8 @@ uint64_t host_memory_backend_get_size(HostMemoryBackend *backend);
 int host_memory_backend_get_fd(HostMemoryBackend *backend);
 /** host_memory_backend_page_size: page size of the mapping, in bytes. */
 size_t host_memory_backend_page_size(HostMemoryBackend *backend);
+/** host_memory_backend_is_shared: do other processes that map it see writes? */
+bool host_memory_backend_is_shared(HostMemoryBackend *backend);
 /** host_memory_backend_set_mapped: claim (true) or release it. */
 void host_memory_backend_set_mapped(HostMemoryBackend *backend, bool mapped);
 bool host_memory_backend_is_mapped(HostMemoryBackend *backend);
