@@ -30,6 +30,18 @@ static const QEnumLookup irqchip_mode_lookup = {
     .size = G_N_ELEMENTS(irqchip_mode_names),
 };
 
+static bool ring_size_check(Object *obj, const Property *prop,
+                            const void *value, Error **errp)
+{
+    uint32_t entries = *(const uint32_t *)value;
+
+    if (entries & (entries - 1)) {
+        error_setg(errp, "dirty-ring-size must be a power of two");
+        return false;
+    }
+    return true;
+}
+
 static const Property kvm_props[] = {
     { "kernel-irqchip", PROP_ENUM, offsetof(KVMState, irqchip_mode),
       .qapi_type = "OnOffSplit", .lookup = &irqchip_mode_lookup, .def = "on",
@@ -39,6 +51,11 @@ static const Property kvm_props[] = {
     { "kvm-shadow-mem", PROP_SIZE, offsetof(KVMState, shadow_mem_bytes),
       .unit = "bytes", .help = "memory for shadow page tables; 0 = automatic",
       .since = "0.1" },
+    { "dirty-ring-size", PROP_UINT32, offsetof(KVMState, ring_entries),
+      .def = "0", .check = ring_size_check,
+      .help = "entries of the ring in which each CPU tells which pages it "
+              "wrote, a power of two; 0 = one bitmap for all CPUs",
+      .since = "0.2" },
     {},
 };
 
@@ -124,6 +141,7 @@ static void probe_caps(KVMState *s)
         c->xsave_bytes = MAX(n, (int)sizeof(struct kvm_xsave));
     }
     c->xcrs = PROBE(s, KVM_CAP_XCRS);
+    c->sregs2 = PROBE(s, KVM_CAP_SREGS2);
     c->debugregs = PROBE(s, KVM_CAP_DEBUGREGS);
     c->vcpu_events = PROBE(s, KVM_CAP_VCPU_EVENTS);
     c->exception_payload = PROBE(s, KVM_CAP_EXCEPTION_PAYLOAD);
@@ -230,6 +248,9 @@ static bool kvm_init_machine(AccelState *accel, unsigned max_cpus, Error **errp)
     }
     s->vcpu_mmap_bytes = ret;
     enable_optional(s);
+    if (!kvm_dirty_init(s, errp)) {
+        return false;
+    }
     set_shadow_mem(s);
     return set_special_addresses(s, errp);
 }
@@ -241,6 +262,9 @@ static void kvm_instance_init(Object *obj)
     s->fd = -1;
     s->vm_fd = -1;
     qemu_mutex_init(&s->slots_lock);
+    qemu_mutex_init(&s->reaper_lock);
+    qemu_cond_init(&s->reaper_wake);
+    kvm_gate_init(s);
     s->slots = g_array_new(FALSE, TRUE, sizeof(KVMSlot));
     s->vcpus = g_ptr_array_new();
     kvm_routes_init(s);
@@ -251,6 +275,10 @@ static void kvm_instance_finalize(Object *obj)
     KVMState *s = KVM_ACCEL(obj);
 
     kvm_routes_deinit(s);
+    kvm_log_stop(ACCEL(obj));
+    kvm_gate_deinit(s);
+    qemu_cond_destroy(&s->reaper_wake);
+    qemu_mutex_destroy(&s->reaper_lock);
     g_ptr_array_unref(s->vcpus);
     g_array_unref(s->slots);
     qemu_mutex_destroy(&s->slots_lock);
@@ -272,6 +300,14 @@ static void kvm_class_init(ObjectClass *oc, void *data)
     ac->set_irq = kvm_set_irq;
     ac->map_ram = kvm_map_ram;
     ac->unmap_ram = kvm_unmap_ram;
+    ac->ram_change_begin = kvm_ram_change_begin;
+    ac->ram_change_end = kvm_ram_change_end;
+    ac->dirty_log_start = kvm_log_start;
+    ac->dirty_log_stop = kvm_log_stop;
+    ac->dirty_log_sync = kvm_log_sync;
+    ac->dirty_log_clear = kvm_log_clear;
+    ac->vcpu_dirty_pages = kvm_vcpu_dirty_pages;
+    ac->dirty_ring_full_ns = kvm_dirty_ring_full_ns;
     ac->vcpu_new = kvm_vcpu_new;
     ac->vcpu_free = kvm_vcpu_free;
     ac->vcpu_thread_init = kvm_vcpu_thread_init;
@@ -286,6 +322,10 @@ static void kvm_class_init(ObjectClass *oc, void *data)
     ac->vcpu_debug_hit = kvm_vcpu_debug_hit;
     ac->reset_irqchip = kvm_reset_irqchip;
     ac->vm_state_changed = kvm_vm_state_changed;
+    ac->vcpu_savable = kvm_vcpu_savable;
+    ac->vm_state_parts = kvm_vm_state_parts;
+    ac->vm_get_state = kvm_vm_get_state;
+    ac->vm_set_state = kvm_vm_set_state;
     ac->vcpu_intr = kvm_vcpu_intr;
     ac->vcpu_signal = kvm_vcpu_signal;
     ac->send_msi = kvm_send_msi;

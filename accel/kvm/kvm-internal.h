@@ -19,6 +19,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(KVMState, KVM_ACCEL)
 /* The signal that takes a vCPU thread out of KVM_RUN. */
 #define KVM_KICK_SIGNAL SIGUSR1
 
+#define MSR_IA32_TSC       0x10u
+#define MSR_IA32_APIC_BASE 0x1bu
+
 #define KVM_IRQCHIPS     3 /* two 8259, one IOAPIC */
 #define KVM_IOAPIC_LINES 24
 
@@ -41,6 +44,7 @@ typedef struct KVMSlot {
     uint64_t size;
     void *host;
     uint32_t flags;
+    unsigned long *reported; /* while logging (kvm-dirty.c), else NULL */
 } KVMSlot;
 
 /* Optional parts of the kernel's interface, asked once. */
@@ -50,6 +54,7 @@ typedef struct KVMCaps {
     int max_vcpu_id;
     int xsave_bytes; /* 0: no KVM_GET_XSAVE */
     bool xcrs;
+    bool sregs2;
     bool debugregs;
     bool vcpu_events;
     bool exception_payload;
@@ -72,14 +77,32 @@ struct KVMState {
     /* properties */
     int irqchip_mode;
     uint64_t shadow_mem_bytes;
+    uint32_t ring_entries; /* a power of two; 0: no dirty rings */
 
     int fd;
     int vm_fd;
     int vcpu_mmap_bytes;
     KVMCaps caps;
 
-    QemuMutex slots_lock; /* guards slots */
+    QemuMutex slots_lock; /* guards the following eight, and vCPUs' rings */
     GArray *slots;        /* KVMSlot, index = slot number */
+    bool logging;
+    bool manual_protect;   /* constant after init_machine */
+    bool initially_set;    /* the same */
+    bool ring_with_bitmap; /* the same */
+    void *scratch;
+    size_t scratch_bytes;
+
+    uint64_t ring_full_ns; /* atomic */
+    QemuThread reaper;
+    bool has_reaper;       /* log_start to log_stop */
+    QemuMutex reaper_lock; /* guards reaper_stop; before slots_lock */
+    QemuCond reaper_wake;
+    bool reaper_stop;
+
+    QemuMutex gate_lock; /* gate_changed: the gate opened, a CPU came out */
+    QemuCond gate_changed;
+    bool gate_closed; /* atomic; written under gate_lock */
 
     bool has_irqchip;
     bool has_pit;
@@ -93,9 +116,21 @@ struct KVMState {
 
     bool clock_stopped;
     struct kvm_clock_data clock; /* of the moment the guest was stopped */
+    bool pit_loaded;             /* to be set anew when the guest starts */
+    struct kvm_pit_state2 pit;
 
     GPtrArray *vcpus; /* KVMVCPU, borrowed; main thread */
 };
+
+/* Of the moment at which the guest stopped, on this host or another. */
+typedef struct KVMVCPUTime {
+    bool has_tsc;
+    bool loaded; /* from another host: set in the kernel at the start */
+    uint64_t tsc;
+    uint64_t deadline; /* the rest is only for loaded */
+    uint32_t timer_initial;
+    uint32_t timer_current;
+} KVMVCPUTime;
 
 typedef struct KVMVCPU {
     AccelVCPU base;
@@ -104,6 +139,11 @@ typedef struct KVMVCPU {
 
     pthread_t thread;
     int has_thread; /* atomic: thread is valid */
+    int in_guest;   /* atomic: in, or about to enter, KVM_RUN */
+
+    struct kvm_dirty_gfn *ring; /* NULL: none */
+    uint32_t ring_next;         /* to be looked at; counts on */
+    uint64_t dirty_pages;       /* atomic; written under slots_lock */
 
     /* Interrupts from outside of the kernel (kvm-intr.c). */
     int intr;             /* atomic: level of INTR */
@@ -118,6 +158,7 @@ typedef struct KVMVCPU {
     uint32_t *msrs; /* indices that this kernel lets us read; n_msrs */
     size_t n_msrs;
     X86CPUState *reset_state; /* taken at the first reset */
+    KVMVCPUTime time;         /* while the guest is stopped */
     uint64_t debug_dr7;       /* of the debugger's hardware breakpoints */
 } KVMVCPU;
 
@@ -141,15 +182,52 @@ bool kvm_map_ram(AccelState *accel, uint64_t gpa, uint64_t size, void *host,
                  unsigned flags, Error **errp);
 bool kvm_unmap_ram(AccelState *accel, uint64_t gpa, uint64_t size,
                    Error **errp);
+/* kvm_set_slot: tell the kernel. Returns: as kvm_ioctl(). slots_lock held. */
+int kvm_set_slot(KVMState *s, guint number, const KVMSlot *slot);
 /* kvm_read_guest: copy from RAM; false if any of it is not RAM. */
 bool kvm_read_guest(KVMState *s, uint64_t gpa, void *buf, size_t len);
+
+/* kvm-dirty.c */
+/* kvm_dirty_init: after the machine descriptor, before the first vCPU. */
+bool kvm_dirty_init(KVMState *s, Error **errp);
+/* kvm_dirty_slot_added: before the kernel is told; may change flags. Both:
+ * slots_lock held. */
+void kvm_dirty_slot_added(KVMState *s, KVMSlot *slot);
+void kvm_dirty_slot_gone(KVMSlot *slot);
+bool kvm_log_start(AccelState *accel, Error **errp);
+void kvm_log_stop(AccelState *accel);
+bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
+                  unsigned long *bitmap, Error **errp);
+void kvm_log_clear(AccelState *accel, uint64_t gpa, uint64_t size);
+
+/* kvm-dirty-ring.c */
+bool kvm_ring_init(KVMState *s, Error **errp);
+bool kvm_ring_map(KVMVCPU *vcpu, Error **errp);
+void kvm_ring_unmap(KVMVCPU *vcpu);
+/* kvm_ring_collect: slots_lock held. */
+void kvm_ring_collect(KVMState *s);
+/* kvm_ring_full: the vCPU left the guest for that; own thread. */
+void kvm_ring_full(KVMVCPU *vcpu);
+/* kvm_ring_start, kvm_ring_stop: collecting at intervals. No lock held. */
+bool kvm_ring_start(KVMState *s, Error **errp);
+void kvm_ring_stop(KVMState *s);
+bool kvm_vcpu_dirty_pages(AccelVCPU *vcpu, uint64_t *ret_pages);
+uint64_t kvm_dirty_ring_full_ns(AccelState *accel);
+
+/* kvm-gate.c */
+void kvm_gate_init(KVMState *s);
+void kvm_gate_deinit(KVMState *s);
+/* kvm_gate_enter, kvm_gate_leave: around KVM_RUN; own thread. */
+void kvm_gate_enter(KVMVCPU *vcpu);
+void kvm_gate_leave(KVMVCPU *vcpu);
+void kvm_ram_change_begin(AccelState *accel);
+void kvm_ram_change_end(AccelState *accel);
 
 /* kvm-irqchip.c */
 bool kvm_create_irqchip(AccelState *accel, Error **errp);
 bool kvm_create_pit(AccelState *accel, bool reinject, Error **errp);
 void kvm_set_irq(AccelState *accel, unsigned gsi, bool level);
 bool kvm_reset_irqchip(AccelState *accel, Error **errp);
-void kvm_vm_state_changed(AccelState *accel, bool running);
 
 AccelIrqchip kvm_irqchip(AccelState *accel);
 void kvm_pit_hpet_legacy(AccelState *accel, bool on);
@@ -207,8 +285,36 @@ bool kvm_vcpu_get_state(AccelVCPU *vcpu, unsigned mask, X86CPUState *state,
                         Error **errp);
 bool kvm_vcpu_set_state(AccelVCPU *vcpu, unsigned mask,
                         const X86CPUState *state, Error **errp);
+
+/* kvm-msr.c */
+
 /* kvm_vcpu_probe_msrs: fill vcpu->msrs. */
 bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp);
+bool kvm_get_msr(KVMVCPU *vcpu, uint32_t index, uint64_t *ret_value);
+bool kvm_set_msr(KVMVCPU *vcpu, uint32_t index, uint64_t value);
+bool kvm_get_msrs(KVMVCPU *vcpu, X86CPUState *st, Error **errp);
+bool kvm_set_msrs(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                  Error **errp);
+
+/* kvm-time.c */
+void kvm_vm_state_changed(AccelState *accel, bool running);
+/* kvm_time_forget: what was noted or loaded counts no more. */
+void kvm_time_forget(KVMVCPU *vcpu);
+/* kvm_time_adjust_*: the guest's view while it is stopped, over the kernel's. */
+void kvm_time_adjust_msr(const KVMVCPU *vcpu, X86MSR *m);
+void kvm_time_adjust_lapic(const KVMVCPU *vcpu, uint8_t *page);
+/* kvm_time_take_msr: from another host; false: not one about time. */
+bool kvm_time_take_msr(KVMVCPU *vcpu, const X86MSR *m);
+/* kvm_time_take_lapic: the timer's counts, which leave @page. */
+void kvm_time_take_lapic(KVMVCPU *vcpu, uint8_t *page);
+
+/* kvm-vmstate.c */
+unsigned kvm_vm_state_parts(AccelState *accel);
+bool kvm_vm_get_state(AccelState *accel, unsigned mask, X86VMState *state,
+                      Error **errp);
+bool kvm_vm_set_state(AccelState *accel, unsigned mask, const X86VMState *state,
+                      Error **errp);
+bool kvm_vcpu_savable(AccelVCPU *vcpu, Error **errp);
 
 /* kvm-debug.c */
 bool kvm_vcpu_set_debug(AccelVCPU *vcpu, const AccelDebug *debug, Error **errp);

@@ -27,7 +27,6 @@
 #define SIPI_BASE_SHIFT    12
 #define APIC_PAGE_MASK     (~0xfffull)
 #define APIC_X2APIC        0x400u
-#define MSR_APIC_BASE      0x1bu
 
 static bool is_own_thread(const KVMVCPU *vcpu)
 {
@@ -119,7 +118,7 @@ static bool take_init(KVMVCPU *vcpu, Error **errp)
 
     accel->irq_host->init(accel->irq_opaque, vcpu->base.index);
     if (accel->irq_host->msr_read(accel->irq_opaque, vcpu->base.index,
-                                  MSR_APIC_BASE, &base)) {
+                                  MSR_IA32_APIC_BASE, &base)) {
         vcpu->reset_state->apic_base = base;
     }
     vcpu->mp_state = vcpu->reset_state->apic_base & X86_APICBASE_BSP
@@ -265,7 +264,7 @@ void kvm_intr_after_run(KVMVCPU *vcpu)
     if (run->apic_base != vcpu->apic_base) {
         vcpu->apic_base = run->apic_base;
         accel->irq_host->msr_write(accel->irq_opaque, vcpu->base.index,
-                                   MSR_APIC_BASE, run->apic_base);
+                                   MSR_IA32_APIC_BASE, run->apic_base);
     }
 }
 

@@ -1,5 +1,5 @@
 /*
- * Interrupt controllers, interval timer and guest clock inside the kernel.
+ * Interrupt controllers and interval timer inside the kernel.
  *
  * All controllers are there (kernel-irqchip=on), or only the local APICs
  * (split), or none (off); the others are models outside of the accelerator.
@@ -125,6 +125,7 @@ void kvm_pit_hpet_legacy(AccelState *accel, bool on)
         pit.flags = on ? pit.flags | KVM_PIT_FLAGS_HPET_LEGACY
                        : pit.flags & ~(uint32_t)KVM_PIT_FLAGS_HPET_LEGACY;
         kvm_ioctl(s->vm_fd, KVM_SET_PIT2, &pit);
+        s->pit.flags = pit.flags;
     }
 }
 
@@ -149,6 +150,7 @@ bool kvm_reset_irqchip(AccelState *accel, Error **errp)
             return false;
         }
     }
+    s->pit_loaded = false;
     if (s->has_pit) {
         ret = kvm_ioctl(s->vm_fd, KVM_SET_PIT2, &s->pit_reset);
         if (ret < 0) {
@@ -157,29 +159,4 @@ bool kvm_reset_irqchip(AccelState *accel, Error **errp)
         }
     }
     return true;
-}
-
-/* The guest's clock page stands still while the guest does. */
-void kvm_vm_state_changed(AccelState *accel, bool running)
-{
-    KVMState *s = KVM_ACCEL(accel);
-
-    if (!running) {
-        if (s->caps.adjust_clock) {
-            s->clock = (struct kvm_clock_data){ 0 };
-            s->clock_stopped =
-                kvm_ioctl(s->vm_fd, KVM_GET_CLOCK, &s->clock) == 0;
-        }
-        return;
-    }
-    if (s->clock_stopped) {
-        struct kvm_clock_data data = { .clock = s->clock.clock };
-        kvm_ioctl(s->vm_fd, KVM_SET_CLOCK, &data);
-        s->clock_stopped = false;
-    }
-    for (guint i = 0; s->caps.kvmclock_ctrl && i < s->vcpus->len; i++) {
-        KVMVCPU *vcpu = g_ptr_array_index(s->vcpus, i);
-        /* Tells the guest's watchdogs of the gap; -EINVAL: no clock page. */
-        kvm_ioctl_arg(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
-    }
 }

@@ -1,5 +1,7 @@
 /*
  * Moving the state of a vCPU between the kernel's structs and X86CPUState.
+ * Model specific registers are in kvm-msr.c, what has to do with time in
+ * kvm-time.c.
  *
  * Order matters when setting: segments and control registers (with the APIC
  * base) come before the local APIC, the run state before pending events.
@@ -8,17 +10,29 @@
  */
 #include "util/osdep.h"
 
-#include "trace/trace-accel.h"
+#include <cpuid.h>
+
 #include "util/error.h"
 
 #include "kvm-internal.h"
 
 #define XSAVE_BYTES_BASE 4096u
+/* Legacy area and header (SDM 1, 13.4). */
+#define XSAVE_BYTES_MIN 576u
+#define XSAVE_HEADER    512u
+#define XSAVE_FIRST_EXT 2u
+#define CPUID_XSAVE     0xdu
+#define RFLAGS_IF_SHIFT 9
 
 static bool fail(KVMVCPU *vcpu, const char *what, int ret, Error **errp)
 {
     error_setg_errno(errp, -ret, "CPU %u: %s failed", vcpu->base.index, what);
     return false;
+}
+
+static bool is_outside(const KVMVCPU *vcpu)
+{
+    return kvm_of(vcpu)->irqchip_mode == KVM_IRQCHIP_MODE_OFF;
 }
 
 /* -- general and segment registers ---------------------------------------- */
@@ -52,7 +66,8 @@ static bool get_regs(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
     return true;
 }
 
-static bool set_regs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_regs(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                     Error **errp)
 {
     struct kvm_regs r = { .rip = st->rip, .rflags = st->rflags };
     __u64 *p[X86_GPR_COUNT];
@@ -62,6 +77,8 @@ static bool set_regs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
     for (int i = 0; i < X86_GPR_COUNT; i++) {
         *p[i] = st->gpr[i];
     }
+    /* What the last exit would have left: a halted CPU looks at it. */
+    vcpu->run->if_flag = st->rflags >> RFLAGS_IF_SHIFT & 1;
     ret = kvm_ioctl(vcpu->fd, KVM_SET_REGS, &r);
     return ret < 0 ? fail(vcpu, "KVM_SET_REGS", ret, errp) : true;
 }
@@ -112,6 +129,61 @@ static void sregs_segments(struct kvm_sregs *s,
     memcpy(p, order, sizeof(order));
 }
 
+/* The page directory pointers of PAE paging are registers: memory may say
+ * something else by now. */
+static bool get_pdptrs(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
+{
+    struct kvm_sregs2 s2;
+    int ret;
+
+    st->pdptrs_valid = false;
+    if (!kvm_of(vcpu)->caps.sregs2) {
+        return true;
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_GET_SREGS2, &s2);
+    if (ret < 0) {
+        return fail(vcpu, "KVM_GET_SREGS2", ret, errp);
+    }
+    if (s2.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID) {
+        st->pdptrs_valid = true;
+        for (int i = 0; i < 4; i++) {
+            st->pdptrs[i] = s2.pdptrs[i];
+        }
+    }
+    return true;
+}
+
+static bool set_pdptrs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+{
+    struct kvm_sregs2 s2;
+    int ret = kvm_ioctl(vcpu->fd, KVM_GET_SREGS2, &s2);
+
+    if (ret < 0) {
+        return fail(vcpu, "KVM_GET_SREGS2", ret, errp);
+    }
+    s2.flags |= KVM_SREGS2_FLAGS_PDPTRS_VALID;
+    for (int i = 0; i < 4; i++) {
+        s2.pdptrs[i] = st->pdptrs[i];
+    }
+    ret = kvm_ioctl(vcpu->fd, KVM_SET_SREGS2, &s2);
+    return ret < 0 ? fail(vcpu, "KVM_SET_SREGS2", ret, errp) : true;
+}
+
+/* The local APIC has the base register, where that is outside of the kernel. */
+static bool set_outside_base(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+{
+    AccelState *accel = vcpu->base.accel;
+
+    if (!accel->irq_host->msr_write(accel->irq_opaque, vcpu->base.index,
+                                    MSR_IA32_APIC_BASE, st->apic_base)) {
+        error_setg(errp, "CPU %u: APIC base 0x%" PRIx64 " is not valid",
+                   vcpu->base.index, st->apic_base);
+        return false;
+    }
+    vcpu->apic_base = st->apic_base;
+    return true;
+}
+
 static bool get_sregs(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 {
     struct kvm_sregs s;
@@ -134,10 +206,11 @@ static bool get_sregs(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
     st->cr8 = s.cr8;
     st->efer = s.efer;
     st->apic_base = s.apic_base;
-    return true;
+    return get_pdptrs(vcpu, st, errp);
 }
 
-static bool set_sregs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_sregs(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     struct kvm_sregs s = {
         .gdt = { .base = st->gdt.base, .limit = st->gdt.limit },
@@ -162,7 +235,14 @@ static bool set_sregs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
         s.interrupt_bitmap[v / 64] |= 1ull << (v % 64);
     }
     ret = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &s);
-    return ret < 0 ? fail(vcpu, "KVM_SET_SREGS", ret, errp) : true;
+    if (ret < 0) {
+        return fail(vcpu, "KVM_SET_SREGS", ret, errp);
+    }
+    if (st->pdptrs_valid && kvm_of(vcpu)->caps.sregs2 &&
+        !set_pdptrs(vcpu, st, errp)) {
+        return false;
+    }
+    return !incoming || !is_outside(vcpu) || set_outside_base(vcpu, st, errp);
 }
 
 /* -- floating point and vector state -------------------------------------- */
@@ -213,7 +293,62 @@ static bool get_fpu(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
     return get_xcr0(vcpu, st, errp);
 }
 
-static bool set_fpu(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+/* End of component @n in the standard form on this host; 0: there is none. */
+static uint64_t component_end(unsigned n)
+{
+    uint32_t eax, ebx, ecx, edx;
+
+    if (!__get_cpuid_count(CPUID_XSAVE, n, &eax, &ebx, &ecx, &edx) || !eax) {
+        return 0;
+    }
+    return (uint64_t)eax + ebx;
+}
+
+/* The area may come from a host with another size of it: what is in use must
+ * be known here and be inside of it. */
+static bool check_xsave(KVMVCPU *vcpu, const X86CPUState *st, size_t room,
+                        Error **errp)
+{
+    uint64_t in_use;
+
+    if (st->xsave_bytes < XSAVE_BYTES_MIN ||
+        st->xsave_bytes > X86_XSAVE_BYTES_MAX) {
+        error_setg(errp, "CPU %u: XSAVE area of %zu bytes", vcpu->base.index,
+                   st->xsave_bytes);
+        return false;
+    }
+    memcpy(&in_use, st->xsave + XSAVE_HEADER, sizeof(in_use));
+    in_use = GUINT64_FROM_LE(in_use);
+    for (unsigned n = XSAVE_FIRST_EXT; n < 64; n++) {
+        uint64_t end = in_use >> n & 1 ? component_end(n) : 1;
+
+        if (!end || end > room || (end > 1 && end > st->xsave_bytes)) {
+            error_setg(errp,
+                       "CPU %u: XSAVE component %u is in use, this host has "
+                       "no room for it",
+                       vcpu->base.index, n);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_xsave(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+{
+    size_t room = (size_t)kvm_of(vcpu)->caps.xsave_bytes;
+    g_autofree uint8_t *area = g_malloc0(room);
+    int ret;
+
+    if (!check_xsave(vcpu, st, room, errp)) {
+        return false;
+    }
+    memcpy(area, st->xsave, MIN(room, st->xsave_bytes));
+    ret = kvm_ioctl(vcpu->fd, KVM_SET_XSAVE, area);
+    return ret < 0 ? fail(vcpu, "KVM_SET_XSAVE", ret, errp) : true;
+}
+
+static bool set_fpu(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                    Error **errp)
 {
     const KVMCaps *caps = &kvm_of(vcpu)->caps;
     int ret;
@@ -232,112 +367,10 @@ static bool set_fpu(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
             }
         }
     }
-    if (!st->xsave) {
-        return true;
-    }
-    if (st->xsave_bytes != (size_t)caps->xsave_bytes) {
-        error_setg(errp, "CPU %u: XSAVE area of %zu bytes, the host's has %d",
-                   vcpu->base.index, st->xsave_bytes, caps->xsave_bytes);
-        return false;
-    }
-    ret = kvm_ioctl(vcpu->fd, KVM_SET_XSAVE, st->xsave);
-    return ret < 0 ? fail(vcpu, "KVM_SET_XSAVE", ret, errp) : true;
-}
-
-/* -- model specific registers --------------------------------------------- */
-
-static struct kvm_msrs *msr_buffer(size_t n)
-{
-    return g_malloc0(sizeof(struct kvm_msrs) +
-                     n * sizeof(struct kvm_msr_entry));
-}
-
-bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp)
-{
-    g_autofree struct kvm_msr_list *list =
-        g_malloc0(sizeof(*list) + X86_MSR_COUNT_MAX * sizeof(uint32_t));
-    g_autofree struct kvm_msrs *one = msr_buffer(1);
-    int ret;
-
-    list->nmsrs = X86_MSR_COUNT_MAX;
-    ret = kvm_ioctl(kvm_of(vcpu)->fd, KVM_GET_MSR_INDEX_LIST, list);
-    if (ret < 0) {
-        return fail(vcpu, "KVM_GET_MSR_INDEX_LIST", ret, errp);
-    }
-    vcpu->msrs = g_new0(uint32_t, list->nmsrs);
-    vcpu->n_msrs = 0;
-    /* The list is the host's; a vCPU with fewer features has fewer. */
-    for (uint32_t i = 0; i < list->nmsrs; i++) {
-        one->nmsrs = 1;
-        one->entries[0] = (struct kvm_msr_entry){ .index = list->indices[i] };
-        if (kvm_ioctl(vcpu->fd, KVM_GET_MSRS, one) == 1) {
-            vcpu->msrs[vcpu->n_msrs++] = list->indices[i];
-        } else {
-            trace_kvm_msr_left_out(vcpu->base.index, list->indices[i]);
-        }
-    }
-    return true;
-}
-
-static bool get_msrs(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
-{
-    g_autofree struct kvm_msrs *buf = msr_buffer(vcpu->n_msrs);
-    int ret;
-
-    buf->nmsrs = (uint32_t)vcpu->n_msrs;
-    for (size_t i = 0; i < vcpu->n_msrs; i++) {
-        buf->entries[i].index = vcpu->msrs[i];
-    }
-    ret = kvm_ioctl(vcpu->fd, KVM_GET_MSRS, buf);
-    if (ret != (int)vcpu->n_msrs) {
-        return fail(vcpu, "KVM_GET_MSRS", ret < 0 ? ret : -EIO, errp);
-    }
-    g_free(st->msrs);
-    st->msrs = g_new0(X86MSR, vcpu->n_msrs);
-    st->n_msrs = vcpu->n_msrs;
-    for (size_t i = 0; i < vcpu->n_msrs; i++) {
-        st->msrs[i] = (X86MSR){ buf->entries[i].index, buf->entries[i].data };
-    }
-    return true;
-}
-
-/* KVM stops at the first register that it refuses: skip that one, go on.
- * Refused are those that only tell about the host. */
-static bool set_msrs(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
-{
-    g_autofree struct kvm_msrs *buf = msr_buffer(st->n_msrs);
-    size_t done = 0;
-
-    while (done < st->n_msrs) {
-        size_t left = st->n_msrs - done;
-        int ret;
-
-        buf->nmsrs = (uint32_t)left;
-        for (size_t i = 0; i < left; i++) {
-            const X86MSR *m = &st->msrs[done + i];
-            buf->entries[i] =
-                (struct kvm_msr_entry){ .index = m->index, .data = m->value };
-        }
-        ret = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, buf);
-        if (ret < 0) {
-            return fail(vcpu, "KVM_SET_MSRS", ret, errp);
-        }
-        done += (size_t)ret;
-        if ((size_t)ret < left) {
-            trace_kvm_msr_refused(vcpu->base.index, st->msrs[done].index,
-                                  st->msrs[done].value);
-            done++;
-        }
-    }
-    return true;
+    return !st->xsave || set_xsave(vcpu, st, errp);
 }
 
 /* -- local APIC, events, run state, debug registers ------------------------ */
-
-static bool is_outside(const KVMVCPU *vcpu)
-{
-    return kvm_of(vcpu)->irqchip_mode == KVM_IRQCHIP_MODE_OFF;
-}
 
 static bool get_lapic(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 {
@@ -350,11 +383,15 @@ static bool get_lapic(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
         return true;
     }
     ret = kvm_ioctl(vcpu->fd, KVM_GET_LAPIC, st->lapic);
-
-    return ret < 0 ? fail(vcpu, "KVM_GET_LAPIC", ret, errp) : true;
+    if (ret < 0) {
+        return fail(vcpu, "KVM_GET_LAPIC", ret, errp);
+    }
+    kvm_time_adjust_lapic(vcpu, st->lapic);
+    return true;
 }
 
-static bool set_lapic(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_lapic(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     AccelState *accel = vcpu->base.accel;
     struct kvm_lapic_state lapic;
@@ -365,8 +402,36 @@ static bool set_lapic(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
                                           st->lapic, st->apic_base, errp);
     }
     memcpy(&lapic, st->lapic, sizeof(lapic));
+    if (incoming) {
+        kvm_time_take_lapic(vcpu, (uint8_t *)lapic.regs);
+    }
     ret = kvm_ioctl(vcpu->fd, KVM_SET_LAPIC, &lapic);
     return ret < 0 ? fail(vcpu, "KVM_SET_LAPIC", ret, errp) : true;
+}
+
+/* What came from outside of the kernel and was not looked at yet. */
+static void add_signals(const KVMVCPU *vcpu, X86Events *ev)
+{
+    unsigned signals = qatomic_read(&vcpu->signals);
+
+    ev->nmi_pending |= signals >> ACCEL_SIGNAL_NMI & 1;
+    ev->smm_pending |= signals >> ACCEL_SIGNAL_SMI & 1;
+    ev->init_pending = signals >> ACCEL_SIGNAL_INIT & 1;
+    ev->sipi_pending = signals >> ACCEL_SIGNAL_SIPI & 1;
+    if (ev->sipi_pending) {
+        ev->sipi_vector = qatomic_read(&vcpu->sipi_vector);
+    }
+}
+
+static void set_signals(KVMVCPU *vcpu, const X86CPUState *st)
+{
+    const X86Events *ev = &st->events;
+    bool sipi = ev->sipi_pending || st->mp_state == X86_MP_SIPI_RECEIVED;
+
+    qatomic_set(&vcpu->sipi_vector, ev->sipi_vector & 0xff);
+    qatomic_set(&vcpu->signals,
+                (unsigned)ev->init_pending << ACCEL_SIGNAL_INIT |
+                    (unsigned)sipi << ACCEL_SIGNAL_SIPI);
 }
 
 static bool get_events(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
@@ -406,10 +471,14 @@ static bool get_events(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
 #ifdef KVM_VCPUEVENT_VALID_TRIPLE_FAULT
     st->events.triple_fault_pending = e.triple_fault.pending;
 #endif
+    if (is_outside(vcpu)) {
+        add_signals(vcpu, &st->events);
+    }
     return true;
 }
 
-static bool set_events(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_events(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                       Error **errp)
 {
     const KVMCaps *caps = &kvm_of(vcpu)->caps;
     const X86Events *ev = &st->events;
@@ -438,6 +507,9 @@ static bool set_events(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
     };
     int ret;
 
+    if (incoming && is_outside(vcpu)) {
+        set_signals(vcpu, st);
+    }
     if (!caps->vcpu_events) {
         return true;
     }
@@ -480,13 +552,17 @@ static bool get_mp(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
     return true;
 }
 
-static bool set_mp(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_mp(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                   Error **errp)
 {
     struct kvm_mp_state mp = { .mp_state = st->mp_state };
     int ret;
 
     if (is_outside(vcpu)) {
-        vcpu->mp_state = st->mp_state;
+        /* A SIPI that was received is a signal here. */
+        vcpu->mp_state = st->mp_state == X86_MP_SIPI_RECEIVED
+                             ? X86_MP_INIT_RECEIVED
+                             : st->mp_state;
         return true;
     }
     ret = kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &mp);
@@ -513,7 +589,8 @@ static bool get_debug(KVMVCPU *vcpu, X86CPUState *st, Error **errp)
     return true;
 }
 
-static bool set_debug(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
+static bool set_debug(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     struct kvm_debugregs d = { .dr6 = st->dr6, .dr7 = st->dr7 };
     int ret;
@@ -531,7 +608,8 @@ static bool set_debug(KVMVCPU *vcpu, const X86CPUState *st, Error **errp)
 /* -- all of it ------------------------------------------------------------- */
 
 typedef bool (*GetPart)(KVMVCPU *vcpu, X86CPUState *st, Error **errp);
-typedef bool (*SetPart)(KVMVCPU *vcpu, const X86CPUState *st, Error **errp);
+typedef bool (*SetPart)(KVMVCPU *vcpu, const X86CPUState *st, bool incoming,
+                        Error **errp);
 
 /* In the order in which parts must be set. */
 static const struct {
@@ -542,7 +620,7 @@ static const struct {
     { X86_STATE_REGS, get_regs, set_regs },
     { X86_STATE_FPU, get_fpu, set_fpu },
     { X86_STATE_SREGS, get_sregs, set_sregs },
-    { X86_STATE_MSRS, get_msrs, set_msrs },
+    { X86_STATE_MSRS, kvm_get_msrs, kvm_set_msrs },
     { X86_STATE_MP, get_mp, set_mp },
     { X86_STATE_LAPIC, get_lapic, set_lapic },
     { X86_STATE_EVENTS, get_events, set_events },
@@ -566,9 +644,11 @@ bool kvm_vcpu_set_state(AccelVCPU *base, unsigned mask,
                         const X86CPUState *state, Error **errp)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
+    bool incoming = mask & X86_STATE_INCOMING;
 
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
-        if ((mask & parts[i].mask) && !parts[i].set(vcpu, state, errp)) {
+        if ((mask & parts[i].mask) &&
+            !parts[i].set(vcpu, state, incoming, errp)) {
             return false;
         }
     }

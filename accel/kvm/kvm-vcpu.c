@@ -15,8 +15,6 @@
 
 #include "kvm-internal.h"
 
-#define MSR_IA32_TSC             0x10
-#define MSR_IA32_APIC_BASE       0x1b
 #define CPUID_1_ECX_X2APIC       (1u << 21)
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 /* Paravirtual features that the local APIC in the kernel has a part in. */
@@ -142,6 +140,10 @@ AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
     vcpu->fd = fd_steal(&fd);
     vcpu->run = run;
     kvm_intr_init(vcpu);
+    if (!kvm_ring_map(vcpu, errp)) {
+        kvm_vcpu_free(&vcpu->base);
+        return NULL;
+    }
     g_ptr_array_add(s->vcpus, vcpu);
     return &vcpu->base;
 }
@@ -157,6 +159,7 @@ void kvm_vcpu_free(AccelVCPU *base)
     vcpu = container_of(base, KVMVCPU, base);
     s = kvm_of(vcpu);
     g_ptr_array_remove(s->vcpus, vcpu);
+    kvm_ring_unmap(vcpu);
     munmap(vcpu->run, (size_t)s->vcpu_mmap_bytes);
     fd_close(vcpu->fd);
     kvm_intr_deinit(vcpu);

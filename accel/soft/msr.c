@@ -12,6 +12,7 @@
 #include "util/osdep.h"
 
 #include "trace/trace-accel.h"
+#include "util/error.h"
 
 #include "soft-accel.h"
 
@@ -479,22 +480,61 @@ size_t soft_msr_list(SoftCPU *cpu, uint32_t *list, size_t room)
     return n;
 }
 
-void soft_msr_restore(SoftCPU *cpu, uint32_t index, uint64_t value)
+bool soft_msr_restore(SoftCPU *cpu, uint32_t index, uint64_t value)
 {
     switch (index) {
     case MSR_TSC:
         soft_tsc_set(cpu, value);
-        return;
+        return true;
     case MSR_TSC_ADJUST:
         cpu->msr.tsc_adjust = value;
-        return;
+        return true;
     case MSR_UCODE_REV:
         cpu->msr.ucode_rev = value;
-        return;
+        return true;
     default:
         break;
     }
     if (!soft_msr_write(cpu, index, value)) {
         cpu->exception.pending = false;
+        return false;
     }
+    return true;
+}
+
+/* What tells about the host, and the values that registers of other processors
+ * have if nobody has set them. */
+static bool says_nothing(const X86MSR *m)
+{
+    static const X86MSR usual[] = {
+        { 0x9e, 0x30000 },          /* base of system management */
+        { 0x4b564d05, 1 },          /* polling of the host's */
+        { 0xc0000104, 1ull << 32 }, /* ratio of the counter */
+    };
+    static const uint32_t about_host[] = { MSR_MTRR_CAP, MSR_ARCH_CAPS,
+                                           MSR_MCG_CAP, 0x345 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(usual); i++) {
+        if (m->index == usual[i].index && m->value == usual[i].value) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(about_host); i++) {
+        if (m->index == about_host[i]) {
+            return true;
+        }
+    }
+    return !m->value || (m->index >= 0x480 && m->index <= 0x493);
+}
+
+bool soft_msr_may_leave_out(SoftCPU *cpu, const X86MSR *m, Error **errp)
+{
+    if (says_nothing(m)) {
+        return true;
+    }
+    error_setg(errp,
+               "CPU %u: MSR 0x%x of the guest has 0x%" PRIx64
+               ", which this CPU has not",
+               cpu->base.index, m->index, m->value);
+    return false;
 }

@@ -461,8 +461,13 @@ void soft_msr_reset(SoftCPU *cpu);
 /** soft_msr_list: indices of the MSRs that get_state reports. Returns: count,
  *  at most @room. */
 size_t soft_msr_list(SoftCPU *cpu, uint32_t *list, size_t room);
-/** soft_msr_restore: set_state's write: no side effects, refusals are dropped. */
-void soft_msr_restore(SoftCPU *cpu, uint32_t index, uint64_t value);
+/** soft_msr_restore: set_state's write: no side effects; false: refused. */
+bool soft_msr_restore(SoftCPU *cpu, uint32_t index, uint64_t value);
+/** soft_msr_may_leave_out: @m, which was refused, is nothing that a guest from
+ *  another host misses. */
+bool soft_msr_may_leave_out(SoftCPU *cpu, const X86MSR *m, Error **errp);
+/** soft_state_check: is @st, from a peer, one that this CPU can be in? */
+bool soft_state_check(const SoftCPU *cpu, const X86CPUState *st, Error **errp);
 /** soft_apic_base_changed: read where the local APIC is now. */
 void soft_apic_base_changed(SoftCPU *cpu);
 

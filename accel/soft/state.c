@@ -19,6 +19,8 @@
 #define DR6_RESET     0xffff0ff0u
 #define DR7_RESET     0x400u
 #define MSRS_MAX      256u
+#define MSR_APIC_BASE 0x1bu
+#define HZ_PER_KHZ    1000u
 
 /* -- reset --------------------------------------------------------------------------- */
 
@@ -145,6 +147,13 @@ static SoftSegment segment_in(const X86Segment *s)
     };
 }
 
+/* PAE paging: its four top entries are registers. */
+static bool uses_pdptrs(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+    return (cr0 & X86_CR0_PG) && (cr4 & SOFT_CR4_PAE) &&
+           !(efer & SOFT_EFER_LMA);
+}
+
 static void get_sregs(SoftCPU *cpu, X86CPUState *st)
 {
     AccelState *a = cpu->base.accel;
@@ -161,16 +170,19 @@ static void get_sregs(SoftCPU *cpu, X86CPUState *st)
     st->cr3 = cpu->cr3;
     st->cr4 = cpu->cr4;
     st->efer = cpu->efer;
+    st->pdptrs_valid = uses_pdptrs(cpu->cr0, cpu->cr4, cpu->efer);
+    memcpy(st->pdptrs, cpu->priv->pdpte, sizeof(st->pdptrs));
     st->cr8 = 0;
     st->apic_base = X86_APICBASE_DEFAULT | X86_APICBASE_ENABLE |
                     (cpu->base.index == 0 ? X86_APICBASE_BSP : 0);
     if (cpu->priv->has_apic) {
         st->cr8 = a->irq_host->get_tpr(a->irq_opaque, cpu->base.index);
-        soft_msr_read(cpu, 0x1b, &st->apic_base);
+        soft_msr_read(cpu, MSR_APIC_BASE, &st->apic_base);
     }
 }
 
-static bool set_sregs(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_sregs(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     const bool lma = st->efer & SOFT_EFER_LMA;
     AccelState *a = cpu->base.accel;
@@ -199,10 +211,16 @@ static bool set_sregs(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     }
     if (cpu->priv->has_apic) {
         a->irq_host->set_tpr(a->irq_opaque, cpu->base.index, st->cr8 & 15);
-        soft_msr_restore(cpu, 0x1b, st->apic_base);
+        if (!soft_msr_restore(cpu, MSR_APIC_BASE, st->apic_base) && incoming) {
+            error_setg(errp, "CPU %u: APIC base 0x%" PRIx64 " is not valid",
+                       cpu->base.index, st->apic_base);
+            return false;
+        }
     }
-    if ((cpu->cr0 & X86_CR0_PG) && (cpu->cr4 & SOFT_CR4_PAE) && !lma &&
-        !soft_load_pdptes(cpu, cpu->cr3)) {
+    if (st->pdptrs_valid) {
+        memcpy(cpu->priv->pdpte, st->pdptrs, sizeof(st->pdptrs));
+    } else if (uses_pdptrs(cpu->cr0, cpu->cr4, cpu->efer) &&
+               !soft_load_pdptes(cpu, cpu->cr3)) {
         cpu->exception.pending = false;
     }
     soft_apic_base_changed(cpu);
@@ -220,7 +238,8 @@ static void get_regs(SoftCPU *cpu, X86CPUState *st)
     st->rflags = cpu->eflags;
 }
 
-static bool set_regs(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_regs(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                     Error **errp)
 {
     memcpy(cpu->gpr, st->gpr, sizeof(cpu->gpr));
     cpu->rip = st->rip;
@@ -239,7 +258,8 @@ static void get_fpu(SoftCPU *cpu, X86CPUState *st)
     st->xcr0 = cpu->xcr0;
 }
 
-static bool set_fpu(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_fpu(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                    Error **errp)
 {
     uint64_t allowed = cpu->xcr0_allowed | SOFT_XCR0_X87;
 
@@ -283,12 +303,19 @@ static void get_msrs(SoftCPU *cpu, X86CPUState *st)
             cpu->exception.pending = false;
         }
     }
+    st->tsc_khz = (uint32_t)(soft_accel_of(cpu)->tsc_hz / HZ_PER_KHZ);
 }
 
-static bool set_msrs(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_msrs(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                     Error **errp)
 {
     for (size_t i = 0; i < st->n_msrs; i++) {
-        soft_msr_restore(cpu, st->msrs[i].index, st->msrs[i].value);
+        const X86MSR *m = &st->msrs[i];
+
+        if (!soft_msr_restore(cpu, m->index, m->value) && incoming &&
+            !soft_msr_may_leave_out(cpu, m, errp)) {
+            return false;
+        }
     }
     return true;
 }
@@ -303,7 +330,8 @@ static void get_lapic(SoftCPU *cpu, X86CPUState *st)
     }
 }
 
-static bool set_lapic(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_lapic(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     AccelState *a = cpu->base.accel;
     uint64_t apic_base = 0;
@@ -311,7 +339,7 @@ static bool set_lapic(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     if (!cpu->priv->has_apic) {
         return true;
     }
-    soft_msr_read(cpu, 0x1b, &apic_base);
+    soft_msr_read(cpu, MSR_APIC_BASE, &apic_base);
     if (!a->irq_host->set_state(a->irq_opaque, cpu->base.index, st->lapic,
                                 apic_base, errp)) {
         return false;
@@ -320,33 +348,56 @@ static bool set_lapic(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     return true;
 }
 
-static void get_events(SoftCPU *cpu, X86CPUState *st)
+/* The exception that is next: one that was raised, or the traps that wait for
+ * the end of an instruction. */
+static void get_exception(const SoftCPU *cpu, X86Events *ev)
 {
     const SoftException *e = &cpu->exception;
+
+    if (!e->pending && cpu->dr6_pending) {
+        ev->exception_pending = true;
+        ev->exception_vector = SOFT_EXC_DB;
+        ev->exception_has_payload = true;
+        ev->exception_payload = cpu->dr6_pending;
+        return;
+    }
+    ev->exception_pending = e->pending;
+    ev->exception_vector = e->vector;
+    ev->exception_has_error = e->has_error;
+    ev->exception_error = e->error;
+    ev->exception_payload = e->value;
+    ev->exception_has_payload =
+        e->pending && (e->vector == SOFT_EXC_PF || e->vector == SOFT_EXC_DB);
+}
+
+static void get_events(SoftCPU *cpu, X86CPUState *st)
+{
     bool shadow = cpu->shadow && cpu->shadow_rip == cpu->rip;
+    int injected = cpu->priv->injected;
+    uint32_t requests = qatomic_read(&cpu->exit_request);
 
     st->events = (X86Events){
-        .exception_pending = e->pending,
-        .exception_vector = e->vector,
-        .exception_has_error = e->has_error,
-        .exception_error = e->error,
-        .exception_payload = e->value,
-        .exception_has_payload = e->pending && (e->vector == SOFT_EXC_PF ||
-                                                e->vector == SOFT_EXC_DB),
+        .interrupt_injected = injected >= 0,
+        .interrupt_vector = injected >= 0 ? (uint8_t)injected : 0,
         .interrupt_shadow = shadow ? (uint8_t)cpu->shadow : 0,
         .nmi_pending = qatomic_read(&cpu->priv->nmi_pending),
         .nmi_masked = cpu->nmi_blocked,
         .sipi_vector = (uint32_t)qatomic_read(&cpu->priv->sipi_vector),
         .triple_fault_pending = cpu->triple_fault,
+        .init_pending = requests & SOFT_EXIT_INIT,
+        .sipi_pending = requests & SOFT_EXIT_SIPI,
     };
+    get_exception(cpu, &st->events);
 }
 
-static bool set_events(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static void set_exception(SoftCPU *cpu, const X86Events *ev)
 {
-    const X86Events *ev = &st->events;
+    bool trap = ev->exception_pending && ev->exception_has_payload &&
+                ev->exception_vector == SOFT_EXC_DB;
 
+    cpu->dr6_pending = trap ? ev->exception_payload : 0;
     cpu->exception = (SoftException){
-        .pending = ev->exception_pending || ev->exception_injected,
+        .pending = !trap && (ev->exception_pending || ev->exception_injected),
         .vector = ev->exception_vector,
         .has_error = ev->exception_has_error,
         .error = ev->exception_error,
@@ -354,6 +405,14 @@ static bool set_events(SoftCPU *cpu, const X86CPUState *st, Error **errp)
                  : ev->exception_vector == SOFT_EXC_PF ? cpu->cr2
                                                        : 0,
     };
+}
+
+static bool set_events(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                       Error **errp)
+{
+    const X86Events *ev = &st->events;
+
+    set_exception(cpu, ev);
     cpu->shadow = ev->interrupt_shadow & 3;
     cpu->shadow_rip = cpu->rip;
     cpu->nmi_blocked = ev->nmi_masked;
@@ -363,7 +422,9 @@ static bool set_events(SoftCPU *cpu, const X86CPUState *st, Error **errp)
     /* An interrupt that another accelerator had acknowledged already. */
     cpu->priv->injected =
         ev->interrupt_injected ? (int)ev->interrupt_vector : -1;
-    soft_exit_request(cpu, SOFT_EXIT_NMI | SOFT_EXIT_INTR | SOFT_EXIT_MODE);
+    soft_exit_request(cpu, SOFT_EXIT_NMI | SOFT_EXIT_INTR | SOFT_EXIT_MODE |
+                               (ev->init_pending ? SOFT_EXIT_INIT : 0) |
+                               (ev->sipi_pending ? SOFT_EXIT_SIPI : 0));
     return true;
 }
 
@@ -375,7 +436,8 @@ static void get_mp(SoftCPU *cpu, X86CPUState *st)
     }
 }
 
-static bool set_mp(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_mp(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                   Error **errp)
 {
     cpu->halted = st->mp_state == X86_MP_HALTED;
     cpu->priv->mp_state = cpu->halted ? X86_MP_RUNNABLE : st->mp_state;
@@ -393,7 +455,8 @@ static void get_debug(SoftCPU *cpu, X86CPUState *st)
     st->dr7 = cpu->dr7;
 }
 
-static bool set_debug(SoftCPU *cpu, const X86CPUState *st, Error **errp)
+static bool set_debug(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                      Error **errp)
 {
     memcpy(cpu->dr, st->dr, sizeof(cpu->dr));
     cpu->dr6 = (st->dr6 & 0xe00f) | DR6_RESET;
@@ -408,7 +471,8 @@ static bool set_debug(SoftCPU *cpu, const X86CPUState *st, Error **errp)
 static const struct {
     unsigned mask;
     void (*get)(SoftCPU *cpu, X86CPUState *st);
-    bool (*set)(SoftCPU *cpu, const X86CPUState *st, Error **errp);
+    bool (*set)(SoftCPU *cpu, const X86CPUState *st, bool incoming,
+                Error **errp);
 } parts[] = {
     { X86_STATE_REGS, get_regs, set_regs },
     { X86_STATE_FPU, get_fpu, set_fpu },
@@ -434,9 +498,14 @@ bool soft_vcpu_get_state(AccelVCPU *base, unsigned mask, X86CPUState *state,
 bool soft_vcpu_set_state(AccelVCPU *base, unsigned mask,
                          const X86CPUState *state, Error **errp)
 {
+    bool incoming = mask & X86_STATE_INCOMING;
+
+    if (incoming && !soft_state_check(soft_cpu(base), state, errp)) {
+        return false;
+    }
     for (size_t i = 0; i < G_N_ELEMENTS(parts); i++) {
         if ((mask & parts[i].mask) &&
-            !parts[i].set(soft_cpu(base), state, errp)) {
+            !parts[i].set(soft_cpu(base), state, incoming, errp)) {
             return false;
         }
     }
