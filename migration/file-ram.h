@@ -67,6 +67,7 @@ void file_ram_encode(const FileRAMBlock *b, uint8_t *buf);
 bool file_ram_decode(const uint8_t *buf, uint64_t header_offset,
                      uint64_t used_length, FileRAMBlock *ret, Error **errp);
 
+typedef struct QEMUFile QEMUFile;
 typedef struct FileRAMWriter FileRAMWriter;
 
 /**
@@ -74,27 +75,36 @@ typedef struct FileRAMWriter FileRAMWriter;
  * @ioc: (in) SEEKABLE channel of the file for pages; may be O_DIRECT; a
  *       reference is taken
  * @threads: 1..MULTIFD_CHANNELS_MAX (multifd-channels, or 1 without multifd)
- * @direct: @ioc is O_DIRECT
  * @find_zero: look for zero pages in the threads
  * @pacer, @stats, @on_error: as MultiFDSendConfig
  */
 typedef struct FileRAMConfig {
     QIOChannel *ioc;
     unsigned threads;
-    bool direct;
     bool find_zero;
     Pacer *pacer;
     MultiFDStats *stats;
-    void (*on_error)(void *opaque);
+    void (*on_error)(void *opaque, Error *err);
     void *opaque;
 } FileRAMConfig;
 
 /** file_ram_writer_new: starts the threads. */
 FileRAMWriter *file_ram_writer_new(const FileRAMConfig *config, Error **errp);
 
-/** file_ram_writer_add: tell where @rb lies; before its first page. */
-bool file_ram_writer_add(FileRAMWriter *w, RAMBlock *rb, const FileRAMBlock *b,
+/**
+ * file_ram_save_block:
+ * @f: the main stream, right behind the block's entry in the list
+ *
+ * Write the header of @rb and go on behind its room. Before its first page.
+ */
+bool file_ram_save_block(FileRAMWriter *w, QEMUFile *f, RAMBlock *rb,
                          Error **errp);
+
+/** file_ram_writer_get_ioc: the pages' channel; borrowed. */
+QIOChannel *file_ram_writer_get_ioc(FileRAMWriter *w);
+
+/** file_ram_writer_set_paced: as multifd_send_set_paced(). */
+void file_ram_writer_set_paced(FileRAMWriter *w, bool paced);
 
 /** file_ram_writer_run: write @n pages of @rb from @offset on. Rules and
  *  thread as multifd_send_run(). */
@@ -110,7 +120,7 @@ bool file_ram_writer_sync(FileRAMWriter *w, Error **errp);
 
 /**
  * file_ram_writer_finish:
- * @main_ioc: (in) channel of the same file without O_DIRECT, for the bitmaps
+ * @main_ioc: (in) the main stream's channel, without O_DIRECT: for the bitmaps
  *
  * Once, at the end of the last pass: sync, then write every block's bitmap.
  */
@@ -126,13 +136,12 @@ typedef struct FileRAMReader FileRAMReader;
 
 /**
  * FileRAMReaderConfig:
- * @ioc, @threads, @direct: as FileRAMConfig
+ * @ioc, @threads: as FileRAMConfig
  * @populate, @placed, @place_zero: as MultiFDRecvConfig's, in the readers' threads
  */
 typedef struct FileRAMReaderConfig {
     QIOChannel *ioc;
     unsigned threads;
-    bool direct;
     void (*populate)(void *opaque, RAMBlock *rb, uint64_t offset, uint64_t len);
     void (*placed)(void *opaque, RAMBlock *rb, const uint64_t *offset,
                    unsigned n);
@@ -145,18 +154,17 @@ FileRAMReader *file_ram_reader_new(const FileRAMReaderConfig *config,
                                    Error **errp);
 
 /**
- * file_ram_reader_load:
- * @rb: (in) block with used_length as the list says
- * @b: (in) from file_ram_decode()
- * @main_ioc: (in) channel without O_DIRECT, from which the bitmap is read
+ * file_ram_load_block:
+ * @f: the main stream, right behind the block's entry in the list
+ * @rb: block with used_length as the list says
  *
- * Queue the whole block. Errors: bitmap or pages beyond the end of the file.
+ * Read the header, the bitmap and all pages of @rb, and go on behind its room.
+ * Errors: those of file_ram_decode(); bitmap or pages beyond the end of the
+ * file; a bit for a page that the block does not have.
  */
-bool file_ram_reader_load(FileRAMReader *r, RAMBlock *rb, const FileRAMBlock *b,
-                          QIOChannel *main_ioc, Error **errp);
+bool file_ram_load_block(FileRAMReader *r, QEMUFile *f, RAMBlock *rb,
+                         Error **errp);
 
-/** file_ram_reader_sync: all blocks named so far are in memory. */
-bool file_ram_reader_sync(FileRAMReader *r, Error **errp);
 void file_ram_reader_cancel(FileRAMReader *r, Error *err);
 void file_ram_reader_free(FileRAMReader *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FileRAMReader, file_ram_reader_free)

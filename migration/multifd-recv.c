@@ -5,6 +5,10 @@
  * belong: plain ones straight from the socket into guest memory. Nothing of a
  * packet is believed before it was checked against the block.
  *
+ * The setup section, which has the list of blocks, ends with a sync: pages
+ * before the first one are refused, so that no thread looks at blocks while
+ * the list is loaded.
+ *
  * SYNC: a channel that has read its SYNC counts itself and waits for the next
  * generation; multifd_recv_sync() waits until all have counted and begins it.
  *
@@ -43,7 +47,8 @@ typedef struct RecvChannel {
 struct MultiFDRecv {
     MultiFDRecvConfig config; /* constant */
     RecvChannel *channel;     /* config.channels of them; owned */
-    bool quiet;               /* atomic: no pages may come */
+    bool open;  /* atomic: pages may come: the list of blocks was loaded */
+    bool quiet; /* atomic: no pages may come any more */
 
     QemuMutex lock; /* guards all below, running and the coming of channels */
     QemuCond cond;  /* anything below changed */
@@ -153,6 +158,11 @@ static RAMBlock *packet_block(RecvChannel *c, Error **errp)
     const MultiFDPacket *p = &c->packet;
     RAMBlock *rb;
 
+    if (!qatomic_load_acquire(&c->r->open)) {
+        error_setg(errp, "pages of '%s' came before the list of RAM blocks",
+                   p->block);
+        return NULL;
+    }
     if (qatomic_load_acquire(&c->r->quiet)) {
         error_setg(errp, "pages of '%s' came after the pre-copy phase",
                    p->block);
@@ -320,9 +330,12 @@ static void *recv_thread(void *opaque)
     Error *err = NULL;
 
     if (!channel_run(c, &err)) {
+        g_autoptr(Error) copy = NULL;
+
         error_prepend(&err, "multifd channel %u: ", c->id);
+        copy = error_copy(err);
         if (recv_fail(r, err) && r->config.on_error) {
-            r->config.on_error(r->config.opaque);
+            r->config.on_error(r->config.opaque, g_steal_pointer(&copy));
         }
     }
     for (unsigned i = 0; i < MULTIFD_METHODS; i++) {
@@ -471,6 +484,7 @@ bool multifd_recv_sync(MultiFDRecv *r, Error **errp)
         if (r->synced == r->config.channels) {
             r->synced = 0;
             r->generation++;
+            qatomic_store_release(&r->open, true);
             qemu_cond_broadcast(&r->cond);
             return true;
         }

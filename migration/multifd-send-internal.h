@@ -39,7 +39,8 @@ struct MultiFDSend {
     MultiFDSendChannel *channel; /* config.channels of them; owned */
     uint64_t packet_num;         /* atomic */
     bool paced;                  /* atomic */
-    bool finished;               /* the migration thread's own */
+    bool synced; /* no page was named since the last sync, which went well:
+                    all threads wait for work; the migration thread's own */
 
     QemuMutex lock; /* guards stopped and each channel's ioc; after queue's */
     bool stopped;   /* channels are shut down, those to come as well */

@@ -32,11 +32,12 @@ static void channels_shutdown(MultiFDSend *s)
 
 void multifd_send_fail(MultiFDSend *s, Error *err)
 {
+    g_autoptr(Error) copy = error_copy(err);
     bool first = multifd_queue_fail(&s->queue, err);
 
     channels_shutdown(s);
     if (first && s->config.on_error) {
-        s->config.on_error(s->config.opaque);
+        s->config.on_error(s->config.opaque, g_steal_pointer(&copy));
     }
 }
 
@@ -72,18 +73,37 @@ bool multifd_send_finish(MultiFDSend *s, Error **errp)
 {
     multifd_queue_end(&s->queue);
     threads_join(s);
-    s->finished = true;
     return multifd_queue_check(&s->queue, errp);
+}
+
+/*
+ * What the peer has sent (TLS session tickets) must be read before the close,
+ * or TCP would throw away what is not sent yet.
+ */
+static void channel_drain(QIOChannel *ioc)
+{
+    char buf[512];
+
+    if (qio_channel_set_blocking(ioc, false, NULL) == 0) {
+        while (qio_channel_read(ioc, buf, sizeof(buf), NULL) > 0) {
+        }
+    }
 }
 
 void multifd_send_free(MultiFDSend *s)
 {
+    bool orderly;
+
     if (!s) {
         return;
     }
-    if (!s->finished) {
+    orderly = s->synced && multifd_send_finish(s, NULL);
+    if (!orderly) {
         multifd_send_cancel(s, NULL);
         threads_join(s);
+    }
+    for (unsigned i = 0; i < s->config.channels && orderly; i++) {
+        channel_drain(s->channel[i].ioc);
     }
     for (unsigned i = 0; i < s->config.channels; i++) {
         if (s->channel[i].ioc) {
@@ -171,18 +191,20 @@ MultiFDSend *multifd_send_new(const MultiFDSendConfig *config, Error **errp)
 bool multifd_send_run(MultiFDSend *s, RAMBlock *rb, uint64_t offset, uint64_t n,
                       Error **errp)
 {
+    s->synced = false;
     return multifd_queue_add(&s->queue, rb, offset, n, errp);
 }
 
 bool multifd_send_page(MultiFDSend *s, RAMBlock *rb, uint64_t offset,
                        Error **errp)
 {
-    return multifd_queue_add(&s->queue, rb, offset, 1, errp);
+    return multifd_send_run(s, rb, offset, 1, errp);
 }
 
 bool multifd_send_sync(MultiFDSend *s, Error **errp)
 {
-    return multifd_queue_sync(&s->queue, errp);
+    s->synced = multifd_queue_sync(&s->queue, errp);
+    return s->synced;
 }
 
 bool multifd_send_set_method(MultiFDSend *s, MultiFDMethod method, int level,

@@ -67,8 +67,8 @@ typedef struct MultiFDStats {
  *         blocking mode; a reference for @close. Called in the channel's own
  *         thread, so that connections are made side by side
  * @close: ends what @open gave; called in the thread that frees
- * @on_error: (optional) called once, in the thread of a channel, when the
- *         first error is stored. Must not call multifd_*
+ * @on_error: (optional) called once, in the thread of a channel, with the first
+ *         error, which it owns. Must not call multifd_*
  */
 typedef struct MultiFDSendConfig {
     unsigned channels;
@@ -81,7 +81,7 @@ typedef struct MultiFDSendConfig {
     MultiFDStats *stats;
     QIOChannel *(*open)(void *opaque, unsigned id, Error **errp);
     void (*close)(void *opaque, QIOChannel *ioc);
-    void (*on_error)(void *opaque);
+    void (*on_error)(void *opaque, Error *err);
     void *opaque;
 } MultiFDSendConfig;
 
@@ -144,15 +144,15 @@ void multifd_send_cancel(MultiFDSend *s, Error *err);
 /**
  * multifd_send_finish:
  *
- * The orderly end after the last multifd_send_sync(): threads end, channels
- * are closed (TLS with its goodbye).
+ * The orderly end after the last multifd_send_sync(): threads end. Channels are
+ * closed by multifd_send_free().
  *
  * Returns: false = a channel failed meanwhile.
  */
 bool multifd_send_finish(MultiFDSend *s, Error **errp);
 
-/** multifd_send_free: cancels unless finished; joins the threads. NULL is
- *  fine. */
+/** multifd_send_free: an orderly end if the last thing was a successful sync,
+ *  else a cancel; joins the threads, closes the channels. NULL is fine. */
 void multifd_send_free(MultiFDSend *s);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultiFDSend, multifd_send_free)
 
@@ -177,7 +177,7 @@ typedef struct MultiFDRecvConfig {
                    unsigned n);
     void (*place_zero)(void *opaque, RAMBlock *rb, const uint64_t *offset,
                        unsigned n);
-    void (*on_error)(void *opaque);
+    void (*on_error)(void *opaque, Error *err);
     void *opaque;
 } MultiFDRecvConfig;
 
