@@ -137,8 +137,6 @@ void savevm_send_eof(QEMUFile *f);
 void savevm_send_vmdesc(QEMUFile *f, const SaveVMDevices *d);
 
 /* Commands. */
-void savevm_send_command(QEMUFile *f, StreamCommand command, const void *data,
-                         size_t len);
 void savevm_send_open_return_path(QEMUFile *f);
 void savevm_send_ping(QEMUFile *f, uint32_t value);
 /** @page_sizes: OR of the page sizes of all RAM blocks; 0: only bitmaps. */

@@ -341,6 +341,9 @@
     VMSTATE_VBUFFER_(_f, _s, _v, _test, _size, int32_t, 0, 0, 0)
 #define VMSTATE_VBUFFER_UINT32(_f, _s, _v, _test, _size)                       \
     VMSTATE_VBUFFER_(_f, _s, _v, _test, _size, uint32_t, 0, 0, 0)
+/* _max: bytes that there is room for, whatever the size member says. */
+#define VMSTATE_VBUFFER_UINT32_MAX(_f, _s, _v, _test, _size, _max)             \
+    VMSTATE_VBUFFER_(_f, _s, _v, _test, _size, uint32_t, 0, 0, _max)
 #define VMSTATE_VBUFFER_ALLOC_UINT32(_f, _s, _v, _test, _size)                 \
     VMSTATE_VBUFFER_ALLOC_UINT32_MAX(_f, _s, _v, _test, _size,                 \
                                      VMSTATE_ALLOC_MAX)

@@ -52,10 +52,10 @@ typedef struct VMStateDescription VMStateDescription;
 #define VMSTATE_ALLOC_MAX (64 * 1024 * 1024)
 /* Most elements of one list or tree that is loaded. */
 #define VMSTATE_LIST_MAX (1024 * 1024)
-/* Deepest nesting of structs, subsections, lists and trees. */
-#define VMSTATE_DEPTH_MAX 64
 /* Longest name of a subsection: its length is one byte. */
 #define VMSTATE_NAME_MAX 255
+/* Most subsections of one description. */
+#define VMSTATE_SUBSECTIONS_MAX 64
 
 /**
  * VMStateInfo: how one kind of value stands on the stream.
