@@ -79,10 +79,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PostcopyFaults, postcopy_faults_free)
 bool postcopy_faults_place(PostcopyFaults *pf, RAMBlock *rb, uint64_t offset,
                            const void *page, Error **errp);
 
-/** postcopy_faults_placed: @offset counts as received now: forget that it was
- *  asked for, time it. */
-void postcopy_faults_placed(PostcopyFaults *pf, RAMBlock *rb, uint64_t offset);
-
 /** postcopy_faults_ask_again: request() for all that was asked for and has not
  *  been received. Returns: their number. Thread: any. */
 uint64_t postcopy_faults_ask_again(PostcopyFaults *pf);

@@ -35,6 +35,7 @@
 #include "util/error.h"
 
 #include "postcopy-times.h"
+#include "stream-wire.h"
 
 typedef struct MigrationIncoming MigrationIncoming;
 typedef struct MigrationState MigrationState;
@@ -114,11 +115,16 @@ void postcopy_source_quit(MigrationState *ms);
 
 /* -- destination ------------------------------------------------------------- */
 
+/** postcopy_incoming_init: makes mis->postcopy, for every incoming migration:
+ *  before the listener takes connections. */
+void postcopy_incoming_init(MigrationIncoming *mis);
+
 /* What the commands of the stream do. Thread: that which loads it. */
-bool postcopy_incoming_advise(MigrationIncoming *mis, const uint8_t *payload,
-                              size_t len, Error **errp);
-bool postcopy_incoming_discard(MigrationIncoming *mis, const uint8_t *payload,
-                               size_t len, Error **errp);
+bool postcopy_incoming_advise(MigrationIncoming *mis, uint64_t page_sizes,
+                              uint64_t target_page_size, Error **errp);
+bool postcopy_incoming_discard(MigrationIncoming *mis, const char *block,
+                               const StreamRange *ranges, size_t n,
+                               Error **errp);
 bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp);
 bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp);
 bool postcopy_incoming_resume(MigrationIncoming *mis, Error **errp);
@@ -167,7 +173,8 @@ bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
 void postcopy_incoming_quit(MigrationIncoming *mis);
 
 /** postcopy_incoming_free: mis->postcopy; waits for its threads, which have
- *  ended or been told to. NULL is allowed. Thread: main or the load thread. */
+ *  ended or been told to. May be called in migration_incoming_postcopy_end();
+ *  times are gone then. NULL is allowed. */
 void postcopy_incoming_free(MigrationIncoming *mis);
 
 /**
@@ -179,16 +186,5 @@ void postcopy_incoming_free(MigrationIncoming *mis);
  */
 bool postcopy_incoming_times(const MigrationIncoming *mis,
                              PostcopyTimesReport *ret);
-
-/*
- * What the destination's course (incoming.c) provides:
- *
- *   bool migration_incoming_postcopy_run(MigrationIncoming *, Error **)
- *       devices are loaded: take the disks, start the guest (unless the user
- *       wants it stopped), announce it. Thread: the load thread
- *   void migration_incoming_postcopy_end(MigrationIncoming *, Error *err)
- *       from the listen thread, last thing it does: @err NULL: everything is
- *       there, SHUT 0 was sent; else given up (owned by the callee)
- */
 
 #endif

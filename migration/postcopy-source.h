@@ -1,0 +1,86 @@
+/*
+ * What the files of post-copy's source side share.
+ *
+ *   postcopy-source.c   setup, discards, the package
+ *   postcopy-send.c     pages: the background's and requested ones
+ *   recovery.c          a broken connection and the next one
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MIGRATION_POSTCOPY_SOURCE_H
+#define MIGRATION_POSTCOPY_SOURCE_H
+
+#include "migration/qemu-file.h"
+
+#include "migration-internal.h"
+#include "ram.h"
+#include "savevm.h"
+
+struct PostcopySource {
+    MigrationState *ms;
+    RAMSource *ram;              /* ms->ram */
+    SaveVMRegistry *registry;    /* the machine's */
+    const SaveStateEntry *entry; /* section "ram" */
+
+    bool active; /* atomic: requests may come */
+
+    /*
+     * Guards ms->to_dst_file and its RAM writer from postcopy_run() on. Held
+     * for one batch of pages. Whoever holds it serves @urgent before it
+     * lets go.
+     */
+    QemuMutex send_lock;
+    bool urgent;   /* atomic: requests wait for the holder of @send_lock */
+    bool finished; /* under @send_lock: EOF was sent, or the channel broke */
+
+    /* Urgent channel (postcopy-preempt); NULL: none. Only the thread of the
+     * return path writes, but for its end: under @urgent_lock. */
+    QemuMutex urgent_lock;
+    QIOChannel *urgent_ioc;
+    QEMUFile *urgent_file;
+    RAMWriter *urgent_writer;
+
+    QemuMutex lock; /* guards what follows; a leaf */
+    QemuCond cond;
+    QIOChannel *resume_ioc; /* from postcopy_source_resume(); reference */
+    bool quit;
+};
+
+/* postcopy-send.c */
+
+/** postcopy_urgent_open: where the capability is on, before the guest stops and
+ *  after each recovery. */
+bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
+/** postcopy_urgent_close: accepts that there is none. */
+void postcopy_urgent_close(PostcopySource *ps);
+/** postcopy_urgent_shutdown: its connection ends; a writer in it fails. */
+void postcopy_urgent_shutdown(PostcopySource *ps);
+/** postcopy_send_rest: all pages that are dirty, and the end of the stream.
+ *  False: a channel broke. */
+bool postcopy_send_rest(PostcopySource *ps, Error **errp);
+
+/**
+ * postcopy_source_request:
+ * @name, @start, @len: off the wire
+ *
+ * The destination waits for pages: send them now. Thread: the return path's.
+ * Errors: no such block or pages; a channel broke.
+ */
+bool postcopy_source_request(MigrationState *ms, const char *name,
+                             uint64_t start, uint32_t len, Error **errp);
+
+/* recovery.c */
+
+/** recovery_wait: the connection is broken (@why, consumed): pause, and wait
+ *  until there is another and both sides agree what is missing. False: quit. */
+bool recovery_wait(PostcopySource *ps, Error *why);
+
+/**
+ * recovery_bitmap: the destination has sent a RECV_BITMAP message for @name: it
+ * follows on @r. Thread: the return path's.
+ */
+typedef struct ReturnReader ReturnReader;
+bool recovery_bitmap(MigrationState *ms, ReturnReader *r, const char *name,
+                     Error **errp);
+
+#endif
