@@ -19,14 +19,11 @@
 typedef struct QEMUFile QEMUFile;
 typedef struct RAMIncoming RAMIncoming;
 typedef struct RAMReader RAMReader;
+typedef struct MultiFDRecv MultiFDRecv;
+typedef struct FileRAMReader FileRAMReader;
 
 /* Joins: what other parts do at points of the stream. */
 typedef struct RAMIncomingOps {
-    /* (optional) MULTIFD_FLUSH, and the end of the setup section: wait until
-     * every channel has come to its SYNC */
-    bool (*multifd_sync)(void *opaque, Error **errp);
-    /* (optional) after the list of blocks: mapped-ram headers follow */
-    bool (*block_header)(void *opaque, QEMUFile *f, RAMBlock *rb, Error **errp);
     /*
      * (optional) post-copy, guest running or about to: put a whole host page
      * at @offset in place; @page is rb->page_size (or the host's) bytes,
@@ -41,10 +38,11 @@ typedef struct RAMIncomingConfig {
     const MigrationHost *host;
     void *host_opaque;
     RAMIncomingOps ops;
-    bool postcopy;      /* capability postcopy-ram: keep received bitmaps,
+    bool postcopy;        /* capability postcopy-ram: keep received bitmaps,
                            page sizes stand in the list */
-    bool ignore_shared; /* capability x-ignore-shared */
-    bool mapped;        /* capability mapped-ram */
+    bool ignore_shared;   /* capability x-ignore-shared */
+    MultiFDRecv *multifd; /* borrowed; NULL = no channels */
+    FileRAMReader *file;  /* borrowed; mapped-ram: pages come from there */
     unsigned decompress_threads; /* 1..255 */
 } RAMIncomingConfig;
 
@@ -86,6 +84,15 @@ RAMBlock *ram_incoming_block(RAMIncoming *ri, const char *name, size_t len,
  */
 void ram_incoming_zero_page(RAMIncoming *ri, RAMBlock *rb, uint64_t offset);
 
+/** ram_incoming_placed: others have written @n pages of @rb (multifd). Thread:
+ *  any. */
+void ram_incoming_placed(RAMIncoming *ri, RAMBlock *rb, const uint64_t *offset,
+                         unsigned n);
+
+/** ram_incoming_place_zero: ram_incoming_zero_page() for @n checked offsets. */
+void ram_incoming_place_zero(RAMIncoming *ri, RAMBlock *rb,
+                             const uint64_t *offset, unsigned n);
+
 /**
  * ram_incoming_populate: pages @offset..+@len are about to be written: fault
  * them in by large pieces, once. Thread: any.
@@ -114,6 +121,10 @@ const unsigned long *ram_received_bitmap(RAMIncoming *ri, RAMBlock *rb);
 RAMReader *ram_reader_new(RAMIncoming *ri, QEMUFile *f);
 void ram_reader_free(RAMReader *r);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RAMReader, ram_reader_free)
+
+/** ram_incoming_reconnect: the main channel is a new one (recovery): forget the
+ *  block it named and half a host page. */
+void ram_incoming_reconnect(RAMIncoming *ri);
 
 /** ram_incoming_postcopy: from now on ram_load() gathers host pages and places
  *  them by RAMIncomingOps.place; pages go nowhere else. */

@@ -36,7 +36,8 @@
 #include "stats.h"
 
 typedef struct QEMUFile QEMUFile;
-typedef struct MultifdSend MultifdSend;
+typedef struct MultiFDSend MultiFDSend;
+typedef struct FileRAMWriter FileRAMWriter;
 typedef struct SaveVMHandlers SaveVMHandlers;
 typedef struct RAMSource RAMSource;
 typedef struct RAMWriter RAMWriter;
@@ -64,10 +65,10 @@ typedef struct RAMSourceConfig {
     void *host_opaque;
     MigrationStats *stats; /* borrowed */
     Pacer *pacer;          /* borrowed */
-    MultifdSend *multifd;  /* borrowed; NULL = no channels */
+    MultiFDSend *multifd;  /* borrowed; NULL = no channels */
+    FileRAMWriter *file;   /* borrowed; mapped-ram: all pages go there */
     bool postcopy;         /* capability postcopy-ram: page sizes in the list */
     bool ignore_shared;    /* capability x-ignore-shared */
-    bool mapped;           /* mapped-ram: pages go by multifd/file-ram only */
     RAMMethods methods;    /* at first */
 } RAMSourceConfig;
 
@@ -118,7 +119,7 @@ bool ram_save_setup(RAMSource *rs, QEMUFile *f, Error **errp);
  */
 bool ram_pass_begin(RAMSource *rs, RAMPassReport *report, Error **errp);
 
-/** ram_dirty_estimate: bytes still dirty in this pass. Thread: any. */
+/** ram_dirty_bytes: still to be sent in this pass. Thread: any. */
 uint64_t ram_dirty_bytes(RAMSource *rs);
 
 typedef enum RAMSendResult {
@@ -230,6 +231,30 @@ int ram_send_host_page(RAMSource *rs, RAMWriter *w, RAMBlock *rb,
 int ram_send_urgent(RAMSource *rs, RAMWriter *w, unsigned max_pages,
                     Error **errp);
 
+/** ram_main_writer: the main channel's writer, for whoever holds its lock. */
+RAMWriter *ram_main_writer(RAMSource *rs, QEMUFile *f);
+
+/** ram_put_eos: end a ram section's payload that was written by hand. */
+void ram_put_eos(QEMUFile *f);
+
+/**
+ * ram_postcopy_send:
+ * @w: writer of the channel to use
+ * @max_bytes: stop when about so many bytes of pages are put
+ *
+ * The next host pages in the background: from where the last request was, then
+ * round. Serves no requests, charges no pacer, writes no EOS. Host pages are
+ * claimed atomically: may run beside ram_send_urgent() on another writer.
+ *
+ * Returns: host pages sent; 0 = nothing is dirty any more; -1 = error.
+ */
+int ram_postcopy_send(RAMSource *rs, RAMWriter *w, uint64_t max_bytes,
+                      Error **errp);
+
+/** ram_postcopy_release_ok: the guest runs over there for certain: with
+ *  release-ram, give pages back once they are sent. Thread: any. */
+void ram_postcopy_release_ok(RAMSource *rs);
+
 /** ram_set_urgent_channel: requests are left to ram_send_urgent() (true), or
  *  ram_pass_send() serves them (false, default). Thread: any. */
 void ram_set_urgent_channel(RAMSource *rs, bool separate);
@@ -238,13 +263,14 @@ void ram_set_urgent_channel(RAMSource *rs, bool separate);
  * ram_reload_received:
  * @received: bitmap of @rb's pages that the destination holds, host order
  *
- * After a broken post-copy: exactly the others are dirty.
+ * After a broken post-copy: exactly the others are dirty; requests so far are
+ * forgotten (the destination asks again).
  */
 void ram_reload_received(RAMSource *rs, RAMBlock *rb,
                          const unsigned long *received);
 
 /** ram_source_reconnect: the channels are new ones: name the block again. */
-void ram_source_reconnect(RAMSource *rs, MultifdSend *multifd);
+void ram_source_reconnect(RAMSource *rs, MultiFDSend *multifd);
 
 /* -- for the writers of pages to a file (mapped-ram) --------------------------- */
 

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "multifd.h"
+
 /* The ways in which a page can be sent. */
 typedef enum PageMethod {
     PAGE_METHOD_UNTOUCHED, /* known to be zero without reading it */
@@ -27,6 +29,13 @@ typedef enum PageMethod {
     PAGE_METHOD_MULTIFD,   /* given to the channels, whatever they do to it */
     PAGE_METHOD__MAX,
 } PageMethod;
+
+/* To which account bytes of the main channel go. */
+typedef enum MigrationPhase {
+    MIGRATION_PHASE_PRECOPY,
+    MIGRATION_PHASE_DOWNTIME,
+    MIGRATION_PHASE_POSTCOPY,
+} MigrationPhase;
 
 /* One method's account. */
 typedef struct MigrationMethodStats {
@@ -45,11 +54,11 @@ typedef struct MigrationMethodStats {
 typedef struct MigrationStats {
     uint64_t total_bytes;     /* RAM of the guest */
     uint64_t remaining_bytes; /* now: dirty RAM still to be sent */
-    uint64_t transferred;     /* bytes on all channels */
+    uint64_t phase;           /* now: MigrationPhase */
+    uint64_t main_bytes;      /* on the main and the urgent channel */
     uint64_t precopy_bytes;   /* of those, while the guest ran here */
     uint64_t downtime_bytes;  /* while it stood */
     uint64_t postcopy_bytes;  /* while it ran there */
-    uint64_t multifd_bytes;   /* on the multifd channels */
     uint64_t urgent_bytes;    /* outside of the bandwidth limit */
 
     uint64_t zero_pages;    /* "duplicate" */
@@ -77,6 +86,7 @@ typedef struct MigrationStats {
     uint64_t compress_busy_rate_ppm; /* in the last period */
 
     MigrationMethodStats method[PAGE_METHOD__MAX];
+    MultiFDStats multifd; /* counted by the channels */
 } MigrationStats;
 
 /* What stats_sample() remembers of the last period. Its caller's. */
@@ -105,6 +115,13 @@ static inline uint64_t stats_get(const uint64_t *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
+
+/** stats_main_bytes: @bytes were put on the main or the urgent channel: counts
+ *  them for the phase too. ram.h does so for RAM. Thread: any. */
+void stats_main_bytes(MigrationStats *s, uint64_t bytes);
+
+/** stats_transferred: bytes on all channels. Thread: any. */
+uint64_t stats_transferred(const MigrationStats *s);
 
 /** stats_method_add: one call for a batch of pages. Thread: any. */
 void stats_method_add(MigrationStats *s, PageMethod method, uint64_t pages,
