@@ -50,6 +50,7 @@ struct BlockBackend {
     bool wants_write;
     bool shares_write;
     bool has_perm; /* blk_set_perm() was called */
+    bool inactive; /* the image is another process's (backend-active.c) */
 
     void *dev;
     const BlockDevOps *ops;
@@ -68,6 +69,8 @@ struct BlockBackend {
 
 /** block_backends_root: where they are in the object tree. */
 Object *block_backends_root(void);
+/** blk_begins_inactive: after blk_begin_inactive(). */
+bool blk_begins_inactive(void);
 /** blk_apply_perm: tell @blk's node what @blk does with it. */
 bool blk_apply_perm(BlockBackend *blk, BlockNode *node, Error **errp);
 

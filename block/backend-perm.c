@@ -14,7 +14,7 @@ bool blk_apply_perm(BlockBackend *blk, BlockNode *node, Error **errp)
     unsigned perm = 0;
     unsigned shared = NODE_PERM_ALL;
 
-    if (blk->has_perm) {
+    if (blk->has_perm && !blk->inactive) {
         perm = NODE_PERM_CONSISTENT_READ |
                (blk->wants_write ? NODE_PERM_WRITE : 0u);
         shared = NODE_PERM_CONSISTENT_READ | NODE_PERM_WRITE_UNCHANGED |

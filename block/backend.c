@@ -25,6 +25,7 @@ BlockBackend *blk_new(AioContext *ctx)
 
     block_register_types();
     blk = BLOCK_BACKEND(object_new(TYPE_BLOCK_BACKEND));
+    blk->inactive = blk_begins_inactive();
     blk->ctx = ctx;
     aio_context_ref(ctx);
     object_property_add_child(block_backends_root(), "#anonymous[*]",

@@ -123,6 +123,11 @@ static bool may_move(RunState from, RunState to)
     return from == to || (allowed_moves[from] & (1u << to));
 }
 
+bool run_state_can_move(RunState to)
+{
+    return may_move(run_state_get(), to);
+}
+
 void run_state_move(RunState to)
 {
     RunState from = run_state_get();

@@ -22,6 +22,9 @@ RunState run_state_get(void);
 bool run_state_is_running(void);
 /** run_state_needs_reset: can the guest go on only after a reset? */
 bool run_state_needs_reset(void);
+/** run_state_can_move: is the edge to @to in the table (or @to the state)?
+ *  Thread: main. */
+bool run_state_can_move(RunState to);
 /** run_state_move: to @to; an edge that is not in the table is a bug. */
 void run_state_move(RunState to);
 

@@ -41,7 +41,24 @@ struct CPUState {
     bool stop;    /* told to stop */
     bool stopped; /* has stopped */
     bool quit;
+    unsigned throttle_percent; /* this one's (cpu-throttle.h) */
+    bool throttle_due;         /* look what it owes */
+    bool throttle_sleeps;
+    int64_t throttle_looked_ns; /* get_clock() of the last look */
+    int64_t throttle_debt_ns;
+
+    uint64_t throttled_ns; /* atomic; own thread writes */
 };
+
+/* Who makes CPUs sleep a share of their time; guarded by CPUSet.lock. */
+typedef struct CPUThrottle {
+    unsigned percent; /* of all */
+    bool quit;
+    bool has_thread;
+    QemuThread thread;
+    QemuCond work; /* percentages changed, quit */
+    QemuCond wake; /* for CPUs that sleep: look again */
+} CPUThrottle;
 
 /* The machine's CPUs; embedded in MachineState. */
 typedef struct CPUSet {
@@ -49,7 +66,11 @@ typedef struct CPUSet {
     QemuMutex lock;
     QemuCond changed; /* created, stopped */
     QemuCond resume;  /* stop cleared, quit */
+    CPUThrottle throttle;
 } CPUSet;
+
+/** cpu_set_of: the set that @cpu belongs to. */
+CPUSet *cpu_set_of(CPUState *cpu);
 
 void cpu_set_init(CPUSet *set);
 void cpu_set_deinit(CPUSet *set);

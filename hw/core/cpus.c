@@ -7,6 +7,7 @@
 #include "util/osdep.h"
 
 #include "hw/core/cpu-internal.h"
+#include "hw/core/cpu-throttle.h"
 #include "hw/core/machine-internal.h"
 #include "hw/machine-lock.h"
 #include "trace/trace-hw.h"
@@ -16,7 +17,7 @@
 /* The CPU whose thread this is; written once at the thread's start. */
 static __thread CPUState *current_cpu;
 
-static CPUSet *set_of(CPUState *cpu)
+CPUSet *cpu_set_of(CPUState *cpu)
 {
     return machine_cpus(cpu->machine);
 }
@@ -32,10 +33,12 @@ void cpu_set_init(CPUSet *set)
     qemu_mutex_init(&set->lock);
     qemu_cond_init(&set->changed);
     qemu_cond_init(&set->resume);
+    cpu_throttle_init(set);
 }
 
 void cpu_set_deinit(CPUSet *set)
 {
+    cpu_throttle_deinit(set);
     g_ptr_array_unref(set->cpus);
     qemu_cond_destroy(&set->resume);
     qemu_cond_destroy(&set->changed);
@@ -81,6 +84,10 @@ static void run_until_stopped(CPUState *cpu, CPUSet *set)
         Error *err = NULL;
         AccelExit reason;
 
+        cpu_throttle_wait(cpu);
+        if (cpu->stop || cpu->quit) {
+            break;
+        }
         qemu_mutex_unlock(&set->lock);
         reason = accel_class_of(cpu)->vcpu_run(cpu->vcpu, &err);
         handle_exit(cpu, reason, err);
@@ -92,7 +99,7 @@ static void run_until_stopped(CPUState *cpu, CPUSet *set)
 static void *cpu_thread(void *opaque)
 {
     CPUState *cpu = opaque;
-    CPUSet *set = set_of(cpu);
+    CPUSet *set = cpu_set_of(cpu);
     Error *err = NULL;
     bool ok;
 
@@ -119,7 +126,7 @@ static void *cpu_thread(void *opaque)
 
 bool cpu_thread_start(CPUState *cpu, bool named, Error **errp)
 {
-    CPUSet *set = set_of(cpu);
+    CPUSet *set = cpu_set_of(cpu);
     g_autofree char *accel_name = g_ascii_strup(accel_class_of(cpu)->name, -1);
     g_autofree char *name =
         named ? g_strdup_printf("CPU %d/%s", cpu->cpu_index, accel_name)
@@ -150,7 +157,7 @@ bool cpu_thread_start(CPUState *cpu, bool named, Error **errp)
 
 void cpu_thread_end(CPUState *cpu)
 {
-    CPUSet *set = set_of(cpu);
+    CPUSet *set = cpu_set_of(cpu);
 
     if (!cpu->has_thread) {
         return;
@@ -163,6 +170,7 @@ void cpu_thread_end(CPUState *cpu)
             accel_class_of(cpu)->vcpu_kick(cpu->vcpu);
         }
         qemu_cond_broadcast(&set->resume);
+        cpu_throttle_wake(set);
     }
     qemu_thread_join(&cpu->thread);
     cpu->has_thread = false;
@@ -191,6 +199,7 @@ void cpus_pause(CPUSet *set)
             accel_class_of(cpu)->vcpu_kick(cpu->vcpu);
         }
     }
+    cpu_throttle_wake(set);
     while (!all_stopped(set)) {
         qemu_cond_wait(&set->changed, &set->lock);
     }
@@ -227,7 +236,7 @@ void cpu_stop_current(void)
     if (!cpu) {
         return;
     }
-    WITH_QEMU_LOCK_GUARD(&set_of(cpu)->lock)
+    WITH_QEMU_LOCK_GUARD(&cpu_set_of(cpu)->lock)
     {
         cpu->stop = true;
     }

@@ -23,19 +23,12 @@
 
 #include "accel/accel.h"
 #include "hw/hostmem.h"
+#include "hw/machine-ram.h"
 #include "migration/ram-block.h"
 
 typedef struct GuestMemory GuestMemory;
 typedef struct GuestRAM GuestRAM;
 typedef struct RAMBlocks RAMBlocks;
-
-/* Who may keep a log. */
-typedef enum RAMLogUser {
-    RAM_LOG_MIGRATION,
-    RAM_LOG_RATE,  /* calc-dirty-rate */
-    RAM_LOG_LIMIT, /* dirty limits of vCPUs */
-    RAM_LOG__MAX,
-} RAMLogUser;
 
 /** guest_memory_blocks: the blocks of the machine that @gm is of. */
 RAMBlocks *guest_memory_blocks(GuestMemory *gm);

@@ -146,6 +146,10 @@ static bool add_blocks(PCMachineState *pc, Error **errp)
                                       pc->firmware_region.size, RAM_BLOCK_ROM,
                                       errp)
                      : NULL;
+    if (pc->firmware_block) {
+        pc->firmware_block->gpa =
+            PC_HIGH_RAM_BASE - pc->firmware_region.size;
+    }
     return !pc->firmware || pc->firmware_block;
 }
 

@@ -221,6 +221,23 @@ void blk_drain(BlockBackend *blk);
 /** blk_drain_all: of every backend. */
 void blk_drain_all(void);
 
+/** blk_begin_inactive: backends made from now on are inactive, until
+ *  blk_activate_all(): a guest is about to arrive with a migration. Thread:
+ *  main, before the first one is made. */
+void blk_begin_inactive(void);
+/**
+ * blk_inactivate_all:
+ * The guest stands: write everything out and give up the locks of all images,
+ * so that another process may use them.
+ *
+ * Thread: main loop.
+ * Errors: a disk could not be written; then all are active.
+ */
+bool blk_inactivate_all(Error **errp);
+/** blk_activate_all: take the images (back). Errors: somebody else has a lock
+ *  on one; then those that were inactive are. Thread: main loop. */
+bool blk_activate_all(Error **errp);
+
 /** blk_eject: the guest opened (@eject) or closed the tray. */
 void blk_eject(BlockBackend *blk, bool eject);
 

@@ -44,6 +44,7 @@
  * @used_length: bytes in use, a multiple of RAM_PAGE_SIZE. A block with
  *        RAM_BLOCK_RESIZABLE takes the length of the source while it is
  *        loaded (MigrationHost.ram_resize)
+ * @gpa: where the guest sees it from power-on for ever; 0 if that moves
  * @page_size: of the mapping: that of the host, or a huge page's
  * @fd: descriptor behind the memory, borrowed; -1 if it is anonymous
  * @fd_offset: of the block in @fd
@@ -57,6 +58,7 @@ typedef struct RAMBlock {
     uint8_t *host;
     uint64_t used_length;
     uint64_t max_length;
+    uint64_t gpa;
     size_t page_size;
     int fd;
     uint64_t fd_offset;

@@ -1,0 +1,228 @@
+/*
+ * Making vCPUs sleep a share of their time.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "hw/core/cpu-throttle.h"
+
+#include <time.h>
+
+#include "trace/trace-hw.h"
+#include "util/lockable.h"
+#include "util/timer.h"
+
+#define TICK_MS 10
+#define MS      INT64_C(1000000)
+/* Longest sleep at once; what is owed beyond is slept after the next tick. */
+#define SLEEP_MAX_NS (50 * MS)
+/* What is owed beyond this is forgiven: the vCPU was stopped meanwhile. */
+#define DEBT_MAX_NS (200 * MS)
+
+static unsigned percent_of(const CPUSet *set, const CPUState *cpu)
+{
+    return MAX(set->throttle.percent, cpu->throttle_percent);
+}
+
+static bool any_throttled(const CPUSet *set)
+{
+    for (guint i = 0; i < set->cpus->len; i++) {
+        if (percent_of(set, set->cpus->pdata[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* -- the ticks --------------------------------------------------------------- */
+
+static void tick(CPUSet *set)
+{
+    for (guint i = 0; i < set->cpus->len; i++) {
+        CPUState *cpu = set->cpus->pdata[i];
+
+        if (!percent_of(set, cpu) || cpu->stopped || cpu->throttle_due) {
+            continue;
+        }
+        cpu->throttle_due = true;
+        if (!cpu->throttle_sleeps) {
+            ACCEL_GET_CLASS(cpu->vcpu->accel)->vcpu_kick(cpu->vcpu);
+        }
+    }
+}
+
+static void *throttle_thread(void *opaque)
+{
+    CPUSet *set = opaque;
+
+    QEMU_LOCK_GUARD(&set->lock);
+    while (!set->throttle.quit) {
+        if (!any_throttled(set)) {
+            qemu_cond_wait(&set->throttle.work, &set->lock);
+            continue;
+        }
+        tick(set);
+        qemu_cond_timedwait(&set->throttle.work, &set->lock, TICK_MS);
+    }
+    return NULL;
+}
+
+/* -- the vCPU's side ----------------------------------------------------------- */
+
+static bool may_sleep(const CPUSet *set, const CPUState *cpu)
+{
+    return !cpu->stop && !cpu->quit && percent_of(set, cpu);
+}
+
+/* The rest of a millisecond, which condition variables do not wait. */
+static void sleep_rest(CPUSet *set, int64_t ns)
+{
+    struct timespec ts = { .tv_nsec = (long)ns };
+
+    qemu_mutex_unlock(&set->lock);
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    qemu_mutex_lock(&set->lock);
+}
+
+static void sleep_until(CPUSet *set, CPUState *cpu, int64_t end)
+{
+    while (may_sleep(set, cpu)) {
+        int64_t left = end - get_clock();
+
+        if (left <= 0) {
+            break;
+        }
+        if (left >= MS) {
+            qemu_cond_timedwait(&set->throttle.wake, &set->lock,
+                                (int)(left / MS));
+        } else {
+            sleep_rest(set, left);
+        }
+    }
+}
+
+void cpu_throttle_wait(CPUState *cpu)
+{
+    CPUSet *set = cpu_set_of(cpu);
+    int64_t now, debt, slept;
+
+    if (likely(!cpu->throttle_due)) {
+        return;
+    }
+    cpu->throttle_due = false;
+    now = get_clock();
+    if (!may_sleep(set, cpu)) {
+        return;
+    }
+    debt = cpu->throttle_debt_ns +
+           (now - cpu->throttle_looked_ns) / 100 * percent_of(set, cpu);
+    cpu->throttle_looked_ns = now;
+    debt = MIN(debt, DEBT_MAX_NS);
+    cpu->throttle_sleeps = true;
+    sleep_until(set, cpu, now + MIN(debt, SLEEP_MAX_NS));
+    cpu->throttle_sleeps = false;
+    slept = get_clock() - now;
+    cpu->throttle_debt_ns = debt - slept;
+    qatomic_set(&cpu->throttled_ns, cpu->throttled_ns + (uint64_t)slept);
+}
+
+void cpu_throttle_wake(CPUSet *set)
+{
+    qemu_cond_broadcast(&set->throttle.wake);
+}
+
+/* -- settings ------------------------------------------------------------------ */
+
+/* Lock held. Who is throttled anew owes nothing yet. */
+static void begins(CPUState *cpu)
+{
+    cpu->throttle_debt_ns = 0;
+    cpu->throttle_looked_ns = get_clock();
+}
+
+static void apply(CPUSet *set)
+{
+    if (!set->throttle.has_thread && any_throttled(set)) {
+        qemu_thread_create(&set->throttle.thread, "throttle", throttle_thread,
+                           set, QEMU_THREAD_JOINABLE);
+        set->throttle.has_thread = true;
+    }
+    qemu_cond_signal(&set->throttle.work);
+    qemu_cond_broadcast(&set->throttle.wake);
+}
+
+void cpu_throttle_set(CPUSet *set, unsigned percent)
+{
+    percent = MIN(percent, CPU_THROTTLE_MAX);
+    QEMU_LOCK_GUARD(&set->lock);
+    if (percent == set->throttle.percent) {
+        return;
+    }
+    trace_cpu_throttle(-1, percent);
+    for (guint i = 0; i < set->cpus->len; i++) {
+        CPUState *cpu = set->cpus->pdata[i];
+
+        if (!percent_of(set, cpu)) {
+            begins(cpu);
+        }
+    }
+    set->throttle.percent = percent;
+    apply(set);
+}
+
+unsigned cpu_throttle_get(CPUSet *set)
+{
+    QEMU_LOCK_GUARD(&set->lock);
+    return set->throttle.percent;
+}
+
+void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned percent)
+{
+    CPUState *cpu;
+
+    percent = MIN(percent, CPU_THROTTLE_MAX);
+    QEMU_LOCK_GUARD(&set->lock);
+    if (index >= set->cpus->len) {
+        return;
+    }
+    cpu = set->cpus->pdata[index];
+    if (cpu->throttle_percent == percent) {
+        return;
+    }
+    trace_cpu_throttle((int)index, percent);
+    if (!percent_of(set, cpu)) {
+        begins(cpu);
+    }
+    cpu->throttle_percent = percent;
+    apply(set);
+}
+
+uint64_t cpu_throttled_ns(CPUSet *set, unsigned index)
+{
+    /* CPUs stay as they are while the machine runs. */
+    return index < set->cpus->len
+               ? qatomic_read(
+                     &((CPUState *)set->cpus->pdata[index])->throttled_ns)
+               : 0;
+}
+
+void cpu_throttle_init(CPUSet *set)
+{
+    qemu_cond_init(&set->throttle.work);
+    qemu_cond_init(&set->throttle.wake);
+}
+
+void cpu_throttle_deinit(CPUSet *set)
+{
+    if (set->throttle.has_thread) {
+        WITH_QEMU_LOCK_GUARD(&set->lock)
+        {
+            set->throttle.quit = true;
+            qemu_cond_signal(&set->throttle.work);
+        }
+        qemu_thread_join(&set->throttle.thread);
+    }
+    qemu_cond_destroy(&set->throttle.work);
+    qemu_cond_destroy(&set->throttle.wake);
+}

@@ -1,0 +1,40 @@
+/*
+ * Making vCPUs sleep a share of their time.
+ *
+ * Ticks every 10 ms take the throttled vCPUs out of the guest; each then
+ * sleeps what it owes: its share of the time since the last look, minus what it
+ * slept meanwhile. So the share is right on average however late a tick comes,
+ * and the longest stall stays that of a tick. A vCPU that is to stop, or whose
+ * throttle ends, wakes at once.
+ *
+ * Thread: any; takes CPUSet.lock for a moment.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef HW_CORE_CPU_THROTTLE_H
+#define HW_CORE_CPU_THROTTLE_H
+
+#include "hw/core/cpu-internal.h"
+
+/* Percent. */
+#define CPU_THROTTLE_MAX 99u
+
+void cpu_throttle_init(CPUSet *set);
+/** cpu_throttle_deinit: the vCPU threads have ended. */
+void cpu_throttle_deinit(CPUSet *set);
+
+/** cpu_throttle_set: every vCPU, at least; more than the maximum is that. */
+void cpu_throttle_set(CPUSet *set, unsigned percent);
+unsigned cpu_throttle_get(CPUSet *set);
+/** cpu_throttle_set_one: vCPU @index, at least. No-op without that vCPU. */
+void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned percent);
+/** cpu_throttled_ns: time that vCPU @index has slept, ever. */
+uint64_t cpu_throttled_ns(CPUSet *set, unsigned index);
+
+/** cpu_throttle_wait: sleep if it is time to. Own thread, CPUSet.lock held
+ *  (given up meanwhile), outside of the guest. */
+void cpu_throttle_wait(CPUState *cpu);
+/** cpu_throttle_wake: look whether to stop. CPUSet.lock held. */
+void cpu_throttle_wake(CPUSet *set);
+
+#endif
