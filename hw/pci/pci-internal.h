@@ -38,10 +38,18 @@ void pci_unmap_all(PCIDevice *dev);
 /** pci_reset_bars: registers to zero. */
 void pci_reset_bars(PCIDevice *dev);
 
+/* pci-vmstate.c */
+
+/** pci_get_dev_path: BusClass.get_dev_path: "0000:00:03.0". */
+char *pci_get_dev_path(DeviceState *qdev);
+
 /* pci-rom.c */
 
 /** pci_add_option_rom: load dev->romfile, if any, as the ROM BAR. */
 bool pci_add_option_rom(PCIDevice *dev, Error **errp);
 void pci_del_option_rom(PCIDevice *dev);
+
+/** pci_del_ram_blocks: what pci_add_ram_block() added (pci-ram.c). */
+void pci_del_ram_blocks(PCIDevice *dev);
 
 #endif

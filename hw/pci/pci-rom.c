@@ -10,6 +10,8 @@
 
 #include "hw/core/datadir.h"
 #include "hw/pci/pci-internal.h"
+#include "migration/ram-block.h"
+#include "migration/vmstate.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
 #include "util/host-utils.h"
@@ -20,6 +22,9 @@
 
 static bool load_rom(PCIDevice *dev, const char *path, Error **errp)
 {
+    const VMStateDescription *vmsd = DEVICE_GET_CLASS(dev)->vmsd;
+    g_autofree char *block = g_strconcat(
+        vmsd ? vmsd->name : object_get_typename(OBJECT(dev)), ".rom", NULL);
     size_t len;
     uint64_t size;
     g_autofree char *data = read_file_bounded(path, ROM_BYTES_MAX, &len, errp);
@@ -36,7 +41,7 @@ static bool load_rom(PCIDevice *dev, const char *path, Error **errp)
     memcpy(dev->rom, data, len);
     pci_register_bar_ram(dev, PCI_ROM_SLOT, dev->rom, size, false);
     trace_pci_rom(object_get_typename(OBJECT(dev)), path, size);
-    return true;
+    return pci_add_ram_block(dev, block, dev->rom, size, RAM_BLOCK_ROM, errp);
 }
 
 bool pci_add_option_rom(PCIDevice *dev, Error **errp)

@@ -256,6 +256,7 @@ static void release(PCIDevice *dev)
     PCIBus *bus = pci_get_bus(dev);
 
     pci_unmap_all(dev);
+    pci_del_ram_blocks(dev);
     msix_uninit(dev);
     pci_set_irq(dev, 0);
     pci_del_option_rom(dev);

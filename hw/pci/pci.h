@@ -137,6 +137,13 @@ static inline PCIBus *pci_get_bus(const void *dev)
     return PCI_BUS(DEVICE(dev)->parent_bus);
 }
 
+/* -- migration ---------------------------------------------------------------- */
+
+/* Of PCIDevice: the first field of every function's description. */
+extern const VMStateDescription vmstate_pci_device;
+#define VMSTATE_PCI_DEVICE(f, type)                                            \
+    VMSTATE_STRUCT(f, type, 0, vmstate_pci_device, PCIDevice)
+
 /* -- configuration space ------------------------------------------------------ */
 
 static inline uint8_t pci_get_byte(const uint8_t *p)
@@ -218,6 +225,17 @@ void pci_register_bar(PCIDevice *dev, unsigned n, uint8_t type,
  */
 void pci_register_bar_ram(PCIDevice *dev, unsigned n, void *host, uint64_t size,
                           bool prefetchable);
+
+/**
+ * pci_add_ram_block:
+ * @name: below the device's path: "vga.vram"
+ * @host, @bytes: as given to pci_register_bar_ram()
+ * @flags: RAM_BLOCK_*
+ *
+ * Let a migration carry that memory. Until the device goes. In realize().
+ */
+bool pci_add_ram_block(PCIDevice *dev, const char *name, void *host,
+                       uint64_t bytes, unsigned flags, Error **errp);
 
 /** pci_get_bar_addr: where BAR @n decodes, or PCI_BAR_UNMAPPED. */
 uint64_t pci_get_bar_addr(PCIDevice *dev, unsigned n);
