@@ -37,6 +37,15 @@ typedef struct RtcOptions {
     bool slew;       /* driftfix=slew */
 } RtcOptions;
 
+/* Most bytes of a run state's name, with the NUL. */
+#define MACHINE_RUN_STATE_BYTES 100
+
+/* What the sections of the machine itself hold (machine-state.c). */
+typedef struct MachineSaved {
+    int64_t clock_ns;
+    char run_state[MACHINE_RUN_STATE_BYTES];
+} MachineSaved;
+
 struct MachineState {
     Object parent_obj;
 
@@ -82,6 +91,10 @@ struct MachineState {
     struct FWCfgState *fw_cfg; /* borrowed; NULL without */
     struct PCIrqchip *irqchip; /* owned; NULL without (hw/intc/irqchip.h) */
 
+    SaveVMRegistry *savevm; /* owned */
+    MachineSaved saved;
+
+    bool incoming; /* a guest is to arrive: RAM is not touched */
     bool realized;
     bool created; /* first reset done: later devices are hotplugged */
     bool running;
@@ -104,6 +117,10 @@ void machine_request_exit(MachineState *machine, int status);
 void machine_report_panic(MachineState *machine);
 void machine_report_debug(MachineState *machine, unsigned cpu_index);
 void machine_report_internal_error(MachineState *machine, const char *message);
+
+/* machine-state.c */
+void machine_state_init(MachineState *machine);
+void machine_state_deinit(MachineState *machine);
 
 /** machine_add_cpu: takes a reference; realizes it below /machine/unattached,
  *  makes its vCPU and its thread. */

@@ -459,8 +459,11 @@ static bool reset_all(MachineState *machine, Error **errp)
 
     MACHINE_LOCK_GUARD();
     object_child_foreach_recursive(OBJECT(machine), reset_device, NULL);
-    return (!ac->reset_irqchip || ac->reset_irqchip(machine->accel, errp)) &&
-           reset_cpus(machine, errp) &&
+    if (ac->reset_irqchip && !ac->reset_irqchip(machine->accel, errp)) {
+        return false;
+    }
+    pc_irqchip_reset_done(machine->irqchip);
+    return reset_cpus(machine, errp) &&
            (!mc->reset || mc->reset(machine, errp));
 }
 
@@ -487,6 +490,7 @@ void machine_start(MachineState *machine)
         return;
     }
     machine->running = true;
+    machine->incoming = false;
     cpu_enable_ticks();
     ACCEL_GET_CLASS(machine->accel)->vm_state_changed(machine->accel, true);
     notifier_list_notify(&machine->run_notifiers, machine);
@@ -661,6 +665,7 @@ static void machine_instance_init(Object *obj)
     m->pio = io_space_new("I/O ports", PIO_LIMIT);
     m->mmio = io_space_new("addresses", MMIO_LIMIT);
     cpu_set_init(&m->cpus);
+    machine_state_init(m);
 }
 
 static void machine_instance_finalize(Object *obj)
@@ -672,6 +677,7 @@ static void machine_instance_finalize(Object *obj)
     if (m->accel) {
         object_unref(OBJECT(m->accel));
     }
+    machine_state_deinit(m);
     guest_memory_free(m->memory);
     io_space_free(m->pio);
     io_space_free(m->mmio);

@@ -24,4 +24,9 @@ ObjectPropertyAccessor qdev_prop_chr_set;
 /** machine_peripherals: /machine/@name, made if missing; borrowed. */
 Object *machine_container(const char *name);
 
+/* machine-state.c: the table of @dev's class, from realize to unrealize. */
+bool qdev_state_register(DeviceState *dev, Error **errp);
+/* qdev_state_unregister: no-op if it is not registered. */
+void qdev_state_unregister(DeviceState *dev);
+
 #endif

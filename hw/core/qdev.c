@@ -155,6 +155,13 @@ bool qdev_realize(DeviceState *dev, BusState *bus, Error **errp)
         bus_unplug(dev);
         return false;
     }
+    if (!qdev_state_register(dev, errp)) {
+        if (dc->unrealize) {
+            dc->unrealize(dev);
+        }
+        bus_unplug(dev);
+        return false;
+    }
     object_set_completed(OBJECT(dev), true);
     dev->hotplugged = machine && machine->created;
     dev->realized = true;
@@ -183,6 +190,7 @@ void qdev_unrealize(DeviceState *dev)
                 g_ptr_array_index(bus->children, bus->children->len - 1));
         }
     }
+    qdev_state_unregister(dev);
     if (dc->unrealize) {
         dc->unrealize(dev);
     }
@@ -276,6 +284,7 @@ static void device_instance_finalize(Object *obj)
 {
     DeviceState *dev = DEVICE(obj);
 
+    qdev_state_unregister(dev);
     g_ptr_array_unref(dev->child_buses);
     g_free(dev->id);
 }

@@ -85,6 +85,9 @@ typedef struct APICTimer {
     uint64_t tsc;     /* deadline, 0: not armed */
 } APICTimer;
 
+/* What can be written of ICR. */
+#define APIC_ICR_WRITABLE 0x000ccfffu
+
 struct APICState {
     DeviceState parent_obj;
 
@@ -117,6 +120,8 @@ struct APICState {
     uint32_t dfr;
     uint32_t svr;
     uint8_t ppr;
+
+    uint64_t saved_base; /* of a state that is saved or loaded */
 };
 
 /* A message on its way to one or more APICs. */
@@ -175,6 +180,12 @@ void apic_reset_registers_locked(APICState *s);
 /* apic_register_locked: value of register @reg, reading it has no effect. */
 uint32_t apic_register_locked(APICState *s, unsigned reg);
 
+/* apic_lvt_writable: bits of LVT entry @n that can be written. */
+uint32_t apic_lvt_writable(unsigned n);
+
+/* apic-vmstate.c */
+extern const VMStateDescription vmstate_apic;
+
 /* apic-bus.c */
 void apic_bus_add(APICBus *bus, APICState *s);
 void apic_bus_remove(APICBus *bus, APICState *s);
@@ -187,6 +198,8 @@ const APICBusOps *apic_bus_ops(const APICBus *bus, void **ret_opaque);
 void apic_timer_init(APICState *s);
 void apic_timer_deinit(APICState *s);
 void apic_timer_reset_locked(APICState *s);
+/* apic_timer_rearm_locked: due_ns was loaded. */
+void apic_timer_rearm_locked(APICState *s);
 void apic_timer_set_initial_locked(APICState *s, uint32_t count);
 void apic_timer_set_divide_locked(APICState *s, uint32_t value);
 /* apic_timer_mode_changed_locked: LVT timer was @old before. */

@@ -19,7 +19,6 @@
 #include "apic-internal.h"
 
 #define REG_VALUE_BYTES  4u
-#define ICR_WRITABLE     0x000ccfffu
 #define ICR_SEND_PENDING 0x00001000u
 #define BASE_RESERVED    0xfff00000000002ffull
 #define XAPIC_ID_MASK    0xff000000u
@@ -36,6 +35,11 @@ static const uint32_t lvt_writable[APIC_LVT_COUNT] = {
         APIC_LVT_VECTOR | APIC_LVT_MASKED | 0x700 | 0x2000 | APIC_LVT_LEVEL,
     [APIC_LVT_ERROR] = APIC_LVT_VECTOR | APIC_LVT_MASKED,
 };
+
+uint32_t apic_lvt_writable(unsigned n)
+{
+    return lvt_writable[n];
+}
 
 /* -- reading --------------------------------------------------------------------- */
 
@@ -196,14 +200,14 @@ static void send_command(APICState *s, uint32_t icr, uint32_t dest)
 
     WITH_QEMU_LOCK_GUARD(&s->lock)
     {
-        s->icr = icr & ICR_WRITABLE;
+        s->icr = icr & APIC_ICR_WRITABLE;
         if ((mode == APIC_MODE_FIXED || mode == APIC_MODE_LOWEST) &&
             (uint8_t)icr < APIC_VECTOR_MIN) {
             apic_error_locked(s, APIC_ESR_SEND_ILLEGAL);
             return;
         }
     }
-    apic_bus_ipi(s, icr & ICR_WRITABLE, dest);
+    apic_bus_ipi(s, icr & APIC_ICR_WRITABLE, dest);
 }
 
 /* -- the page -------------------------------------------------------------------- */
@@ -326,7 +330,7 @@ static bool write_alone(APICState *s, unsigned reg, uint32_t value)
 static bool x2apic_write(APICState *s, unsigned reg, uint64_t value)
 {
     if (reg == APIC_REG_ICR) {
-        if ((uint32_t)value & ~(ICR_WRITABLE | ICR_SEND_PENDING)) {
+        if ((uint32_t)value & ~(APIC_ICR_WRITABLE | ICR_SEND_PENDING)) {
             return false;
         }
         WITH_QEMU_LOCK_GUARD(&s->lock)
@@ -454,11 +458,15 @@ bool apic_set_page(APICState *s, const uint8_t *page, uint64_t base,
     qatomic_set(&s->svr, page_register(page, APIC_REG_SVR) & APIC_SVR_SHIFT);
     s->tpr = (uint8_t)page_register(page, APIC_REG_TPR);
     s->esr = page_register(page, APIC_REG_ESR) & 0xef;
-    s->icr = page_register(page, APIC_REG_ICR) & ICR_WRITABLE;
+    s->icr = page_register(page, APIC_REG_ICR) & APIC_ICR_WRITABLE;
     s->icr_high = page_register(page, APIC_REG_ICR_HIGH);
     for (unsigned n = 0; n < APIC_LVT_COUNT; n++) {
         s->lvt[n] = page_register(page, APIC_REG_LVT + n) &
                     (lvt_writable[n] | APIC_LVT_REMOTE_IRR);
+        if (n == APIC_LVT_TIMER &&
+            (s->lvt[n] & APIC_LVT_TIMER_MODE) == APIC_LVT_TIMER_MODE) {
+            s->lvt[n] &= ~APIC_LVT_TIMER_MODE;
+        }
     }
     load_map(s->isr, page, APIC_REG_ISR);
     load_map(s->tmr, page, APIC_REG_TMR);

@@ -109,6 +109,11 @@ void apic_timer_reset_locked(APICState *s)
     arm(s, NEVER);
 }
 
+void apic_timer_rearm_locked(APICState *s)
+{
+    arm(s, s->timer.due_ns);
+}
+
 static void count_from(APICState *s, uint32_t initial, int64_t start_ns)
 {
     s->timer.initial = initial;

@@ -438,6 +438,7 @@ static void apic_class_init(ObjectClass *oc, void *data)
     dc->realize = apic_realize;
     dc->unrealize = apic_unrealize;
     dc->reset = apic_reset;
+    dc->vmsd = &vmstate_apic;
 }
 
 extern const TypeInfo hw_type_apic;

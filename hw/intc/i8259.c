@@ -23,6 +23,7 @@
 
 #include "hw/intc/i8259.h"
 
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -470,6 +471,49 @@ void i8259_describe(const I8259Pair *pair, GString *out)
     }
 }
 
+/* -- state for another host --------------------------------------------------------- */
+
+/* The first chip has the level of its cascade pin in `lines`, and whoever is
+ * behind its INT has that level too: no edge comes of what is said here. */
+static bool i8259_post_load(void *opaque, int version_id, Error **errp)
+{
+    I8259State *s = opaque;
+
+    if (s->lowest >= PINS || s->step > INIT_ICW4 || (s->base & (PINS - 1)) ||
+        (s->elcr & ~s->elcr_mask)) {
+        error_setg(
+            errp,
+            "8259 at 0x%x: priority %u, step %u, vector 0x%x, edge/level "
+            "0x%x",
+            s->iobase, s->lowest, s->step, s->base, s->elcr);
+        return false;
+    }
+    s->irr = (uint8_t)((s->irr & ~s->elcr) | (s->lines & s->elcr));
+    update(s);
+    return true;
+}
+
+static const VMStateDescription vmstate_i8259 = {
+    .name = "i8259",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = i8259_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT8(lines, I8259State), VMSTATE_UINT8(irr, I8259State),
+            VMSTATE_UINT8(imr, I8259State), VMSTATE_UINT8(isr, I8259State),
+            VMSTATE_UINT8(elcr, I8259State), VMSTATE_UINT8(lowest, I8259State),
+            VMSTATE_UINT8(base, I8259State), VMSTATE_UINT8(step, I8259State),
+            VMSTATE_BOOL(single, I8259State),
+            VMSTATE_BOOL(need_icw4, I8259State),
+            VMSTATE_BOOL(auto_eoi, I8259State),
+            VMSTATE_BOOL(rotate_aeoi, I8259State),
+            VMSTATE_BOOL(sfnm, I8259State),
+            VMSTATE_BOOL(special_mask, I8259State),
+            VMSTATE_BOOL(poll, I8259State), VMSTATE_BOOL(read_isr, I8259State),
+            VMSTATE_END_OF_LIST() },
+};
+
 /* -- class -------------------------------------------------------------------------- */
 
 static void i8259_reset(DeviceState *dev)
@@ -529,6 +573,7 @@ static void i8259_class_init(ObjectClass *oc, void *data)
     dc->realize = i8259_realize;
     dc->unrealize = i8259_unrealize;
     dc->reset = i8259_reset;
+    dc->vmsd = &vmstate_i8259;
 }
 
 extern const TypeInfo hw_type_i8259;

@@ -22,6 +22,7 @@
 #include "hw/intc/ioapic.h"
 
 #include "hw/intc/irqchip.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -267,6 +268,50 @@ void ioapic_describe(IOAPICState *s, GString *out)
     }
 }
 
+/* -- state for another host ------------------------------------------------------------- */
+
+static bool entry_valid(uint64_t entry)
+{
+    return !(entry & ~(ENTRY_WRITABLE | ENTRY_READ_ONLY)) &&
+           !((entry & ENTRY_REMOTE_IRR) && !(entry & ENTRY_LEVEL));
+}
+
+/* Nothing is sent: what was to be sent is in the local APICs. */
+static bool ioapic_post_load(void *opaque, int version_id, Error **errp)
+{
+    IOAPICState *s = opaque;
+    QEMU_LOCK_GUARD(&s->lock);
+
+    if ((s->id & ~ID_MASK) || s->lines >> IOAPIC_PINS) {
+        error_setg(errp, "IOAPIC: id 0x%x, levels 0x%x", s->id, s->lines);
+        return false;
+    }
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        if (!entry_valid(s->entry[pin])) {
+            error_setg(errp, "IOAPIC: entry %u is 0x%" PRIx64, pin,
+                       s->entry[pin]);
+            return false;
+        }
+    }
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        report_route(s, pin);
+    }
+    return true;
+}
+
+static const VMStateDescription vmstate_ioapic = {
+    .name = "ioapic",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = ioapic_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT32(id, IOAPICState), VMSTATE_UINT8(select, IOAPICState),
+            VMSTATE_UINT32(lines, IOAPICState),
+            VMSTATE_UINT64_ARRAY(entry, IOAPICState, IOAPIC_PINS),
+            VMSTATE_END_OF_LIST() },
+};
+
 /* -- class ------------------------------------------------------------------------------ */
 
 IOAPICState *ioapic_new(IOSpace *space, const IOAPICOps *ops, void *opaque,
@@ -338,6 +383,7 @@ static void ioapic_class_init(ObjectClass *oc, void *data)
     dc->realize = ioapic_realize;
     dc->unrealize = ioapic_unrealize;
     dc->reset = ioapic_reset;
+    dc->vmsd = &vmstate_ioapic;
 }
 
 extern const TypeInfo hw_type_ioapic;

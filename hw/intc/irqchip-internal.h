@@ -29,7 +29,21 @@ struct PCIrqchip {
     uint32_t lines; /* levels as the devices have them */
     bool legacy_replaced;
     uint64_t edges[PC_IRQCHIP_GSIS];
+    /* what a state that is saved or loaded has (irqchip-state.c) */
+    struct {
+        uint8_t mode; /* AccelIrqchip */
+        X86VMState vm;
+    } saved;
 };
+
+/* irqchip-state.c */
+
+/* pc_irqchip_state_lines: register the lines' levels: before any device. */
+bool pc_irqchip_state_lines(PCIrqchip *chip, Error **errp);
+/* pc_irqchip_state_inside: register what is inside of the accelerator: after
+ * the CPUs, for controllers that are loaded send to their local APICs. */
+bool pc_irqchip_state_inside(PCIrqchip *chip, Error **errp);
+void pc_irqchip_state_remove(PCIrqchip *chip);
 
 /* pc_irqchip_describe: (transfer full) 8259s and IOAPIC as text; NULL if they
  * are inside of the accelerator. */

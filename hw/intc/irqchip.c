@@ -70,7 +70,10 @@ void pc_irqchip_set_gsi(void *opaque, int n, int level)
     if (gsi >= PC_IRQCHIP_GSIS || gsi == PIT_IOAPIC) {
         return; /* 2 is the cascade's, and the timer's on the IOAPIC */
     }
-    if (level && !(chip->lines & bit)) {
+    if (!level == !(chip->lines & bit)) {
+        return; /* a device that was loaded says what is known */
+    }
+    if (level) {
         chip->edges[gsi]++;
     }
     chip->lines = level ? chip->lines | bit : chip->lines & ~bit;
@@ -111,6 +114,18 @@ static void hpet_replace(void *opaque, bool on)
     } else {
         drive(chip, GSI_PIT, chip->lines >> GSI_PIT & 1);
         drive(chip, GSI_RTC, chip->lines >> GSI_RTC & 1);
+    }
+}
+
+void pc_irqchip_reset_done(PCIrqchip *chip)
+{
+    if (!chip || chip->mode != ACCEL_IRQCHIP_KERNEL) {
+        return;
+    }
+    for (unsigned gsi = 0; gsi < PC_IRQCHIP_GSIS; gsi++) {
+        if ((chip->lines >> gsi & 1) && !is_replaced(chip, gsi)) {
+            drive(chip, gsi, true);
+        }
     }
 }
 
@@ -328,7 +343,8 @@ PCIrqchip *pc_irqchip_new(MachineState *machine, Error **errp)
         !chip->ac->create_irqchip(machine->accel, errp)) {
         return NULL;
     }
-    if (chip->mode != ACCEL_IRQCHIP_KERNEL && !make_outside(chip, errp)) {
+    if (!pc_irqchip_state_lines(chip, errp) ||
+        (chip->mode != ACCEL_IRQCHIP_KERNEL && !make_outside(chip, errp))) {
         return NULL;
     }
     return chip;
@@ -339,6 +355,7 @@ void pc_irqchip_free(PCIrqchip *chip)
     if (!chip) {
         return;
     }
+    pc_irqchip_state_remove(chip);
     i8259_pair_free(chip->pics);
     if (chip->ioapic) {
         qdev_unrealize(DEVICE(chip->ioapic));
@@ -399,6 +416,9 @@ bool pc_irqchip_add_pit(PCIrqchip *chip, ISABus *bus, DeviceState **ret_pit,
         if (!pit || !add_isa(bus, "isa-pcspk", errp)) {
             return false;
         }
+    }
+    if (!pc_irqchip_state_inside(chip, errp)) {
+        return false;
     }
     if (ret_pit) {
         *ret_pit = pit;

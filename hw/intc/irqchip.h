@@ -78,6 +78,10 @@ void pc_irqchip_set_gsi(void *opaque, int n, int level);
  */
 void machine_send_msi(MachineState *machine, uint64_t addr, uint32_t data);
 
+/** pc_irqchip_reset_done: controllers inside of the accelerator are as after
+ *  power-on: they learn of lines that devices hold. Accepts NULL. */
+void pc_irqchip_reset_done(PCIrqchip *chip);
+
 /** pc_irqchip_inject_nmi: as the chipset's NMI line: to LINT1 of every local
  *  APIC; false if the accelerator has the APICs: use AccelClass.vcpu_nmi. */
 bool pc_irqchip_inject_nmi(PCIrqchip *chip);

@@ -17,6 +17,7 @@
 #include "hw/timer/hpet.h"
 
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -444,6 +445,88 @@ static void hpet_write(void *opaque, uint64_t offset, uint64_t value,
 
 static const IORegionOps hpet_region_ops = { hpet_read, hpet_write, 8 };
 
+/* -- state for another host --------------------------------------------------------------- */
+
+#define TIME_MAX (INT64_MAX / 4)
+#define GSIS     32u
+
+static uint64_t fixed_config(const HPETState *s)
+{
+    return T_CAN_PERIODIC | T_CAN_64BIT | (s->msi ? T_CAN_MSI : 0) |
+           (uint64_t)s->routes << T_ROUTES_SHIFT;
+}
+
+static bool timer_post_load(void *opaque, int version_id, Error **errp)
+{
+    const HPETTimer *t = opaque;
+    const HPETState *s = t->hpet;
+    uint64_t writable = T_WRITABLE | (s->msi ? T_MSI : 0);
+    unsigned route = (t->config & T_ROUTE) >> T_ROUTE_SHIFT;
+
+    if ((t->config & ~writable) != fixed_config(s) || t->gsi >= GSIS ||
+        (route && !(s->routes >> route & 1)) ||
+        (is_32bit(t) && (t->compare | t->period) >> 32 &&
+         t->compare != UINT64_MAX)) {
+        error_setg(errp,
+                   "HPET: timer %u has configuration 0x%" PRIx64
+                   ", comparator 0x%" PRIx64,
+                   t->n, t->config, t->compare);
+        return false;
+    }
+    return true;
+}
+
+/* The controllers have the levels of lines that are asserted. */
+static bool hpet_post_load(void *opaque, int version_id, Error **errp)
+{
+    HPETState *s = opaque;
+
+    if ((s->config & ~(CONFIG_ENABLE | CONFIG_LEGACY)) ||
+        s->status >> s->n_timers || s->zero_ns < 0 || s->zero_ns > TIME_MAX) {
+        error_setg(errp,
+                   "HPET: configuration 0x%" PRIx64 ", status 0x%" PRIx64
+                   ", zero at %" PRId64 " ns",
+                   s->config, s->status, s->zero_ns);
+        return false;
+    }
+    s->ops->replace(s->opaque, s->config & CONFIG_LEGACY);
+    return true;
+}
+
+static const VMStateDescription vmstate_timer = {
+    .name = "hpet-timer",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = timer_post_load,
+    .fields = (const VMStateField[]){ VMSTATE_UINT64(config, HPETTimer),
+                                      VMSTATE_UINT64(compare, HPETTimer),
+                                      VMSTATE_UINT64(period, HPETTimer),
+                                      VMSTATE_UINT64(message, HPETTimer),
+                                      VMSTATE_BOOL(line, HPETTimer),
+                                      VMSTATE_UINT32(gsi, HPETTimer),
+                                      VMSTATE_TIMER_PTR(timer, HPETTimer),
+                                      VMSTATE_END_OF_LIST() },
+};
+
+static const VMStateDescription vmstate_hpet = {
+    .name = "hpet",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = hpet_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT8_EQUAL(n_timers, HPETState, "property timers differs"),
+            VMSTATE_UINT32_EQUAL(routes, HPETState,
+                                 "property hpet-intcap differs"),
+            VMSTATE_UINT64(config, HPETState),
+            VMSTATE_UINT64(status, HPETState),
+            VMSTATE_UINT64(counter, HPETState),
+            VMSTATE_INT64(zero_ns, HPETState),
+            VMSTATE_STRUCT_VARRAY_UINT8(timer, HPETState, n_timers, 1,
+                                        vmstate_timer, HPETTimer),
+            VMSTATE_END_OF_LIST() },
+};
+
 /* -- class ------------------------------------------------------------------------------- */
 
 DeviceState *hpet_new(IOSpace *space, const HPETOps *ops, void *opaque)
@@ -466,8 +549,7 @@ static void hpet_reset(DeviceState *dev)
 
         timer_del(t->timer);
         lower(t);
-        t->config = T_CAN_PERIODIC | T_CAN_64BIT | (s->msi ? T_CAN_MSI : 0) |
-                    (uint64_t)s->routes << T_ROUTES_SHIFT;
+        t->config = fixed_config(s);
         t->compare = UINT64_MAX;
         t->period = 0;
         t->message = 0;
@@ -543,6 +625,7 @@ static void hpet_class_init(ObjectClass *oc, void *data)
     dc->realize = hpet_realize;
     dc->unrealize = hpet_unrealize;
     dc->reset = hpet_reset;
+    dc->vmsd = &vmstate_hpet;
 }
 
 extern const TypeInfo hw_type_hpet;

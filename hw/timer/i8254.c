@@ -21,6 +21,7 @@
 #include "hw/timer/i8254.h"
 
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -536,6 +537,67 @@ bool i8254_get_out(I8254State *s, unsigned counter)
     return output(&s->counter[counter], now);
 }
 
+/* -- state for another host ------------------------------------------------------------ */
+
+#define TIME_MAX (INT64_MAX / 4)
+#define TICK_MAX (1ull << 56)
+
+static bool counter_post_load(void *opaque, int version_id, Error **errp)
+{
+    const Counter *c = opaque;
+
+    if (c->mode > 5 || c->rw == RW_LATCH || c->rw > RW_BOTH ||
+        c->count > range_of(c) || c->next_count > range_of(c) ||
+        c->start_ns < 0 || c->start_ns > TIME_MAX || c->start_tick > TICK_MAX) {
+        error_setg(errp,
+                   "8254: counter of mode %u, access %u, count %u from "
+                   "%" PRId64 " ns",
+                   c->mode, c->rw, c->count, c->start_ns);
+        return false;
+    }
+    return true;
+}
+
+static const VMStateDescription vmstate_counter = {
+    .name = "i8254-counter",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = counter_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT8(mode, Counter), VMSTATE_UINT8(rw, Counter),
+            VMSTATE_BOOL(bcd, Counter), VMSTATE_BOOL(gate, Counter),
+            VMSTATE_UINT32(count, Counter), VMSTATE_UINT32(next_count, Counter),
+            VMSTATE_BOOL(running, Counter), VMSTATE_INT64(start_ns, Counter),
+            VMSTATE_UINT64(start_tick, Counter),
+            VMSTATE_UINT64(periods, Counter), VMSTATE_BOOL(write_high, Counter),
+            VMSTATE_UINT8(write_low, Counter), VMSTATE_BOOL(read_high, Counter),
+            VMSTATE_BOOL(latched, Counter), VMSTATE_UINT16(latch, Counter),
+            VMSTATE_BOOL(status_latched, Counter),
+            VMSTATE_UINT8(status, Counter), VMSTATE_END_OF_LIST() },
+};
+
+static int i8254_post_load(void *opaque, int version_id)
+{
+    I8254State *s = opaque;
+
+    qemu_set_irq(s->irq, s->level);
+    return 0;
+}
+
+static const VMStateDescription vmstate_i8254 = {
+    .name = "i8254",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = i8254_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT_ARRAY(counter, I8254State, COUNTERS, 1,
+                                 vmstate_counter, Counter),
+            VMSTATE_BOOL(level, I8254State),
+            VMSTATE_TIMER_PTR(timer, I8254State), VMSTATE_END_OF_LIST() },
+};
+
 /* -- class --------------------------------------------------------------------------------- */
 
 static void i8254_reset(DeviceState *dev)
@@ -589,6 +651,7 @@ static void i8254_class_init(ObjectClass *oc, void *data)
     dc->realize = i8254_realize;
     dc->unrealize = i8254_unrealize;
     dc->reset = i8254_reset;
+    dc->vmsd = &vmstate_i8254;
 }
 
 extern const TypeInfo hw_type_i8254;

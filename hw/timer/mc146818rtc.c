@@ -19,6 +19,7 @@
 
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/cutils.h"
@@ -103,6 +104,8 @@ struct RTCState {
                             falls, 0 .. 1e9 - 1 */
     int64_t last_tick;   /* number of the last periodic tick seen */
     int64_t last_second; /* last update seen, seconds of the guest's clock */
+
+    bool saved_host_clock; /* of a state that is saved or loaded */
 };
 
 /* -- time ---------------------------------------------------------------------- */
@@ -559,6 +562,61 @@ static void rtc_reset(DeviceState *dev)
     arm_timer(s);
 }
 
+/* -- state for another host -------------------------------------------------------------- */
+
+#define SECONDS_MAX (1ll << 40)
+
+static int rtc_pre_save(void *opaque)
+{
+    RTCState *s = opaque;
+
+    s->saved_host_clock = s->options.host_clock;
+    return 0;
+}
+
+/* With clock=host the guest's clock keeps its distance to the host's, whose
+ * clocks are taken to agree; with clock=vm it goes on as the guest does. */
+static bool rtc_post_load(void *opaque, int version_id, Error **errp)
+{
+    RTCState *s = opaque;
+
+    if (s->saved_host_clock != s->options.host_clock) {
+        error_setg(errp, "the source has -rtc clock=%s",
+                   s->saved_host_clock ? "host" : "vm");
+        return false;
+    }
+    if (s->index >= CMOS_SIZE || s->phase_ns < 0 || s->phase_ns >= NS_PER_S ||
+        s->base_s < -SECONDS_MAX || s->base_s > SECONDS_MAX ||
+        s->start_s < -SECONDS_MAX || s->start_s > SECONDS_MAX ||
+        s->last_second < -SECONDS_MAX || s->last_second > SECONDS_MAX ||
+        s->last_tick < 0 || s->last_tick > tick_now(s)) {
+        error_setg(errp,
+                   "clock: register %u, %" PRId64 " s from the host's, phase "
+                   "%" PRId64 " ns, tick %" PRId64,
+                   s->index, s->base_s, s->phase_ns, s->last_tick);
+        return false;
+    }
+    update_irq(s);
+    arm_timer(s);
+    return true;
+}
+
+static const VMStateDescription vmstate_rtc = {
+    .name = "mc146818rtc",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = rtc_pre_save,
+    .post_load_errp = rtc_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_BOOL(saved_host_clock, RTCState),
+            VMSTATE_BUFFER(cmos, RTCState), VMSTATE_UINT8(index, RTCState),
+            VMSTATE_INT64(base_s, RTCState), VMSTATE_INT64(start_s, RTCState),
+            VMSTATE_INT64(phase_ns, RTCState),
+            VMSTATE_INT64(last_tick, RTCState),
+            VMSTATE_INT64(last_second, RTCState), VMSTATE_END_OF_LIST() },
+};
+
 static void rtc_get_date(Object *obj, struct tm *tm, Error **errp)
 {
     time_t t;
@@ -586,6 +644,7 @@ static void rtc_class_init(ObjectClass *oc, void *data)
     dc->realize = rtc_realize;
     dc->unrealize = rtc_unrealize;
     dc->reset = rtc_reset;
+    dc->vmsd = &vmstate_rtc;
     dc->user_creatable = false;
     object_class_property_add_tm(oc, "date", rtc_get_date);
 }

@@ -12,6 +12,7 @@
 
 #include "hw/isa/isa.h"
 #include "hw/timer/i8254.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/timer.h"
@@ -99,6 +100,24 @@ static const Property pcspk_props[] = {
     {},
 };
 
+/* GATE of the counter is the counter's state. */
+static int pcspk_post_load(void *opaque, int version_id)
+{
+    PCSpeaker *s = opaque;
+
+    s->value &= PORT_B_WRITABLE;
+    return 0;
+}
+
+static const VMStateDescription vmstate_pcspk = {
+    .name = "pcspk",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = pcspk_post_load,
+    .fields = (const VMStateField[]){ VMSTATE_UINT8(value, PCSpeaker),
+                                      VMSTATE_END_OF_LIST() },
+};
+
 static void pcspk_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -108,6 +127,7 @@ static void pcspk_class_init(ObjectClass *oc, void *data)
     dc->realize = pcspk_realize;
     dc->unrealize = pcspk_unrealize;
     dc->reset = pcspk_reset;
+    dc->vmsd = &vmstate_pcspk;
 }
 
 extern const TypeInfo hw_type_pcspk;

@@ -193,7 +193,11 @@ static bool pc_reset(MachineState *m, Error **errp)
         return false;
     }
     pc->tables_done = true;
-    return pc->firmware ? pc_set_boot_order(pc, errp) : start_kernel(pc, errp);
+    if (pc->firmware) {
+        return pc_set_boot_order(pc, errp);
+    }
+    /* A guest that is to arrive brings all that is in RAM. */
+    return m->incoming || start_kernel(pc, errp);
 }
 
 /* -- class ------------------------------------------------------------------------- */

@@ -68,8 +68,9 @@ struct DeviceState {
     char *id;             /* user's, or NULL */
     BusState *parent_bus; /* set while realized, or NULL */
     bool realized;
-    bool hotplugged;        /* realized after the machine was */
-    GPtrArray *child_buses; /* BusState, owned by QOM */
+    bool hotplugged;               /* realized after the machine was */
+    GPtrArray *child_buses;        /* BusState, owned by QOM */
+    struct SaveVMRegistry *savevm; /* where its state is registered, or NULL */
 };
 
 /**
