@@ -23,6 +23,7 @@ import time
 import traceback
 from pathlib import Path
 
+SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get('FERRY_BUILD', 'build')).resolve()
 FERRY = BUILD / 'ferry'
 STRESS = BUILD / 'guest/stress.elf'

@@ -1,0 +1,288 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Live migration between two processes of this host, beside
+qemu-system-x86_64 with the same guest, memory and settings. Runs of the two
+alternate; figures are medians.
+
+usage: bench-migrate.py [--rounds N] [--mib N] BUILDDIR [CASE...]
+
+The source's RAM is a private mapping of a prepared file in memory (random
+words, text, zeros, or nothing), so that both programs send the same bytes; the
+guest (guest/stress.c, idle, under KVM) prints a point each millisecond, and
+the longest time between two of them is the pause as its user feels it.
+
+Exit status: 0; 10 if a target was missed; 1 if something could not run.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+BENCH_MISSED = 10
+QEMU = 'qemu-system-x86_64'
+
+# name: contents, transport, tls, capabilities, parameters, target, aim; the
+# targets are times QEMU's throughput
+CASES = {
+    'unix': ('random', 'unix', False, [], {}, 1.2, None),
+    'tcp': ('random', 'tcp', False, [], {}, 1.2, None),
+    'multifd': ('random', 'unix', False, ['multifd'], {}, 1.2, None),
+    'zero': ('zero', 'unix', False, [], {}, 2, None),
+    'untouched': ('hole', 'unix', False, [], {}, 4, None),
+    'tls': ('random', 'tcp', True, [], {}, 2.5, 4),
+    'tls-multifd': ('random', 'tcp', True, ['multifd'], {}, 2.5, 4),
+    'compress': ('text', 'unix', False, ['compress'],
+                 {'compress-threads': 2, 'decompress-threads': 2}, 3, None),
+    'zlib': ('text', 'unix', False, ['multifd'],
+             {'multifd-compression': 'zlib'}, 1.3, None),
+    'zstd': ('text', 'unix', False, ['multifd'],
+             {'multifd-compression': 'zstd'}, 1.3, None),
+}
+CPU_MUST, CPU_AIM = 0.8, 0.5   # of QEMU's CPU seconds per GB, case unix
+PAUSE_MUST, PAUSE_AIM = 10, 2  # ms, idle guest, default settings
+missed: list[str] = []
+
+
+def contents(kind: str, mib: int, where: Path) -> Path:
+    path = where / f'{kind}.ram'
+    if path.exists():
+        return path
+    with open(path, 'wb') as f:
+        f.truncate(mib << 20)
+        rng = random.Random(7)
+        words = [w.encode() for w in
+                 'the and memory page of guest writes in time is host one a '
+                 'record 1 17 2026 error status ok user name value'.split()]
+        block = {'zero': bytes(1 << 20), 'hole': b''}.get(kind)
+        if kind == 'text':
+            block = b' '.join(rng.choices(words, k=220000))[:1 << 20]
+        # The first 16 MiB are the guest's own.
+        f.seek(16 << 20)
+        for n in range(16, mib) if kind != 'hole' else ():
+            if kind == 'random':
+                f.write(rng.randbytes(1 << 20))
+            elif kind == 'text':
+                cut = rng.randrange(1 << 20)
+                f.write(block[cut:] + block[:cut])
+            else:
+                f.write(block)
+    return path
+
+
+class Qmp:
+    def __init__(self, path: Path, proc: subprocess.Popen):
+        end = time.monotonic() + 20
+        self.sock = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.sock.connect(str(path))
+                break
+            except OSError:
+                if proc.poll() is not None or time.monotonic() > end:
+                    sys.exit(f'bench-migrate: {proc.args[0]} does not start')
+                time.sleep(0.01)
+        self.file = self.sock.makefile('rwb', buffering=0)
+        self.file.readline()
+        self.cmd('qmp_capabilities')
+
+    def cmd(self, name: str, **arguments):
+        self.file.write(json.dumps({'execute': name,
+                                    'arguments': arguments}).encode() + b'\n')
+        while True:
+            msg = json.loads(self.file.readline())
+            if 'error' in msg:
+                raise RuntimeError(f'{name}: {msg["error"]["desc"]}')
+            if 'return' in msg:
+                return msg['return']
+
+
+class Ticks(threading.Thread):
+    """When the points of both guests arrive."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.times: list[float] = []
+        self.r, self.w = os.pipe()
+        self.start()
+
+    def run(self) -> None:
+        while os.read(self.r, 4096):
+            self.times.append(time.monotonic())
+
+    def longest(self, start: float, end: float) -> float:
+        t = [x for x in self.times if start <= x <= end]
+        return max((b - a for a, b in zip(t, t[1:])), default=0) * 1000
+
+
+class Emulator:
+    def __init__(self, program: str, where: Path, name: str, mib: int,
+                 ram: Path | None, out: int, tls: str | None, *args: str):
+        self.qmp_path = where / f'{name}.qmp'
+        self.qmp_path.unlink(missing_ok=True)
+        backend = (f'memory-backend-file,id=ram0,size={mib}M,mem-path={ram},'
+                   'share=off' if ram else
+                   f'memory-backend-ram,id=ram0,size={mib}M')
+        argv = [program, '-accel', 'kvm', '-nodefaults', '-display', 'none',
+                '-m', f'{mib}M', '-object', backend, '-machine',
+                'pc,memory-backend=ram0', '-smp', '1', '-serial', 'stdio',
+                '-kernel', str(STRESS), '-append', 'idle end=halt tick=1000',
+                '-qmp', f'unix:{self.qmp_path},server=on,wait=off',
+                *(['-object', tls] if tls else []), *args]
+        self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                     stdout=out, stderr=subprocess.PIPE)
+        self.qmp = Qmp(self.qmp_path, self.proc)
+
+    def cpu(self) -> float:
+        f = Path(f'/proc/{self.proc.pid}/stat').read_text().rsplit(')')[1]
+        ticks = f.split()
+        return (int(ticks[11]) + int(ticks[12])) / os.sysconf('SC_CLK_TCK')
+
+    def end(self) -> None:
+        self.proc.kill()
+        self.proc.wait()
+        self.proc.stderr.close()
+
+
+def one_run(program: str, where: Path, case: str, mib: int, pki: Path,
+            defaults: bool = False) -> dict[str, float]:
+    kind, transport, tls, caps, params, *_ = CASES[case]
+    ram = contents(kind, mib, where)
+    ticks = Ticks()
+    creds = 'tls-creds-x509,id=tls0,endpoint={},dir={}'
+    source = Emulator(program, where, 'source', mib, ram, ticks.w,
+                      creds.format('client', pki) if tls else None)
+    target = Emulator(program, where, 'target', mib, None, ticks.w,
+                      creds.format('server', pki) if tls else None,
+                      '-incoming', 'defer')
+    try:
+        params = {} if defaults else {'max-bandwidth': 0, **params}
+        if tls:
+            params['tls-creds'] = 'tls0'
+        for e in (source, target):
+            e.qmp.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': c, 'state': True} for c in caps])
+            e.qmp.cmd('migrate-set-parameters', **params)
+        uri = f'unix:{where}/mig' if transport == 'unix' else 'tcp:127.0.0.1:0'
+        (where / 'mig').unlink(missing_ok=True)
+        target.qmp.cmd('migrate-incoming', uri=uri)
+        if transport == 'tcp':
+            a = target.qmp.cmd('query-migrate')['socket-address'][0]
+            uri = f'tcp:127.0.0.1:{a["port"]}'
+        time.sleep(0.3)  # the guest's first points
+        cpu = source.cpu() + target.cpu()
+        start = time.monotonic()
+        source.qmp.cmd('migrate', uri=uri)
+        while True:
+            info = source.qmp.cmd('query-migrate')
+            if info.get('status') in ('completed', 'failed', 'cancelled'):
+                break
+            time.sleep(0.002)
+        took = time.monotonic() - start
+        if info['status'] != 'completed':
+            raise RuntimeError(f'{case}: {info.get("error-desc", info)}')
+        time.sleep(0.3)
+        # The bytes of RAM, without the guest's own 16 MiB.
+        gb = (mib << 20) / 1e9
+        return {'GB/s': gb / took, 'total': info['total-time'],
+                'downtime': info['downtime'],
+                'pause': ticks.longest(start - 0.2, start + took + 0.25),
+                'cpu': (source.cpu() + target.cpu() - cpu) / gb}
+    finally:
+        source.end()
+        target.end()
+        os.close(ticks.w)
+
+
+def make_pki(where: Path) -> Path:
+    sys.path.insert(0, str(ROOT / 'tests' / 'functional'))
+    from pki import Pki
+    server, client = Pki(where / 'pki').standard()
+    for f in client.iterdir():
+        if not (server / f.name).exists():
+            (server / f.name).symlink_to(f.resolve())
+    return server
+
+
+def compare(case: str, results: dict[str, list[dict]]) -> None:
+    *_, must, aim = CASES[case]
+    mid = {p: {k: statistics.median(r[k] for r in rs) for k in rs[0]}
+           for p, rs in results.items() if rs}
+    line = f'{case:12}'
+    for p, m in mid.items():
+        line += (f' {p} {m["GB/s"]:6.2f} GB/s {m["cpu"]:5.2f} s/GB '
+                 f'pause {m["pause"]:6.1f} ms |')
+    if len(mid) == 2:
+        ratio = mid['ferry']['GB/s'] / mid['qemu']['GB/s']
+        line += f' {ratio:5.2f} x (must {must}{f", aim {aim}" if aim else ""})'
+        if ratio < must:
+            missed.append(case)
+            line += ' MISSED'
+        if case == 'unix':
+            share = mid['ferry']['cpu'] / mid['qemu']['cpu']
+            line += f' CPU {share:.2f} x (must {CPU_MUST}, aim {CPU_AIM})'
+            if share > CPU_MUST:
+                missed.append('cpu')
+                line += ' MISSED'
+    print(line, flush=True)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument('--rounds', type=int, default=3)
+    p.add_argument('--mib', type=int, default=2048)
+    p.add_argument('build', nargs='?', default='build')
+    p.add_argument('cases', nargs='*')
+    a = p.parse_args()
+    global STRESS
+    build = Path(a.build).resolve()
+    STRESS = build / 'guest' / 'stress.elf'
+    peers = {'ferry': os.environ.get('BENCH_FERRY', str(build / 'ferry'))}
+    if shutil.which(QEMU):
+        peers['qemu'] = QEMU
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        sys.exit('bench-migrate: needs /dev/kvm')
+    with tempfile.TemporaryDirectory(prefix='ferry-bench-',
+                                     dir='/dev/shm') as d:
+        where = Path(d)
+        pki = make_pki(where)
+        for case in a.cases or [*CASES, 'pause']:
+            real = 'untouched' if case == 'pause' else case
+            results: dict[str, list[dict]] = {n: [] for n in peers}
+            for _ in range(a.rounds):
+                for name, program in peers.items():
+                    try:
+                        results[name].append(one_run(
+                            program, where, real, a.mib, pki,
+                            defaults=case == 'pause'))
+                    except RuntimeError as e:
+                        print(f'{name}: {e}', file=sys.stderr)
+            if not results['ferry']:
+                sys.exit('bench-migrate: cannot run')
+            if case != 'pause':
+                compare(case, results)
+                continue
+            mid = {n: statistics.median(r['pause'] for r in rs)
+                   for n, rs in results.items() if rs}
+            print('pause        idle guest, default settings: '
+                  + ', '.join(f'{n} {v:.1f} ms' for n, v in mid.items())
+                  + f' (must {PAUSE_MUST}, aim {PAUSE_AIM})', flush=True)
+            if mid['ferry'] > PAUSE_MUST:
+                missed.append('pause')
+    if missed:
+        print('missed:', *missed)
+        sys.exit(BENCH_MISSED)
+
+
+ROOT = Path(__file__).resolve().parent.parent
+main()

@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest goes from one emulator to another while it writes its memory, by
+every way and method; migrations that fail leave it where it was."""
+import itertools
+import json
+import re
+import socket
+import time
+
+import ferrytest
+from ferrytest import LONG, QmpError, Test, wait_for
+from migrate import VERIFY, Pair, Relay
+
+METHODS = {
+    'plain': ([], {}),
+    'xbzrle': (['xbzrle'], {}),
+    'compress': (['compress'], {'compress-threads': 2}),
+    'multifd': (['multifd'], {}),
+    'zlib': (['multifd'], {'multifd-compression': 'zlib'}),
+    'zstd': (['multifd'], {'multifd-compression': 'zstd',
+                           'multifd-channels': 3}),
+}
+# What one stream cannot carry, or a pipe.
+NO_MULTIFD = ('exec', 'fd')
+
+
+def cross(t: Test, transport: str, method: str, tls: str | None = None,
+          accel: str = 'kvm', **kw) -> dict:
+    capabilities, parameters = METHODS[method]
+    p = Pair(t, accel=accel, tls=tls, **kw)
+    info = p.migrate(transport, capabilities, parameters)
+    p.check()
+    t.cleanup_ferries()
+    assert info['ram']['total'] > 100 << 20, info
+    return info
+
+
+def test_transports(t: Test) -> None:
+    p = Pair(t)
+    for transport in ('unix', 'tcp', 'tcp6', 'fd', 'exec'):
+        p.migrate(transport)
+        p.check()
+
+
+def test_methods(t: Test) -> None:
+    p = Pair(t)
+    for capabilities, parameters in METHODS.values():
+        p.migrate('unix', capabilities, parameters)
+        p.check()
+
+
+def test_tls(t: Test) -> None:
+    for tls, transport, method in (('x509', 'tcp', 'plain'),
+                                   ('psk', 'unix', 'multifd')):
+        cross(t, transport, method, tls)
+
+
+def test_software_cpu(t: Test) -> None:
+    p = Pair(t, accel='soft', smp=2, append=VERIFY + ' cpus=2')
+    for method in ('plain', 'multifd', 'xbzrle'):
+        p.migrate('unix', *METHODS[method])
+        p.check()
+
+
+def test_smp(t: Test) -> None:
+    p = Pair(t, smp=4, append=VERIFY + ' cpus=4')
+    for transport in ('unix', 'tcp', 'unix'):
+        p.migrate(transport)
+        p.check()
+
+
+def test_all_combinations(t: Test) -> None:
+    """All of them in suite `slow`, else some; what does not go together is
+    refused by the command."""
+    combinations = list(itertools.product(
+        ('kvm', 'soft'), ('unix', 'tcp', 'fd', 'exec'),
+        (None, 'x509', 'psk'), METHODS))
+    for accel, transport, tls, method in \
+            combinations if LONG else combinations[5::29]:
+        multifd = 'multifd' in METHODS[method][0]
+        if transport in NO_MULTIFD and multifd:
+            p = Pair(t, accel=accel, tls=tls, start=False)
+            try:
+                p.migrate(transport, *METHODS[method])
+                raise AssertionError('multifd over a pipe')
+            except QmpError as e:
+                assert 'multifd' in e.desc.lower() or \
+                    'channel' in e.desc, e
+            t.cleanup_ferries()
+            continue
+        if transport == 'exec' and tls:
+            continue  # a pipe one way has no handshake
+        cross(t, transport, method, tls, accel)
+        print(f'# {accel} {transport} {tls} {method}', flush=True)
+
+
+def test_postcopy(t: Test) -> None:
+    for capabilities in (['postcopy-ram'],
+                         ['postcopy-ram', 'postcopy-preempt'],
+                         ['postcopy-ram', 'multifd']):
+        p = Pair(t, append=VERIFY.replace('48M', '96M').replace('20000', '0'))
+        p.migrate('unix', capabilities, {'max-bandwidth': 30 << 20},
+                  after_start=start_postcopy)
+        p.check()
+        t.cleanup_ferries()
+
+
+def start_postcopy(p: Pair) -> None:
+    p.wait_status('active')
+    wait_for(lambda: p.status().get('ram', {}).get('dirty-sync-count', 0) >= 1,
+             'the first pass')
+    p.source.qmp.cmd('migrate-start-postcopy')
+
+
+def test_postcopy_recovers(t: Test) -> None:
+    p = Pair(t, append=VERIFY.replace('48M', '96M').replace('20000', '0'))
+    p.new_target()
+    p.settings(['postcopy-ram'], {'max-bandwidth': 20 << 20,
+                                  'max-postcopy-bandwidth': 10 << 20})
+    uri = p.listen('unix')
+    relay = Relay(t, uri.split(':', 1)[1])
+    p.source.qmp.cmd('migrate', uri=relay.uri)
+    start_postcopy(p)
+    p.wait_status('postcopy-active')
+    for n in range(3):
+        time.sleep(0.3)
+        relay.cut()
+        p.wait_status('postcopy-paused')
+        p.wait_status('postcopy-paused', f=p.target)
+        uri = f'unix:{t.path(f"recover{n}")}'
+        p.target.qmp.cmd('migrate-recover', uri=uri)
+        relay = Relay(t, uri.split(':', 1)[1], f'relay{n}')
+        p.source.qmp.cmd('migrate', uri=relay.uri, resume=True)
+        p.wait_status('postcopy-active', 'completed')
+    p.source.qmp.raw('migrate-set-parameters', {'max-postcopy-bandwidth': 0})
+    p.finish()
+    p.check()
+
+
+def test_cancel(t: Test) -> None:
+    p = Pair(t, append=VERIFY.replace('20000', '0'))
+    for wait in (0, 0.05, 0.3):
+        p.new_target()
+        p.settings([], {'max-bandwidth': 8 << 20})
+        p.source.qmp.cmd('migrate', uri=p.listen('tcp'))
+        time.sleep(wait)
+        p.source.qmp.cmd('migrate_cancel')
+        wait_for(lambda: p.status()['status'] == 'cancelled', 'the end')
+        p.still_here()
+    # And it can still go.
+    p.target = None
+    p.settings([], {'max-bandwidth': 0})
+    p.migrate('tcp')
+    p.check()
+
+
+def test_destination_dies(t: Test) -> None:
+    p = Pair(t, append=VERIFY.replace('20000', '0'))
+    t.any_status = True
+    for wait in (0.05, 0.3, 1):
+        target = p.new_target()
+        p.settings([], {'max-bandwidth': 16 << 20})
+        p.source.qmp.cmd('migrate', uri=p.listen('unix'))
+        time.sleep(wait)
+        target.proc.kill()
+        info = wait_for(lambda: (s := p.status())['status'] == 'failed' and s,
+                        'the failure')
+        assert info.get('error-desc'), info
+        p.still_here()
+    p.target = None
+    p.settings([], {'max-bandwidth': 0})
+    p.migrate()
+    p.check()
+
+
+def test_network_cut(t: Test) -> None:
+    p = Pair(t)
+    for after in (1, 100, 5000, 1 << 20, 20 << 20):
+        p.new_target('-name', 'target')
+        p.settings()
+        uri = p.listen('unix', **{'exit-on-error': False})
+        relay = Relay(t, uri.split(':', 1)[1], f'cut{after}', after)
+        p.source.qmp.cmd('migrate', uri=relay.uri)
+        info = wait_for(lambda: (s := p.status())['status'] == 'failed' and s,
+                        'the failure')
+        assert info.get('error-desc'), info
+        p.still_here()
+        # The destination still answers and knows why.
+        info = p.target.qmp.cmd('query-migrate')
+        assert info['status'] == 'failed' and info['error-desc'], info
+        relay.close()
+
+
+def test_mismatch(t: Test) -> None:
+    """Found before a page is sent, and told to the source."""
+    p = Pair(t, start=False)
+    t.any_status = True
+    for args, word in ((('-m', '64'), 'ram'),
+                       (('-smp', '2'), ''),
+                       (('-machine', 'none'), 'machine')):
+        target = p.emulator('-incoming', 'defer', *args)
+        p.target = target
+        p.settings(['return-path'])
+        uri = f'unix:{t.path("m" + args[1])}'
+        target.qmp.cmd('migrate-incoming', uri=uri, **{'exit-on-error': False})
+        p.source.qmp.cmd('migrate', uri=uri)
+        info = wait_for(lambda: (s := p.status())['status'] == 'failed' and s,
+                        'the failure')
+        assert word in info['error-desc'].lower(), info
+        p.still_here()
+
+
+def test_file(t: Test) -> None:
+    """To a file and back, also where it is mapped; a reader of its own
+    understands the stream."""
+    p = Pair(t)
+    for capabilities in ([], ['mapped-ram'], ['mapped-ram', 'multifd']):
+        p.settings(capabilities)
+        path = t.path('image' + str(len(capabilities)))
+        p.source.qmp.cmd('migrate', uri=f'file:{path}')
+        p.wait_status('completed')
+        if not capabilities:
+            r = t.run(ferrytest.SOURCE / 'scripts/analyze-stream', '-f', path,
+                      '-d', 'state', timeout=120)
+            state = json.loads(r.stdout)
+            assert any('cpu' in k for k in state), list(state)
+        p.new_target()
+        p.settings(capabilities)
+        p.target.qmp.cmd('migrate-incoming', uri=f'file:{path}')
+        p.finish()
+        p.check()
+
+
+def test_settings(t: Test) -> None:
+    f = t.ferry('-machine', 'none')
+    f.started()
+    q = f.qmp
+    p = q.cmd('query-migrate-parameters')
+    assert p['max-bandwidth'] == 128 << 20 and p['downtime-limit'] == 300, p
+    caps = {c['capability']: c['state']
+            for c in q.cmd('query-migrate-capabilities')}
+    assert not any(caps.values()) and len(caps) > 15, caps
+    for name, value in (('multifd-channels', 0), ('multifd-channels', 256),
+                        ('cpu-throttle-initial', 100), ('max-cpu-throttle', 5),
+                        ('xbzrle-cache-size', 5000),
+                        ('compress-level', 10), ('downtime-limit', 2000001),
+                        ('announce-step', 0)):
+        try:
+            q.raw('migrate-set-parameters', {name: value})
+            raise AssertionError(f'{name}={value} was taken')
+        except QmpError as e:
+            assert name in e.desc, e
+    for wrong in (['postcopy-preempt'], ['multifd', 'compress'],
+                  ['zero-copy-send'], ['postcopy-ram', 'x-ignore-shared']):
+        try:
+            q.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': c, 'state': True} for c in wrong])
+            raise AssertionError(f'{wrong} were taken')
+        except QmpError:
+            pass
+    for uri in ('nonsense', 'tcp:', 'unix:', 'tcp:127.0.0.1:99999',
+                'fd:none', 'http://x'):
+        try:
+            q.cmd('migrate', uri=uri)
+            raise AssertionError(f'{uri} was taken')
+        except QmpError as e:
+            assert e.desc, uri
+
+
+def test_pause_before_switchover(t: Test) -> None:
+    p = Pair(t)
+
+    def go_on(p: Pair) -> None:
+        p.wait_status('pre-switchover')
+        p.source.qmp.cmd('migrate-continue', state='pre-switchover')
+    p.migrate('unix', source_only=['pause-before-switchover'],
+              after_start=go_on)
+    p.check()
+
+
+def test_crowd(t: Test) -> None:
+    """Silent and talkative strangers do not keep the true source out."""
+    for tls in (None, 'x509'):
+        p = Pair(t, tls=tls)
+        p.new_target()
+        p.settings()
+        uri = p.listen('tcp')
+        port = int(uri.rsplit(':', 1)[1])
+        crowd = []
+        for n in range(500 if LONG else 150):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(('127.0.0.1', port))
+            crowd.append(s)
+        time.sleep(0.3)
+        for n, s in enumerate(crowd):
+            try:
+                s.send((b'', b'GET / HTTP/1.0\r\n\r\n', b'QEVM', bytes(300))
+                       [n % 4])
+            except OSError:
+                pass
+        assert p.target.qmp.cmd('query-status')['status'] == 'inmigrate'
+        p.source.qmp.cmd('migrate', uri=uri)
+        p.finish()
+        p.check()
+        for s in crowd:
+            s.close()
+        t.cleanup_ferries()
+
+
+def test_events_and_monitor(t: Test) -> None:
+    p = Pair(t)
+    p.source.qmp.cmd('migrate-set-capabilities', capabilities=[
+        {'capability': 'events', 'state': True}])
+    p.migrate('unix', source_only=['events'])
+    names = [e['data']['status'] for e in p.t.ferries[0].qmp.events
+             if e['event'] == 'MIGRATION']
+    assert names[0] == 'setup' and 'completed' in names, names
+    text = p.t.ferries[0].qmp.hmp('info migrate')
+    assert re.search('completed', text), text
+    p.check()
+
+
+def test_control_answers(t: Test) -> None:
+    """query-status while a migration runs at full speed."""
+    p = Pair(t, memory='512', append=VERIFY.replace('48M', '400M')
+             .replace('20000', '0'))
+    times: list[float] = []
+
+    def poll(p: Pair) -> None:
+        while p.status()['status'] in ('setup', 'active') and \
+                len(times) < 2000:
+            start = time.perf_counter()
+            p.source.qmp.cmd('query-status')
+            times.append(time.perf_counter() - start)
+            if len(times) == 300:
+                p.source.qmp.raw('migrate-set-parameters',
+                                 {'downtime-limit': 2000})
+    p.migrate('unix', parameters={'max-bandwidth': 0, 'downtime-limit': 1},
+              after_start=poll)
+    times.sort()
+    print(f'# query-status: median {times[len(times) // 2] * 1e6:.0f} us, '
+          f'p99 {times[len(times) * 99 // 100] * 1e3:.2f} ms', flush=True)
+    p.check()
+
+
+if __name__ == '__main__':
+    ferrytest.main()
