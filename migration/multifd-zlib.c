@@ -217,6 +217,10 @@ static int isal_run(ZlibStream *s, ZlibIO *io, Error **errp)
         error_setg(errp, "zlib stream is broken: ISA-L error %d", ret);
         return -1;
     }
+    if (s->iinf && s->iinf->block_state == ISAL_BLOCK_FINISH) {
+        error_setg(errp, "zlib stream has ended");
+        return -1;
+    }
     return 1;
 }
 
