@@ -19,6 +19,9 @@
 static const uint8_t address_base[NET_ADDRESS_SIZE] = { 0x52, 0x54, 0x00,
                                                         0x12, 0x34, 0x56 };
 
+/* Shortest frame that Ethernet has, without FCS. */
+#define ANNOUNCE_BYTES 60u
+
 static GPtrArray *cards;
 static uint16_t address_uses[256]; /* of the default range, by last byte */
 
@@ -207,4 +210,39 @@ void net_default_address(uint8_t address[NET_ADDRESS_SIZE])
         }
     }
     net_address_take(address);
+}
+
+/* -- announcing ------------------------------------------------------------------ */
+
+/* A request of Reverse ARP: switches learn the address of its sender. */
+void net_announce(NetClient *nc, const uint8_t address[NET_ADDRESS_SIZE])
+{
+    static const uint8_t fixed[] = {
+        0x80, 0x35,             /* Ethertype: RARP */
+        0x00, 0x01, 0x08, 0x00, /* Ethernet, IPv4 */
+        0x06, 0x04, 0x00, 0x03, /* sizes; request */
+    };
+    uint8_t frame[ANNOUNCE_BYTES] = { 0 };
+    uint8_t *p = frame;
+
+    memset(p, 0xff, NET_ADDRESS_SIZE);
+    memcpy(p + NET_ADDRESS_SIZE, address, NET_ADDRESS_SIZE);
+    p += 2 * NET_ADDRESS_SIZE;
+    memcpy(p, fixed, sizeof(fixed));
+    p += sizeof(fixed);
+    memcpy(p, address, NET_ADDRESS_SIZE); /* then the sender's IP: unknown */
+    p += NET_ADDRESS_SIZE + 4;
+    memcpy(p, address, NET_ADDRESS_SIZE);
+    net_send_buf(nc, frame, sizeof(frame));
+}
+
+void net_announce_all(void)
+{
+    for (unsigned i = 0; net_card_at(i); i++) {
+        NetClient *nc = net_card_at(i);
+
+        if (nc->ops->announce) {
+            nc->ops->announce(nc);
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 #include "hw/acpi/acpi-pm.h"
 
+#include "migration/vmstate.h"
 #include "trace/trace-hw.h"
 
 #define REG_STATUS  0u
@@ -176,6 +177,32 @@ void acpi_pm_reset(AcpiPM *pm)
     acpi_pm_timer_reset(&pm->timer);
     update_sci(pm);
 }
+
+static int acpi_pm_post_load(void *opaque, int version_id)
+{
+    AcpiPM *pm = opaque;
+
+    pm->enable &= PM1_EVENTS;
+    pm->control &= CONTROL_WRITABLE;
+    update_sci(pm);
+    return 0;
+}
+
+const VMStateDescription vmstate_acpi_pm = {
+    .name = "acpi_pm",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = acpi_pm_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT16(status, AcpiPM), VMSTATE_UINT16(enable, AcpiPM),
+            VMSTATE_UINT16(control, AcpiPM),
+            VMSTATE_UINT8_ARRAY(gpe_status, AcpiPM, ACPI_GPE_BYTES),
+            VMSTATE_UINT8_ARRAY(gpe_enable, AcpiPM, ACPI_GPE_BYTES),
+            VMSTATE_STRUCT(timer, AcpiPM, 0, vmstate_acpi_pm_timer,
+                           ACPIPMTimer),
+            VMSTATE_END_OF_LIST() },
+};
 
 void acpi_pm_init(AcpiPM *pm, qemu_irq sci, void (*soft_off)(void *opaque),
                   void *opaque)

@@ -10,6 +10,7 @@
 #define HW_ACPI_ACPI_PM_H
 
 #include "hw/irq.h"
+#include "hw/qdev-core.h"
 #include "hw/timer/acpi-pm-timer.h"
 
 /* PM1 status and enable. */
@@ -41,6 +42,8 @@ typedef struct AcpiPM {
     void (*soft_off)(void *opaque); /* the guest wants S5 */
     void *opaque;
 } AcpiPM;
+
+extern const VMStateDescription vmstate_acpi_pm; /* of AcpiPM */
 
 void acpi_pm_init(AcpiPM *pm, qemu_irq sci, void (*soft_off)(void *opaque),
                   void *opaque);

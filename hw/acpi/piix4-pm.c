@@ -17,6 +17,7 @@
 #include "hw/acpi/acpi-pm.h"
 #include "hw/acpi/piix4-smbus.h"
 #include "hw/core/machine-internal.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
 
@@ -229,6 +230,27 @@ static bool piix4_pm_realize(PCIDevice *dev, Error **errp)
     return true;
 }
 
+static int piix4_pm_post_load(void *opaque, int version_id)
+{
+    update_ports(opaque);
+    return 0;
+}
+
+static const VMStateDescription vmstate_piix4_pm = {
+    .name = "piix4_pm",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = piix4_pm_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_PCI_DEVICE(parent_obj, PIIX4PMState),
+            VMSTATE_UINT8_ARRAY(apm, PIIX4PMState, APM_PORTS),
+            VMSTATE_STRUCT(pm, PIIX4PMState, 0, vmstate_acpi_pm, AcpiPM),
+            VMSTATE_STRUCT(smbus, PIIX4PMState, 0, vmstate_piix4_smbus,
+                           PIIX4SMBus),
+            VMSTATE_END_OF_LIST() },
+};
+
 static const Property piix4_pm_props[] = {
     { "disable_s3", PROP_UINT8, offsetof(PIIX4PMState, disable_s3), .def = "1",
       .max = 1, .help = "suspend to RAM (not offered to the guest either way)",
@@ -247,6 +269,7 @@ static void piix4_pm_class_init(ObjectClass *oc, void *data)
 
     DEVICE_CLASS(oc)->user_creatable = false;
     DEVICE_CLASS(oc)->desc = "power management";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_piix4_pm;
     pc->vendor_id = PCI_VENDOR_ID_INTEL;
     pc->device_id = PCI_DEVICE_ID_INTEL_82371AB_3;
     pc->revision = PIIX4_PM_REVISION;

@@ -7,6 +7,8 @@
 
 #include "hw/acpi/piix4-smbus.h"
 
+#include "migration/vmstate.h"
+
 #define REG_HOST_STATUS  0u
 #define REG_HOST_CONTROL 2u
 #define REG_BLOCK_DATA   7u
@@ -38,6 +40,16 @@ static void smbus_write(void *opaque, uint64_t offset, uint64_t value,
 }
 
 static const IORegionOps smbus_ops = { smbus_read, smbus_write, 1 };
+
+const VMStateDescription vmstate_piix4_smbus = {
+    .name = "piix4_smbus",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_UINT8(status, PIIX4SMBus),
+                                      VMSTATE_UINT8_ARRAY(reg, PIIX4SMBus,
+                                                          PIIX4_SMBUS_PORTS),
+                                      VMSTATE_END_OF_LIST() },
+};
 
 void piix4_smbus_init(PIIX4SMBus *s)
 {

@@ -10,6 +10,7 @@
 #define HW_ACPI_PIIX4_SMBUS_H
 
 #include "hw/core/io-space.h"
+#include "hw/qdev-core.h"
 
 #define PIIX4_SMBUS_PORTS 16u
 
@@ -18,6 +19,8 @@ typedef struct PIIX4SMBus {
     uint8_t reg[PIIX4_SMBUS_PORTS];
     IORegion io;
 } PIIX4SMBus;
+
+extern const VMStateDescription vmstate_piix4_smbus; /* of PIIX4SMBus */
 
 void piix4_smbus_init(PIIX4SMBus *s);
 void piix4_smbus_reset(PIIX4SMBus *s);

@@ -8,6 +8,7 @@
 #include "hw/block/virtio-blk.h"
 #include "hw/core/machine-internal.h"
 #include "hw/virtio/virtio-pci.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/main-loop.h"
@@ -94,6 +95,17 @@ static void blk_pci_instance_finalize(Object *obj)
     block_conf_release(&d->blk.conf.block, DEVICE(obj));
 }
 
+static const VMStateDescription vmstate_blk_pci = {
+    .name = "virtio-blk",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_VIRTIO_PCI(parent_obj, VirtIOBlkPCI),
+            VMSTATE_STRUCT(blk, VirtIOBlkPCI, 0, vmstate_virtio_blk, VirtIOBlk),
+            VMSTATE_END_OF_LIST() },
+};
+
 static void blk_pci_class_init(ObjectClass *oc, void *data)
 {
     VirtioPCIClass *vpc = VIRTIO_PCI_CLASS(oc);
@@ -104,6 +116,7 @@ static void blk_pci_class_init(ObjectClass *oc, void *data)
     vpc->realize = blk_pci_realize;
     vpc->unrealize = blk_pci_unrealize;
     DEVICE_CLASS(oc)->desc = "virtio disk";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_blk_pci;
 }
 
 extern const TypeInfo hw_type_virtio_blk_pci_base;

@@ -248,7 +248,8 @@ static void find_data(VirtIOBlkReq *req)
     } else {
         req->iov = e->out_sg;
         req->niov = e->out_num;
-        iov_discard_front(&req->iov, &req->niov, HEADER_BYTES);
+        iov_discard_front_undoable(&req->iov, &req->niov, HEADER_BYTES,
+                                   &req->undo);
     }
 }
 
@@ -266,6 +267,7 @@ bool virtio_blk_handle_request(VirtIOBlk *s, VirtIOBlkReq *req)
     req->type = ldl_le_p(header) & ~BLK_T_BARRIER;
     req->sector = ldq_le_p(header + 8);
     find_data(req);
+    req->parsed = true;
     trace_virtio_blk_request(req, req->type, req->sector);
     switch (req->type) {
     case BLK_T_IN:

@@ -70,16 +70,19 @@ static VirtIOBlk *blk_of(VirtIODevice *vdev)
 
 /* -- queues ---------------------------------------------------------------------- */
 
-static void notify_bh(void *opaque)
+static void notify_now(VirtIOBlk *s)
 {
-    VirtIOBlk *s = opaque;
-
-    MACHINE_LOCK_GUARD();
     for (unsigned i = 0; i < s->vdev.n_vqs; i++) {
         if (test_and_clear_bit(i, s->notify)) {
             virtio_notify(&s->vdev, virtio_get_queue(&s->vdev, i));
         }
     }
+}
+
+static void notify_bh(void *opaque)
+{
+    MACHINE_LOCK_GUARD();
+    notify_now(opaque);
 }
 
 void virtio_blk_req_notify(VirtIOBlk *s, VirtQueue *vq)
@@ -225,7 +228,11 @@ static void retry_failed(VirtIOBlk *s)
     QSIMPLEQ_CONCAT(&list, &s->failed);
     while ((req = QSIMPLEQ_FIRST(&list))) {
         QSIMPLEQ_REMOVE_HEAD(&list, next);
-        virtio_blk_submit(req);
+        if (req->parsed) {
+            virtio_blk_submit(req);
+        } else {
+            virtio_blk_handle_request(s, req);
+        }
     }
 }
 
@@ -237,6 +244,7 @@ static void set_running(VirtIODevice *vdev, bool running)
         retry_failed(s);
     } else {
         blk_drain(s->conf.block.blk);
+        notify_now(s);
     }
 }
 

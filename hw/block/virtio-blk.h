@@ -8,6 +8,7 @@
 
 #include "hw/block/block-conf.h"
 #include "hw/virtio/virtio.h"
+#include "util/iov.h"
 #include "util/queue.h"
 
 /* `num-queues` not given: one for each vCPU. */
@@ -38,7 +39,8 @@ typedef struct VirtIOBlk {
 
     VirtIOBlkConf conf;
     bool original_wce;
-    uint32_t discard_alignment;           /* sectors */
+    bool saved_wce;             /* only while a state is saved, loaded */
+    uint32_t discard_alignment; /* sectors */
     QSIMPLEQ_HEAD(, VirtIOBlkReq) failed; /* wait for the machine to run on */
     QEMUBH *notify_bh;
     unsigned long *notify; /* bitmap of queues to tell of */
@@ -55,12 +57,14 @@ struct VirtIOBlkReq {
     VirtQueueElement elem;
     VirtIOBlk *dev;
     VirtQueue *vq;
+    bool parsed; /* false: it came with a migration */
     uint32_t type;
     uint64_t sector;
     size_t in_len; /* with the status byte */
     uint8_t *status;
     QEMUIOVector qiov;
-    struct iovec *iov; /* data, inside elem's arrays */
+    struct iovec *iov;   /* data, inside elem's arrays */
+    IOVDiscardUndo undo; /* what taking the header off changed there */
     unsigned niov;
     int64_t zero_bytes;
     unsigned zero_flags;
@@ -72,6 +76,8 @@ struct VirtIOBlkReq {
 bool virtio_blk_handle_request(VirtIOBlk *s, VirtIOBlkReq *req);
 /** virtio_blk_submit: start, or start again, a request that was parsed. */
 void virtio_blk_submit(VirtIOBlkReq *req);
+extern const VMStateDescription vmstate_virtio_blk; /* of VirtIOBlk */
+
 /** virtio_blk_req_drop: forget a request without completing it. */
 void virtio_blk_req_drop(VirtIOBlkReq *req);
 /** virtio_blk_req_notify: tell of completed requests of @vq, soon. */

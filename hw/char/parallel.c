@@ -15,8 +15,10 @@
 #include "chardev/char-fe.h"
 #include "chardev/char-parallel.h"
 #include "hw/core/qdev-internal.h"
+#include "hw/core/run-watch.h"
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
 
@@ -60,8 +62,10 @@ struct ISAParallelState {
     bool hardware; /* the chardev is a real port */
     uint8_t data;
     uint8_t control;
-    bool ack_pending; /* interrupt line is up */
+    bool ack_pending; /* the guest has not seen it yet */
+    bool line;        /* interrupt line is up */
     bool unsent;      /* data waits for the chardev */
+    RunWatch run;
     guint watch;
 };
 
@@ -71,11 +75,17 @@ static const uint16_t default_iobase[PARALLEL_MAX] = { 0x378, 0x278, 0x3bc };
 
 static gboolean watch_cb(void *unused, GIOCondition condition, void *opaque);
 
+static void set_line(ISAParallelState *s, bool level)
+{
+    s->line = level;
+    qemu_set_irq(s->irq, level);
+}
+
 static void acknowledge(ISAParallelState *s)
 {
     s->unsent = false;
     s->ack_pending = true;
-    qemu_set_irq(s->irq, (s->control & CONTROL_IRQ) != 0);
+    set_line(s, s->control & CONTROL_IRQ);
 }
 
 static void send_byte(ISAParallelState *s)
@@ -99,7 +109,7 @@ static gboolean watch_cb(void *unused, GIOCondition condition, void *opaque)
 
     MACHINE_LOCK_GUARD();
     s->watch = 0;
-    if (s->unsent) {
+    if (s->unsent && s->run.running) {
         send_byte(s);
     }
     return G_SOURCE_REMOVE;
@@ -117,7 +127,7 @@ static uint8_t printer_status(ISAParallelState *s)
     }
     /* The acknowledge pulse is seen once. */
     s->ack_pending = false;
-    qemu_irq_lower(s->irq);
+    set_line(s, false);
     return status;
 }
 
@@ -128,13 +138,13 @@ static void printer_control(ISAParallelState *s, uint8_t value)
     s->control = value & CONTROL_KEPT;
     if (!(value & CONTROL_INIT)) {
         s->ack_pending = false;
-        qemu_irq_lower(s->irq);
+        set_line(s, false);
     } else if ((value & CONTROL_STROBE) && !(before & CONTROL_STROBE) &&
                !s->unsent) {
         send_byte(s);
     }
     if (!(value & CONTROL_IRQ)) {
-        qemu_irq_lower(s->irq);
+        set_line(s, false);
     }
 }
 
@@ -266,10 +276,22 @@ static int parallel_be_change(void *opaque)
     MACHINE_LOCK_GUARD();
     connect_chr(s);
     stop_watch(s);
-    if (s->unsent) {
+    if (s->unsent && s->run.running) {
         send_byte(s);
     }
     return 0;
+}
+
+/* A byte that was not taken goes out when the guest runs on, here or in
+ * another process. */
+static void parallel_run_changed(void *opaque, bool running)
+{
+    ISAParallelState *s = opaque;
+
+    stop_watch(s);
+    if (running && s->unsent) {
+        send_byte(s);
+    }
 }
 
 static bool index_is_taken(ISAParallelState *self, uint32_t index)
@@ -330,6 +352,7 @@ static bool parallel_realize(DeviceState *dev, Error **errp)
         return false;
     }
     connect_chr(s);
+    run_watch_init(&s->run, isa_bus_of(dev)->machine, parallel_run_changed, s);
     return true;
 }
 
@@ -338,6 +361,7 @@ static void parallel_unrealize(DeviceState *dev)
     ISAParallelState *s = ISA_PARALLEL(dev);
 
     io_space_remove(&s->io);
+    run_watch_deinit(&s->run);
     stop_watch(s);
     qemu_chr_fe_deinit(&s->chr, false);
 }
@@ -351,7 +375,7 @@ static void parallel_reset(DeviceState *dev)
     s->control = CONTROL_INIT | CONTROL_SELECT;
     s->ack_pending = false;
     s->unsent = false;
-    qemu_irq_lower(s->irq);
+    set_line(s, false);
 }
 
 static const Property parallel_props[] = {
@@ -372,6 +396,29 @@ static void parallel_instance_finalize(Object *obj)
     qemu_chr_fe_deinit(&ISA_PARALLEL(obj)->chr, false);
 }
 
+static int parallel_post_load(void *opaque, int version_id)
+{
+    ISAParallelState *s = opaque;
+
+    s->control &= CONTROL_KEPT;
+    set_line(s, s->line);
+    return 0;
+}
+
+static const VMStateDescription vmstate_parallel = {
+    .name = "parallel_isa",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = parallel_post_load,
+    .fields =
+        (const VMStateField[]){ VMSTATE_UINT8(data, ISAParallelState),
+                                VMSTATE_UINT8(control, ISAParallelState),
+                                VMSTATE_BOOL(ack_pending, ISAParallelState),
+                                VMSTATE_BOOL(line, ISAParallelState),
+                                VMSTATE_BOOL(unsent, ISAParallelState),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void parallel_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -380,6 +427,7 @@ static void parallel_class_init(ObjectClass *oc, void *data)
     dc->realize = parallel_realize;
     dc->unrealize = parallel_unrealize;
     dc->reset = parallel_reset;
+    dc->vmsd = &vmstate_parallel;
 }
 
 extern const TypeInfo hw_type_isa_parallel;

@@ -138,8 +138,11 @@ void serial_rx_receive(void *opaque, const uint8_t *buf, int size);
 
 /* serial-tx.c */
 void serial_tx_write(SerialState *s, uint8_t byte);
-/* serial_tx_flush: hand the chardev what waits, as far as it takes it. */
+/* serial_tx_flush: hand the chardev what waits, as far as it takes it; not
+ * while the guest stands still. */
 void serial_tx_flush(SerialState *s);
+/* serial_tx_push: also then. */
+void serial_tx_push(SerialState *s);
 void serial_tx_clear(SerialState *s);
 void serial_tx_stop_watch(SerialState *s);
 void serial_tx_bh_cb(void *opaque);

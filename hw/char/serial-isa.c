@@ -8,6 +8,7 @@
 #include "hw/char/serial.h"
 #include "hw/core/qdev-internal.h"
 #include "hw/isa/isa.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
 
@@ -82,7 +83,7 @@ static bool isa_serial_realize(DeviceState *dev, Error **errp)
     if (!io_space_add(isa_bus_of(dev)->ports, &d->io, d->iobase, errp)) {
         return false;
     }
-    serial_init(&d->uart, irq);
+    serial_init(&d->uart, isa_bus_of(dev)->machine, irq);
     return true;
 }
 
@@ -132,6 +133,16 @@ static void isa_serial_instance_finalize(Object *obj)
     serial_deinit(&ISA_SERIAL(obj)->uart);
 }
 
+static const VMStateDescription vmstate_isa_serial = {
+    .name = "serial",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){ VMSTATE_STRUCT(uart, ISASerialState, 0,
+                                               vmstate_serial, SerialState),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void isa_serial_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -140,6 +151,7 @@ static void isa_serial_class_init(ObjectClass *oc, void *data)
     dc->realize = isa_serial_realize;
     dc->unrealize = isa_serial_unrealize;
     dc->reset = isa_serial_reset;
+    dc->vmsd = &vmstate_isa_serial;
 }
 
 extern const TypeInfo hw_type_isa_serial;

@@ -77,7 +77,9 @@ int serial_rx_can_receive(void *opaque)
     SerialState *s = opaque;
 
     MACHINE_LOCK_GUARD();
-    return (s->mcr & MCR_LOOP) ? 0 : (int)serial_fifo_room(s, &s->rx);
+    return (s->mcr & MCR_LOOP) || !s->run.running
+               ? 0
+               : (int)serial_fifo_room(s, &s->rx);
 }
 
 void serial_rx_receive(void *opaque, const uint8_t *buf, int size)

@@ -28,10 +28,13 @@ static void tx_done(SerialState *s)
  * that a callback that comes back finds a consistent state. */
 static unsigned tx_peek(const SerialState *s, uint8_t *buf)
 {
-    for (unsigned i = 0; i < s->tx.count; i++) {
+    /* A load that failed may have left any numbers for the reset after it. */
+    unsigned n = MIN(s->tx.count, UART_FIFO_BYTES);
+
+    for (unsigned i = 0; i < n; i++) {
         buf[i] = s->tx.data[(s->tx.head + i) % UART_FIFO_BYTES];
     }
-    return s->tx.count;
+    return n;
 }
 
 static void tx_drop(SerialState *s, unsigned n)
@@ -50,7 +53,7 @@ static void tx_loopback(SerialState *s)
     tx_done(s);
 }
 
-void serial_tx_flush(SerialState *s)
+void serial_tx_push(SerialState *s)
 {
     uint8_t buf[UART_FIFO_BYTES];
     unsigned n = tx_peek(s, buf);
@@ -80,6 +83,13 @@ void serial_tx_flush(SerialState *s)
         serial_fifo_clear(&s->tx);
     }
     tx_done(s);
+}
+
+void serial_tx_flush(SerialState *s)
+{
+    if (s->run.running) {
+        serial_tx_push(s);
+    }
 }
 
 static gboolean watch_cb(void *unused, GIOCondition condition, void *opaque)

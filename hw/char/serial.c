@@ -284,19 +284,40 @@ void serial_reset(SerialState *s)
     serial_update_irq(s);
 }
 
-void serial_init(SerialState *s, qemu_irq irq)
+/*
+ * At a stop the chardev gets what it takes now; the rest, and what comes in
+ * later, waits for the guest to run on, here or in another process.
+ */
+static void serial_run_changed(void *opaque, bool running)
+{
+    SerialState *s = opaque;
+
+    if (running) {
+        serial_tx_flush(s);
+        if (!(s->mcr & MCR_LOOP)) {
+            qemu_chr_fe_accept_input(&s->chr);
+        }
+    } else {
+        serial_tx_push(s);
+        serial_tx_stop_watch(s);
+    }
+}
+
+void serial_init(SerialState *s, MachineState *machine, qemu_irq irq)
 {
     s->irq = irq;
     s->flush_bh = qemu_bh_new(serial_tx_bh_cb, s);
     s->timeout_timer =
         timer_new_ns(QEMU_CLOCK_VIRTUAL, serial_rx_timeout_cb, s);
     s->modem_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, serial_modem_timer_cb, s);
+    run_watch_init(&s->run, machine, serial_run_changed, s);
     connect_chr(s);
     serial_reset(s);
 }
 
 void serial_deinit(SerialState *s)
 {
+    run_watch_deinit(&s->run);
     if (s->flush_bh) {
         serial_tx_flush(s);
         serial_tx_stop_watch(s);

@@ -10,7 +10,9 @@
 
 #include "chardev/char-fe.h"
 #include "hw/core/io-space.h"
+#include "hw/core/run-watch.h"
 #include "hw/irq.h"
+#include "hw/qdev-core.h"
 #include "util/timer.h"
 
 #define UART_FIFO_BYTES 16
@@ -18,8 +20,8 @@
 
 typedef struct SerialFifo {
     uint8_t data[UART_FIFO_BYTES];
-    unsigned head;
-    unsigned count;
+    uint32_t head;
+    uint32_t count;
 } SerialFifo;
 
 /* Guarded by the machine lock. */
@@ -46,7 +48,8 @@ typedef struct SerialState {
     bool break_sent;      /* LCR break is on at the chardev */
     bool has_modem;       /* the chardev has real modem lines */
 
-    guint watch; /* the chardev could not take more */
+    RunWatch run; /* while the guest stands still nothing comes or goes */
+    guint watch;  /* the chardev could not take more */
     QEMUBH *flush_bh;
     QEMUTimer *timeout_timer;
     QEMUTimer *modem_timer;
@@ -54,8 +57,11 @@ typedef struct SerialState {
 
 extern const IORegionOps serial_io_ops;
 
-/** serial_init: @s->chr and @s->baudbase are set already; @irq is borrowed. */
-void serial_init(SerialState *s, qemu_irq irq);
+extern const VMStateDescription vmstate_serial; /* of SerialState */
+
+/** serial_init: @s->chr and @s->baudbase are set already; @irq is borrowed;
+ *  @machine (nullable): whose stopping it follows. */
+void serial_init(SerialState *s, MachineState *machine, qemu_irq irq);
 /** serial_deinit: detaches from the chardev; accepts one that was never
  *  initialized. */
 void serial_deinit(SerialState *s);

@@ -9,12 +9,14 @@
  */
 #include "util/osdep.h"
 
+#include "hw/core/ram-blocks.h"
 #include "hw/display/bochs-mmio.h"
 #include "hw/display/display-props.h"
 #include "hw/display/vbe.h"
 #include "hw/display/vram.h"
 #include "hw/machine-lock.h"
 #include "hw/pci/pci.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_BOCHS_DISPLAY "bochs-display"
@@ -49,8 +51,11 @@ static void bochs_vbe_write(void *opaque, unsigned index, uint16_t value)
 
     if (vbe_write(&d->vbe, index, value)) {
         VBEMode mode = vbe_mode(&d->vbe);
+        size_t bytes = (size_t)mode.line_bytes * (size_t)mode.height;
 
-        memset(d->vram.host, 0, (size_t)mode.line_bytes * (size_t)mode.height);
+        memset(d->vram.host, 0, bytes);
+        ram_blocks_written(guest_memory_blocks(pci_get_memory(PCI_DEVICE(d))),
+                           d->vram.host, bytes);
     }
 }
 
@@ -105,6 +110,10 @@ static bool bochs_realize(PCIDevice *dev, Error **errp)
     edid_build(&info, d->mmio.edid);
     bochs_mmio_init(&d->mmio, "bochs-display registers");
     pci_register_bar_ram(dev, 0, d->vram.host, d->vram.bytes, true);
+    if (!pci_add_ram_block(dev, "bochs-display-vram", d->vram.host,
+                           d->vram.bytes, 0, errp)) {
+        return false;
+    }
     pci_register_bar(dev, 2, PCI_BASE_ADDRESS_SPACE_MEMORY, &d->mmio.region);
     d->console = console_new(ui_find(), OBJECT(dev), 0, &console_ops, d);
     return true;
@@ -128,6 +137,17 @@ static void bochs_instance_finalize(Object *obj)
     vram_free(&BOCHS_DISPLAY(obj)->vram);
 }
 
+static const VMStateDescription vmstate_bochs_display = {
+    .name = "bochs-display",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_PCI_DEVICE(parent_obj, BochsDisplay),
+            VMSTATE_STRUCT(vbe, BochsDisplay, 0, vmstate_vbe, VBERegs),
+            VMSTATE_BOOL(big_endian, BochsDisplay), VMSTATE_END_OF_LIST() },
+};
+
 static const Property bochs_props[] = {
     { "vgamem", PROP_SIZE, offsetof(BochsDisplay, vgamem), .def = "16M",
       .min = 1 << 20, .max = 512ull << 20, .unit = "bytes",
@@ -142,6 +162,7 @@ static void bochs_class_init(ObjectClass *oc, void *data)
     DeviceClass *dc = DEVICE_CLASS(oc);
 
     dc->desc = "framebuffer without VGA";
+    dc->vmsd = &vmstate_bochs_display;
     dc->hotpluggable = false;
     pc->vendor_id = PCI_VENDOR_ID_QEMU;
     pc->device_id = PCI_DEVICE_ID_QEMU_VGA;

@@ -10,6 +10,8 @@
 
 #include "hw/display/vbe.h"
 
+#include "hw/core/vmstate-check.h"
+
 void vbe_init(VBERegs *v, uint64_t memory_bytes, bool planar)
 {
     v->memory_bytes = memory_bytes;
@@ -271,3 +273,36 @@ void vbe_render(Console *con, const VBEMode *mode, const uint8_t *memory,
     }
     surface_span_end(&span);
 }
+
+/* -- migration -------------------------------------------------------------------- */
+
+static bool vbe_post_load(void *opaque, int version_id, Error **errp)
+{
+    const VBERegs *v = opaque;
+    const uint16_t *r = v->regs;
+    uint64_t banks = v->memory_bytes / VBE_BANK_SIZE;
+
+    if (r[VBE_BPP] && !is_depth(v, r[VBE_BPP])) {
+        error_setg(errp, "there are no pixels of %u bits", r[VBE_BPP]);
+        return false;
+    }
+    return vmstate_check("video memory in 64 KiB", r[VBE_MEMORY_64K],
+                         (uint16_t)banks, (uint16_t)banks, errp) &&
+           vmstate_check("version of the display interface", r[VBE_ID],
+                         VBE_ID_OLDEST, VBE_ID_NEWEST, errp) &&
+           vmstate_check("width", r[VBE_XRES], 0, VBE_XRES_MAX, errp) &&
+           vmstate_check("height", r[VBE_YRES], 0, VBE_YRES_MAX, errp) &&
+           vmstate_check("virtual width", r[VBE_VIRT_WIDTH], 0, VBE_XRES_MAX,
+                         errp) &&
+           vmstate_check("bank", r[VBE_BANK], 0, banks - 1, errp);
+}
+
+const VMStateDescription vmstate_vbe = {
+    .name = "vbe",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = vbe_post_load,
+    .fields =
+        (const VMStateField[]){ VMSTATE_UINT16_ARRAY(regs, VBERegs, VBE_COUNT),
+                                VMSTATE_END_OF_LIST() },
+};

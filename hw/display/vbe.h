@@ -12,6 +12,7 @@
 #ifndef HW_DISPLAY_VBE_H
 #define HW_DISPLAY_VBE_H
 
+#include "hw/qdev-core.h"
 #include "ui/console.h"
 
 typedef enum VBEIndex {
@@ -57,6 +58,8 @@ typedef struct VBEMode {
     uint32_t line_bytes;
     uint64_t start; /* bytes; of a planar mode: of one plane */
 } VBEMode;
+
+extern const VMStateDescription vmstate_vbe; /* of VBERegs */
 
 void vbe_init(VBERegs *v, uint64_t memory_bytes, bool planar);
 void vbe_reset(VBERegs *v);

@@ -43,6 +43,7 @@ static uint32_t load_planes(const VGAState *s, uint64_t addr)
 static void store_planes(VGAState *s, uint64_t addr, uint32_t v)
 {
     memcpy(s->vram + 4 * addr, &v, sizeof(v));
+    vga_vram_written(s, 4 * addr, sizeof(v));
 }
 
 int64_t vga_mem_offset(const VGAState *s, uint32_t addr)
@@ -176,6 +177,7 @@ void vga_mem_write(VGAState *s, uint32_t addr, uint8_t value)
         at = (uint64_t)offset + vga_bank(s);
         if (at < s->vram_bytes && (enabled & (1u << (at & 3)))) {
             s->vram[at] = value;
+            vga_vram_written(s, at, 1);
         }
         return;
     }

@@ -12,12 +12,14 @@
 #include "util/osdep.h"
 
 #include "hw/core/machine-internal.h"
+#include "hw/core/run-watch.h"
 #include "hw/display/bochs-mmio.h"
 #include "hw/display/display-props.h"
 #include "hw/display/vga.h"
 #include "hw/display/vram.h"
 #include "hw/machine-lock.h"
 #include "hw/pci/pci.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_VGA_PCI "VGA"
@@ -39,6 +41,7 @@ struct VGAPCI {
     VRAM vram;
     VGAState vga;
     BochsMMIO mmio;
+    RunWatch run;
 };
 
 static void console_refresh_vga(void *opaque)
@@ -95,6 +98,14 @@ static void add_mmio(VGAPCI *d)
 
 /* -- life ------------------------------------------------------------------------------ */
 
+/* What the guest wrote to the text window is in memory when it stands still. */
+static void vga_run_changed(void *opaque, bool running)
+{
+    if (!running) {
+        vga_window_unmap(opaque);
+    }
+}
+
 static bool vga_pci_realize(PCIDevice *dev, Error **errp)
 {
     VGAPCI *d = VGA_PCI(dev);
@@ -110,11 +121,18 @@ static bool vga_pci_realize(PCIDevice *dev, Error **errp)
         return false;
     }
     pci_register_bar_ram(dev, 0, d->vram.host, d->vram.bytes, true);
+    if (!pci_add_ram_block(dev, "vga.vram", d->vram.host, d->vram.bytes, 0,
+                           errp)) {
+        vga_release(&d->vga);
+        vga_deinit(&d->vga);
+        return false;
+    }
     if (d->has_mmio) {
         add_mmio(d);
     }
     d->vga.console =
         console_new(ui_find(), OBJECT(dev), 0, &console_ops, &d->vga);
+    run_watch_init(&d->run, machine, vga_run_changed, &d->vga);
     return true;
 }
 
@@ -127,6 +145,7 @@ static void vga_pci_exit(PCIDevice *dev)
 {
     VGAPCI *d = VGA_PCI(dev);
 
+    run_watch_deinit(&d->run);
     vga_release(&d->vga);
     vga_deinit(&d->vga);
 }
@@ -135,6 +154,16 @@ static void vga_pci_instance_finalize(Object *obj)
 {
     vram_free(&VGA_PCI(obj)->vram);
 }
+
+static const VMStateDescription vmstate_vga_pci = {
+    .name = "vga",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_PCI_DEVICE(parent_obj, VGAPCI),
+                                      VMSTATE_STRUCT(vga, VGAPCI, 0,
+                                                     vmstate_vga, VGAState),
+                                      VMSTATE_END_OF_LIST() },
+};
 
 static const Property vga_pci_props[] = {
     VRAM_PROP(VGAPCI, vgamem_mb),
@@ -152,6 +181,7 @@ static void vga_pci_class_init(ObjectClass *oc, void *data)
     DeviceClass *dc = DEVICE_CLASS(oc);
 
     dc->desc = "standard VGA with linear modes";
+    dc->vmsd = &vmstate_vga_pci;
     dc->hotpluggable = false;
     pc->vendor_id = PCI_VENDOR_ID_QEMU;
     pc->device_id = PCI_DEVICE_ID_QEMU_VGA;

@@ -35,14 +35,18 @@
 #define PORT_STATUS     0x3da
 #define PORT_MONO_DELTA 0x20 /* 3Bxh for 3Dxh */
 
-#define MISC_COLOR       0x01
-#define CRTC_PROTECT     0x80 /* of VSYNC_END: registers 0 to 7 */
-#define CRTC_PROTECTED   7
-#define OVERFLOW_COMPARE 0x10 /* the bit that is never protected */
-#define ATTR_INDEX_MASK  0x1f
-#define STATUS_BLANK     0x01
-#define STATUS_VSYNC     0x08
-#define STATUS0_SENSE    0x10
+#define MISC_COLOR        0x01
+#define CRTC_PROTECT      0x80 /* of VSYNC_END: registers 0 to 7 */
+#define CRTC_PROTECTED    7
+#define OVERFLOW_COMPARE  0x10 /* the bit that is never protected */
+#define ATTR_INDEX_MASK   0x1f
+#define ATTR_PALETTE_MASK 0x3f
+#define SEQ_INDEX_MASK    0x07
+#define GFX_INDEX_MASK    0x0f
+#define FEATURE_BITS      0x10
+#define STATUS_BLANK      0x01
+#define STATUS_VSYNC      0x08
+#define STATUS0_SENSE     0x10
 
 #define LINE_NS       31778
 #define LINE_SHOWN_NS 25422
@@ -81,7 +85,7 @@ static void write_attr(VGAState *s, uint8_t value)
     if (!s->attr_data) {
         s->attr_index = value & (ATTR_INDEX_MASK | VGA_ATTR_UNBLANK);
     } else if (index < VGA_ATTR_MODE) {
-        s->attr[index] = value & 0x3f;
+        s->attr[index] = value & ATTR_PALETTE_MASK;
     } else if (index < VGA_ATTR_COUNT) {
         s->attr[index] = value;
     }
@@ -156,6 +160,23 @@ static void write_gfx(VGAState *s, uint8_t value)
     }
 }
 
+void vga_mask_registers(VGAState *s)
+{
+    s->feature &= FEATURE_BITS;
+    s->seq_index &= SEQ_INDEX_MASK;
+    s->gfx_index &= GFX_INDEX_MASK;
+    s->attr_index &= ATTR_INDEX_MASK | VGA_ATTR_UNBLANK;
+    for (unsigned i = 0; i < VGA_SEQ_COUNT; i++) {
+        s->seq[i] &= seq_mask[i];
+    }
+    for (unsigned i = 0; i < VGA_GFX_COUNT; i++) {
+        s->gfx[i] &= gfx_mask[i];
+    }
+    for (unsigned i = 0; i < VGA_ATTR_MODE; i++) {
+        s->attr[i] &= ATTR_PALETTE_MASK;
+    }
+}
+
 /* 3Bxh answers on a monochrome card, 3Dxh on one with colours; both are here
  * as 3Dxh. Returns: 0 if the port does not answer now. */
 static uint16_t canonical_port(const VGAState *s, uint16_t port)
@@ -224,7 +245,7 @@ void vga_port_write(VGAState *s, uint16_t port, uint8_t value)
         s->misc = value;
         break;
     case PORT_SEQ:
-        s->seq_index = value & 7;
+        s->seq_index = value & SEQ_INDEX_MASK;
         break;
     case PORT_SEQ_DATA:
         write_seq(s, value);
@@ -242,7 +263,7 @@ void vga_port_write(VGAState *s, uint16_t port, uint8_t value)
         write_dac(s, value);
         break;
     case PORT_GFX:
-        s->gfx_index = value & 0x0f;
+        s->gfx_index = value & GFX_INDEX_MASK;
         break;
     case PORT_GFX_DATA:
         write_gfx(s, value);
@@ -254,7 +275,7 @@ void vga_port_write(VGAState *s, uint16_t port, uint8_t value)
         write_crtc(s, value);
         break;
     case PORT_STATUS:
-        s->feature = value & 0x10;
+        s->feature = value & FEATURE_BITS;
         break;
     default:
         break;

@@ -79,6 +79,7 @@ static void text_to_planes(VGAState *s)
     for (size_t i = 0; i < VGA_TEXT_BYTES; i += 2) {
         memcpy(s->vram + 4 * i, s->window.text + i, 2);
     }
+    vga_vram_written(s, 0, 4 * (uint64_t)VGA_TEXT_BYTES);
 }
 
 static void window_map(VGAState *s, const Place *p)

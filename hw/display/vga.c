@@ -105,9 +105,11 @@ void vga_vbe_write(VGAState *s, unsigned index, uint16_t value)
         vga_window_unmap(s);
         set_linear_window(s, mode.bpp);
         if (clear) {
-            memset(s->vram, 0,
-                   (size_t)mode.line_bytes * (size_t)mode.height *
-                       (mode.bpp == 4 ? 4 : 1));
+            size_t bytes = (size_t)mode.line_bytes * (size_t)mode.height *
+                           (mode.bpp == 4 ? 4 : 1);
+
+            memset(s->vram, 0, bytes);
+            vga_vram_written(s, 0, bytes);
         }
     }
     vga_window_changed(s);

@@ -19,7 +19,9 @@
 
 #include "hw/core/guest-memory.h"
 #include "hw/core/io-space.h"
+#include "hw/core/ram-blocks.h"
 #include "hw/display/vbe.h"
+#include "hw/qdev-core.h"
 
 #define VGA_WINDOW_BASE  0xa0000u
 #define VGA_WINDOW_BYTES 0x20000u
@@ -159,10 +161,23 @@ void vga_reset(VGAState *s);
 bool vga_claim(VGAState *s, IOSpace *ports, IOSpace *mmio, Error **errp);
 void vga_release(VGAState *s);
 
+/** vga_vram_written: bytes of vram from @at on were changed here. */
+static inline void vga_vram_written(VGAState *s, uint64_t at, uint64_t len)
+{
+    if (s->window.memory) {
+        ram_blocks_written(guest_memory_blocks(s->window.memory), s->vram + at,
+                           len);
+    }
+}
+
+extern const VMStateDescription vmstate_vga; /* of VGAState */
+
 /* -- registers: vga-regs.c, vga-vbe.c -------------------------------------------- */
 
 /** vga_port_read, vga_port_write: @port is 3B0h to 3DFh. */
 uint8_t vga_port_read(VGAState *s, uint16_t port);
+/** vga_mask_registers: clear the bits that registers do not have. */
+void vga_mask_registers(VGAState *s);
 void vga_port_write(VGAState *s, uint16_t port, uint8_t value);
 void vga_vbe_write(VGAState *s, unsigned index, uint16_t value);
 /** vga_bank: bytes that the guest's bank register adds to window addresses. */

@@ -443,6 +443,7 @@ static void ata_class_init(ObjectClass *oc, void *data)
     IDEDeviceClass *ic = IDE_DEVICE_CLASS(oc);
 
     DEVICE_CLASS(oc)->desc = "IDE disk";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_ide_hd;
     ic->reset_status = IDE_DRDY | IDE_DSC;
     ic->realize_unit = ata_realize_unit;
     ic->command = ata_command;

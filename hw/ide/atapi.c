@@ -365,6 +365,7 @@ static void atapi_class_init(ObjectClass *oc, void *data)
     IDEDeviceClass *ic = IDE_DEVICE_CLASS(oc);
 
     DEVICE_CLASS(oc)->desc = "IDE CD-ROM";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_ide_cd;
     ic->signature[0] = 0x14;
     ic->signature[1] = 0xeb;
     ic->reset_status = 0;

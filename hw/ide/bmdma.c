@@ -37,6 +37,13 @@ void bmdma_reset(BMDMA *bm)
     bm->at.last = true;
 }
 
+void bmdma_mask_registers(BMDMA *bm)
+{
+    bm->command &= CMD_BITS;
+    bm->status &= STATUS_ACTIVE | STATUS_ERROR | STATUS_IRQ | STATUS_DRIVES;
+    bm->table &= ~3u;
+}
+
 /* -- registers --------------------------------------------------------------------- */
 
 uint32_t bmdma_read(BMDMA *bm, unsigned offset, unsigned size)

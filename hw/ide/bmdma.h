@@ -35,6 +35,8 @@ struct BMDMA {
 };
 
 void bmdma_reset(BMDMA *bm);
+/** bmdma_mask_registers: clear the bits that there are not. */
+void bmdma_mask_registers(BMDMA *bm);
 uint32_t bmdma_read(BMDMA *bm, unsigned offset, unsigned size);
 void bmdma_write(BMDMA *bm, unsigned offset, uint32_t value, unsigned size);
 

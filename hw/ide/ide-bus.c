@@ -39,6 +39,11 @@ static void update_irq(IDEBus *bus)
     qemu_set_irq(bus->irq, bus->irq_wanted && !(bus->control & IDE_CTL_NIEN));
 }
 
+void ide_bus_loaded(IDEBus *bus)
+{
+    update_irq(bus);
+}
+
 void ide_set_irq(IDEBus *bus, bool level)
 {
     if (level && !bus->irq_wanted && bus->bm) {
@@ -524,9 +529,19 @@ IDEBus *ide_bus_new(DeviceState *parent, const char *name, unsigned index,
     return bus;
 }
 
+static char *ide_get_dev_path(DeviceState *d)
+{
+    const IDEDevice *dev = IDE_DEVICE(d);
+    g_autofree char *controller = qdev_get_dev_path(d->parent_bus->parent);
+
+    return g_strdup_printf("%s/%u.%d", controller ? controller : "ide",
+                           IDE_BUS(d->parent_bus)->index, dev->unit);
+}
+
 static void ide_bus_class_init(ObjectClass *oc, void *data)
 {
     BUS_CLASS(oc)->max_dev = IDE_UNITS;
+    BUS_CLASS(oc)->get_dev_path = ide_get_dev_path;
 }
 
 extern const TypeInfo hw_type_ide_bus;

@@ -189,6 +189,8 @@ void ide_write_control(IDEBus *bus, uint8_t value);
 /** ide_bus_dma_ready: the guest started the bus master. */
 void ide_bus_dma_ready(IDEBus *bus);
 void ide_set_irq(IDEBus *bus, bool level);
+/** ide_bus_loaded: its state came with a migration. */
+void ide_bus_loaded(IDEBus *bus);
 
 /* -- for drives ------------------------------------------------------------------- */
 
@@ -259,5 +261,12 @@ void ide_request_free(IDERequest *req);
 void ide_retry_stopped(IDEBus *bus);
 /** ide_drain: wait for what runs. Main loop. */
 void ide_drain(IDEBus *bus);
+
+/* -- migration: ide-vmstate.c -------------------------------------------------------- */
+
+extern const VMStateDescription vmstate_ide_bus; /* of IDEBus */
+extern const VMStateDescription vmstate_bmdma;   /* of BMDMA */
+extern const VMStateDescription vmstate_ide_hd;
+extern const VMStateDescription vmstate_ide_cd;
 
 #endif

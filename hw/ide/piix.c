@@ -21,6 +21,7 @@
 #include "hw/ide/ide.h"
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_PIIX3_IDE "piix3-ide"
@@ -217,12 +218,36 @@ static void piix3_ide_exit(PCIDevice *dev)
     remove_ports(d);
 }
 
+static const VMStateDescription vmstate_channel = {
+    .name = "ide_channel",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT(bm, Channel, 0, vmstate_bmdma, BMDMA),
+            VMSTATE_STRUCT_POINTER(bus, Channel, vmstate_ide_bus, IDEBus),
+            VMSTATE_END_OF_LIST() },
+};
+
+/* The drives are devices of their own. */
+static const VMStateDescription vmstate_piix3_ide = {
+    .name = "ide",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_PCI_DEVICE(parent_obj, PIIX3IDE),
+                                      VMSTATE_STRUCT_ARRAY(
+                                          channel, PIIX3IDE, CHANNELS, 0,
+                                          vmstate_channel, Channel),
+                                      VMSTATE_END_OF_LIST() },
+};
+
 static void piix3_ide_class_init(ObjectClass *oc, void *data)
 {
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
     DeviceClass *dc = DEVICE_CLASS(oc);
 
     dc->desc = "PIIX3 IDE, two channels";
+    dc->vmsd = &vmstate_piix3_ide;
     dc->user_creatable = false;
     dc->hotpluggable = false;
     pc->vendor_id = PCI_VENDOR_ID_INTEL;

@@ -22,6 +22,7 @@
 #include "util/osdep.h"
 
 #include "hw/core/machine-internal.h"
+#include "hw/core/vmstate-check.h"
 #include "hw/input/ps2.h"
 #include "hw/isa/isa.h"
 #include "trace/trace-hw.h"
@@ -88,7 +89,7 @@
 #define TYPE_I8042 "i8042"
 OBJECT_DECLARE_SIMPLE_TYPE(I8042State, I8042)
 
-/* Where the byte in the output buffer came from. */
+/* Where the byte in the output buffer came from; numbers of migration streams. */
 typedef enum Source {
     SOURCE_NONE, /* the buffer is empty */
     SOURCE_CONTROLLER,
@@ -113,10 +114,10 @@ struct I8042State {
     uint8_t output;  /* A20 and the reset line */
 
     uint8_t replies[REPLIES_MAX]; /* of the controller, with their source */
-    Source reply_source[REPLIES_MAX];
-    unsigned n_replies;
+    uint8_t reply_source[REPLIES_MAX];
+    uint8_t n_replies;
 
-    Source source;
+    uint8_t source; /* of @out */
     uint8_t out;
     bool got_break; /* translation: the next code is of a key going up */
     bool filling;   /* a device may have more while it is read */
@@ -145,8 +146,7 @@ static void take_reply(I8042State *s)
     s->source = s->reply_source[0];
     s->n_replies--;
     memmove(s->replies, s->replies + 1, s->n_replies);
-    memmove(s->reply_source, s->reply_source + 1,
-            s->n_replies * sizeof(s->reply_source[0]));
+    memmove(s->reply_source, s->reply_source + 1, s->n_replies);
 }
 
 /* Returns: false if the byte made no code of its own. */
@@ -206,7 +206,7 @@ static void i8042_reply(I8042State *s, Source source, uint8_t byte)
 {
     if (s->n_replies < REPLIES_MAX) {
         s->replies[s->n_replies] = byte;
-        s->reply_source[s->n_replies++] = source;
+        s->reply_source[s->n_replies++] = (uint8_t)source;
     }
     fill_output(s);
 }
@@ -300,6 +300,12 @@ static void run_command(I8042State *s, uint8_t cmd)
     }
 }
 
+static bool takes_data(uint8_t cmd)
+{
+    return (cmd >= CMD_WRITE_RAM && cmd < CMD_WRITE_RAM + RAM_BYTES) ||
+           (cmd >= CMD_WRITE_OUTPUT && cmd <= CMD_TO_MOUSE);
+}
+
 static void i8042_write_command(void *opaque, uint64_t offset, uint64_t value,
                                 unsigned size)
 {
@@ -314,8 +320,7 @@ static void i8042_write_command(void *opaque, uint64_t offset, uint64_t value,
         }
     } else if (cmd >= CMD_READ_RAM && cmd < CMD_READ_RAM + RAM_BYTES) {
         i8042_reply(s, SOURCE_CONTROLLER, s->ram[cmd - CMD_READ_RAM]);
-    } else if ((cmd >= CMD_WRITE_RAM && cmd < CMD_WRITE_RAM + RAM_BYTES) ||
-               (cmd >= CMD_WRITE_OUTPUT && cmd <= CMD_TO_MOUSE)) {
+    } else if (takes_data(cmd)) {
         s->pending = cmd;
     } else {
         run_command(s, cmd);
@@ -457,6 +462,54 @@ static void i8042_instance_finalize(Object *obj)
     free_devices(I8042(obj));
 }
 
+static bool i8042_post_load(void *opaque, int version_id, Error **errp)
+{
+    I8042State *s = opaque;
+
+    if (!vmstate_check("number of replies", s->n_replies, 0, REPLIES_MAX,
+                       errp) ||
+        !vmstate_check("source of the output buffer", s->source, SOURCE_NONE,
+                       SOURCE_MOUSE, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < s->n_replies; i++) {
+        if (!vmstate_check("source of a reply", s->reply_source[i],
+                           SOURCE_CONTROLLER, SOURCE_MOUSE, errp)) {
+            return false;
+        }
+    }
+    if (s->pending && !takes_data(s->pending)) {
+        error_setg(errp, "command 0x%02x takes no data byte", s->pending);
+        return false;
+    }
+    s->output &= OUTPUT_NO_RESET | OUTPUT_A20;
+    update_irqs(s);
+    return true;
+}
+
+static const VMStateDescription vmstate_i8042 = {
+    .name = "pckbd",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = i8042_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT_POINTER(keyboard, I8042State, vmstate_ps2_keyboard,
+                                   PS2Keyboard),
+            VMSTATE_STRUCT_POINTER(mouse, I8042State, vmstate_ps2_mouse,
+                                   PS2Mouse),
+            VMSTATE_UINT8_ARRAY(ram, I8042State, RAM_BYTES),
+            VMSTATE_BOOL(sys, I8042State),
+            VMSTATE_BOOL(command_last, I8042State),
+            VMSTATE_UINT8(pending, I8042State),
+            VMSTATE_UINT8(output, I8042State),
+            VMSTATE_UINT8_ARRAY(replies, I8042State, REPLIES_MAX),
+            VMSTATE_UINT8_ARRAY(reply_source, I8042State, REPLIES_MAX),
+            VMSTATE_UINT8(n_replies, I8042State),
+            VMSTATE_UINT8(source, I8042State), VMSTATE_UINT8(out, I8042State),
+            VMSTATE_BOOL(got_break, I8042State), VMSTATE_END_OF_LIST() },
+};
+
 static void i8042_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -466,6 +519,7 @@ static void i8042_class_init(ObjectClass *oc, void *data)
     dc->realize = i8042_realize;
     dc->unrealize = i8042_unrealize;
     dc->reset = i8042_reset;
+    dc->vmsd = &vmstate_i8042;
 }
 
 extern const TypeInfo hw_type_i8042;

@@ -11,6 +11,7 @@
  */
 #include "util/osdep.h"
 
+#include "hw/core/vmstate-check.h"
 #include "hw/input/ps2.h"
 #include "hw/machine-lock.h"
 #include "util/bitmap.h"
@@ -46,10 +47,11 @@ struct PS2Keyboard {
     PS2Device dev;
 
     InputHandler *handler;
-    unsigned set;
+    uint32_t set;
     bool scanning;
     uint8_t rate;
-    unsigned mods;               /* PS2_MOD_* held now */
+    uint8_t leds;
+    uint32_t mods;               /* PS2_MOD_* held now */
     DECLARE_BITMAP(breaks, 256); /* set 3: keys that say when they go up */
 };
 
@@ -72,6 +74,7 @@ static void default_breaks(PS2Keyboard *k)
 
 static void set_leds(PS2Keyboard *k, unsigned leds)
 {
+    k->leds = (uint8_t)leds;
     if (k->handler) {
         input_handler_set_leds(k->handler, leds);
     }
@@ -91,6 +94,7 @@ void ps2_keyboard_power_on(PS2Keyboard *k)
     k->scanning = true;
     k->mods = 0;
     k->dev.pending = 0;
+    k->dev.reply.head = k->dev.data.head = 0;
     k->dev.reply.count = 0;
     k->dev.last = 0;
     set_leds(k, 0);
@@ -282,3 +286,34 @@ PS2Device *ps2_keyboard_device(PS2Keyboard *k)
 {
     return &k->dev;
 }
+
+/* -- migration ---------------------------------------------------------------- */
+
+static bool keyboard_post_load(void *opaque, int version_id, Error **errp)
+{
+    PS2Keyboard *k = opaque;
+
+    if (!vmstate_check("scan code set", k->set, 1, 3, errp) ||
+        !vmstate_check("keys held", k->mods, 0,
+                       PS2_MOD_SHIFT | PS2_MOD_CTRL | PS2_MOD_ALT, errp)) {
+        return false;
+    }
+    set_leds(k, k->leds & (INPUT_LED_SCROLL | INPUT_LED_NUM | INPUT_LED_CAPS));
+    return true;
+}
+
+const VMStateDescription vmstate_ps2_keyboard = {
+    .name = "ps2kbd",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = keyboard_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT(dev, PS2Keyboard, 0, vmstate_ps2_device, PS2Device),
+            VMSTATE_UINT32(set, PS2Keyboard),
+            VMSTATE_BOOL(scanning, PS2Keyboard),
+            VMSTATE_UINT8(rate, PS2Keyboard), VMSTATE_UINT8(leds, PS2Keyboard),
+            VMSTATE_UINT32(mods, PS2Keyboard),
+            VMSTATE_UINT64_ARRAY(breaks, PS2Keyboard, BITS_TO_LONGS(256)),
+            VMSTATE_END_OF_LIST() },
+};

@@ -12,6 +12,7 @@
  */
 #include "util/osdep.h"
 
+#include "hw/core/vmstate-check.h"
 #include "hw/input/ps2.h"
 #include "hw/machine-lock.h"
 
@@ -69,9 +70,9 @@ struct PS2Mouse {
     bool reporting;
     uint8_t knock[2]; /* last two sample rates */
 
-    int dx; /* to the right */
-    int dy; /* up */
-    int dz; /* towards the user */
+    int32_t dx; /* to the right */
+    int32_t dy; /* up */
+    int32_t dz; /* towards the user */
     uint8_t buttons;
     uint8_t sent_buttons;
 };
@@ -96,7 +97,7 @@ static int scaled(const PS2Mouse *m, int delta)
     return delta < 0 ? -n : n;
 }
 
-static int take_delta(const PS2Mouse *m, int *sum)
+static int take_delta(const PS2Mouse *m, int32_t *sum)
 {
     int limit = m->scale_2_1 && !m->remote ? 127 : 255;
     int delta = CLAMP(*sum, -limit, limit);
@@ -180,6 +181,7 @@ void ps2_mouse_power_on(PS2Mouse *m)
     m->sent_buttons = m->buttons;
     memset(m->knock, 0, sizeof(m->knock));
     m->dev.pending = 0;
+    m->dev.reply.head = m->dev.data.head = 0;
     m->dev.reply.count = 0;
     m->dev.last = 0;
 }
@@ -407,3 +409,47 @@ PS2Device *ps2_mouse_device(PS2Mouse *m)
 {
     return &m->dev;
 }
+
+/* -- migration ------------------------------------------------------------------ */
+
+static bool check_move(const char *axis, int32_t sum, Error **errp)
+{
+    if (sum < -MOVE_MAX || sum > MOVE_MAX) {
+        error_setg(errp, "movement %s of the mouse is %d", axis, sum);
+        return false;
+    }
+    return true;
+}
+
+static bool mouse_post_load(void *opaque, int version_id, Error **errp)
+{
+    PS2Mouse *m = opaque;
+
+    if (m->id != MOUSE_ID_PLAIN && m->id != MOUSE_ID_WHEEL &&
+        m->id != MOUSE_ID_FIVE) {
+        error_setg(errp, "no mouse has the identity %u", m->id);
+        return false;
+    }
+    return vmstate_check("resolution of the mouse", m->resolution, 0, 3,
+                         errp) &&
+           check_move("x", m->dx, errp) && check_move("y", m->dy, errp) &&
+           check_move("z", m->dz, errp);
+}
+
+const VMStateDescription vmstate_ps2_mouse = {
+    .name = "ps2mouse",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = mouse_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT(dev, PS2Mouse, 0, vmstate_ps2_device, PS2Device),
+            VMSTATE_UINT8(id, PS2Mouse), VMSTATE_UINT8(rate, PS2Mouse),
+            VMSTATE_UINT8(resolution, PS2Mouse),
+            VMSTATE_BOOL(scale_2_1, PS2Mouse), VMSTATE_BOOL(remote, PS2Mouse),
+            VMSTATE_BOOL(wrap, PS2Mouse), VMSTATE_BOOL(reporting, PS2Mouse),
+            VMSTATE_UINT8_ARRAY(knock, PS2Mouse, 2),
+            VMSTATE_INT32(dx, PS2Mouse), VMSTATE_INT32(dy, PS2Mouse),
+            VMSTATE_INT32(dz, PS2Mouse), VMSTATE_UINT8(buttons, PS2Mouse),
+            VMSTATE_UINT8(sent_buttons, PS2Mouse), VMSTATE_END_OF_LIST() },
+};

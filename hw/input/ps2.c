@@ -8,6 +8,8 @@
 
 #include "hw/input/ps2.h"
 
+#include "hw/core/vmstate-check.h"
+
 static void queue_put(PS2Queue *q, uint8_t byte)
 {
     if (q->count < q->size) {
@@ -90,3 +92,39 @@ void ps2_write(PS2Device *dev, uint8_t byte)
     }
     dev->filled(dev->opaque);
 }
+
+/* -- migration ---------------------------------------------------------------- */
+
+static bool queue_post_load(void *opaque, int version_id, Error **errp)
+{
+    const PS2Queue *q = opaque;
+
+    return vmstate_check("first byte of a queue", q->head, 0, q->size - 1,
+                         errp) &&
+           vmstate_check("bytes of a queue", q->count, 0, q->size, errp);
+}
+
+static const VMStateDescription vmstate_ps2_queue = {
+    .name = "ps2_queue",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = queue_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT32_EQUAL(size, PS2Queue, "size of a queue"),
+            VMSTATE_UINT8_ARRAY(bytes, PS2Queue, PS2_DATA_BYTES),
+            VMSTATE_UINT32(head, PS2Queue), VMSTATE_UINT32(count, PS2Queue),
+            VMSTATE_END_OF_LIST() },
+};
+
+const VMStateDescription vmstate_ps2_device = {
+    .name = "ps2",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_STRUCT(reply, PS2Device, 0, vmstate_ps2_queue, PS2Queue),
+            VMSTATE_STRUCT(data, PS2Device, 0, vmstate_ps2_queue, PS2Queue),
+            VMSTATE_UINT8(last, PS2Device), VMSTATE_UINT8(pending, PS2Device),
+            VMSTATE_END_OF_LIST() },
+};

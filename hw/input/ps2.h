@@ -15,6 +15,7 @@
 #ifndef HW_INPUT_PS2_H
 #define HW_INPUT_PS2_H
 
+#include "hw/qdev-core.h"
 #include "ui/input.h"
 
 #define PS2_ACK    0xfa
@@ -31,9 +32,9 @@ typedef struct PS2Mouse PS2Mouse;
 /* One direction of bytes, first in first out. */
 typedef struct PS2Queue {
     uint8_t bytes[PS2_DATA_BYTES];
-    unsigned size; /* how many it may hold */
-    unsigned head;
-    unsigned count;
+    uint32_t size; /* how many it may hold */
+    uint32_t head;
+    uint32_t count;
 } PS2Queue;
 
 /* Base of both; embedded. */
@@ -92,6 +93,12 @@ void ps2_mouse_power_on(PS2Mouse *m);
 void ps2_mouse_move(PS2Mouse *m, InputAxis axis, int delta);
 void ps2_mouse_button(PS2Mouse *m, InputButton button, bool down);
 void ps2_mouse_sync(PS2Mouse *m);
+
+/* -- migration ------------------------------------------------------------------- */
+
+extern const VMStateDescription vmstate_ps2_device;   /* of PS2Device */
+extern const VMStateDescription vmstate_ps2_keyboard; /* of PS2Keyboard */
+extern const VMStateDescription vmstate_ps2_mouse;    /* of PS2Mouse */
 
 /* -- scan codes ------------------------------------------------------------------ */
 

@@ -9,6 +9,7 @@
 #include "util/osdep.h"
 
 #include "hw/x86/i440fx.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_PIIX3 "PIIX3"
@@ -117,12 +118,30 @@ static bool piix3_realize(PCIDevice *dev, Error **errp)
     return true;
 }
 
+/* The functions of the bus, as they are loaded, raise their PIRQ lines again. */
+static int piix3_post_load(void *opaque, int version_id)
+{
+    update_lines(opaque);
+    return 0;
+}
+
+static const VMStateDescription vmstate_piix3 = {
+    .name = "PIIX3",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = piix3_post_load,
+    .fields =
+        (const VMStateField[]){ VMSTATE_PCI_DEVICE(parent_obj, PIIX3State),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void piix3_class_init(ObjectClass *oc, void *data)
 {
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
 
     DEVICE_CLASS(oc)->user_creatable = false;
     DEVICE_CLASS(oc)->desc = "ISA bridge";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_piix3;
     pc->vendor_id = PCI_VENDOR_ID_INTEL;
     pc->device_id = PCI_DEVICE_ID_INTEL_82371SB_0;
     pc->class_id = PCI_CLASS_BRIDGE_ISA;

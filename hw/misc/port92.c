@@ -10,6 +10,7 @@
 
 #include "hw/core/machine-internal.h"
 #include "hw/isa/isa.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_PORT92    "port92"
@@ -64,6 +65,21 @@ static void port92_unrealize(DeviceState *dev)
     io_space_remove(&PORT92(dev)->io);
 }
 
+static int port92_post_load(void *opaque, int version_id)
+{
+    PORT92(opaque)->value |= PORT92_A20;
+    return 0;
+}
+
+static const VMStateDescription vmstate_port92 = {
+    .name = "port92",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = port92_post_load,
+    .fields = (const VMStateField[]){ VMSTATE_UINT8(value, Port92State),
+                                      VMSTATE_END_OF_LIST() },
+};
+
 static void port92_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -71,6 +87,7 @@ static void port92_class_init(ObjectClass *oc, void *data)
     dc->realize = port92_realize;
     dc->unrealize = port92_unrealize;
     dc->reset = port92_reset;
+    dc->vmsd = &vmstate_port92;
     dc->user_creatable = false;
 }
 

@@ -7,6 +7,7 @@
 
 #include "hw/net/virtio-net.h"
 #include "hw/virtio/virtio-pci.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/main-loop.h"
 
@@ -70,6 +71,17 @@ static const Property net_pci_props[] = {
     {},
 };
 
+static const VMStateDescription vmstate_net_pci = {
+    .name = "virtio-net",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_VIRTIO_PCI(parent_obj, VirtIONetPCI),
+            VMSTATE_STRUCT(net, VirtIONetPCI, 0, vmstate_virtio_net, VirtIONet),
+            VMSTATE_END_OF_LIST() },
+};
+
 static void net_pci_class_init(ObjectClass *oc, void *data)
 {
     VirtioPCIClass *vpc = VIRTIO_PCI_CLASS(oc);
@@ -80,6 +92,7 @@ static void net_pci_class_init(ObjectClass *oc, void *data)
     vpc->realize = net_pci_realize;
     vpc->unrealize = net_pci_unrealize;
     DEVICE_CLASS(oc)->desc = "virtio network card";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_net_pci;
 }
 
 extern const TypeInfo hw_type_virtio_net_pci_base;

@@ -400,10 +400,19 @@ static const VirtioDeviceClass net_class = {
     .set_running = net_set_running,
 };
 
+static void net_announce_card(NetClient *nc)
+{
+    VirtIONet *n = nc->opaque;
+
+    MACHINE_LOCK_GUARD();
+    net_announce(nc, n->address);
+}
+
 static const NetClientOps net_ops = {
     .receive = net_receive,
     .resume = net_resume,
     .link_changed = net_link_changed,
+    .announce = net_announce_card,
 };
 
 /* -- life ------------------------------------------------------------------------------ */

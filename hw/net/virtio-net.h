@@ -16,7 +16,7 @@
 #define VIRTIO_NET_FILTER_MAX 64
 
 typedef struct VirtIONetFilter {
-    unsigned count;
+    uint32_t count;
     bool overflow;
     uint8_t address[VIRTIO_NET_FILTER_MAX][NET_ADDRESS_SIZE];
 } VirtIONetFilter;
@@ -65,6 +65,8 @@ typedef struct VirtIONet {
 bool virtio_net_realize(VirtIONet *n, DeviceState *owner, GuestMemory *memory,
                         AioContext *ctx, Error **errp);
 void virtio_net_unrealize(VirtIONet *n);
+
+extern const VMStateDescription vmstate_virtio_net; /* of VirtIONet */
 
 /* virtio-net-ctrl.c: the control queue and the filter it sets. */
 void virtio_net_handle_ctrl(VirtIODevice *vdev, VirtQueue *vq);

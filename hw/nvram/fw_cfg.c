@@ -13,6 +13,7 @@
 #include "hw/nvram/fw_cfg.h"
 
 #include "hw/core/machine-internal.h"
+#include "migration/vmstate.h"
 #include "trace/trace-hw.h"
 #include "util/bswap.h"
 #include "util/error.h"
@@ -419,6 +420,18 @@ static void fw_cfg_instance_finalize(Object *obj)
     g_hash_table_unref(s->items);
 }
 
+/* Every use of key and offset checks them. What the items hold follows from the
+ * options, which are the same on both sides. */
+static const VMStateDescription vmstate_fw_cfg = {
+    .name = "fw_cfg",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_UINT16(key, FWCfgState),
+                                      VMSTATE_UINT32(offset, FWCfgState),
+                                      VMSTATE_UINT64(dma_addr, FWCfgState),
+                                      VMSTATE_END_OF_LIST() },
+};
+
 static void fw_cfg_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -427,6 +440,7 @@ static void fw_cfg_class_init(ObjectClass *oc, void *data)
     dc->realize = fw_cfg_realize;
     dc->unrealize = fw_cfg_unrealize;
     dc->reset = fw_cfg_reset;
+    dc->vmsd = &vmstate_fw_cfg;
     dc->user_creatable = false;
     dc->hotpluggable = false;
 }

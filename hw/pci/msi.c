@@ -138,6 +138,13 @@ void msi_reset(PCIDevice *dev)
     }
 }
 
+void msi_volatile_bits(const PCIDevice *dev, uint8_t *mask)
+{
+    if (dev->msi_cap && (flags_of(dev) & PCI_MSI_FLAGS_MASKBIT)) {
+        memset(mask + pending_at(dev), 0xff, 4);
+    }
+}
+
 /* Send what waited for a mask that is gone. */
 void msi_config_written(PCIDevice *dev)
 {

@@ -30,5 +30,8 @@ void msi_notify(PCIDevice *dev, unsigned vector);
 /* For hw/pci/pci*.c. */
 void msi_reset(PCIDevice *dev);
 void msi_config_written(PCIDevice *dev);
+/** msi_volatile_bits: set in @mask (PCI_CONFIG_BYTES) what the function itself
+ *  changes in its capability. */
+void msi_volatile_bits(const PCIDevice *dev, uint8_t *mask);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "hw/pci/msix.h"
 
+#include "hw/core/vmstate-check.h"
 #include "trace/trace-hw.h"
 #include "util/bitops.h"
 #include "util/host-utils.h"
@@ -18,7 +19,8 @@
 #define MSIX_BAR_MIN 4096u
 
 struct MSIXState {
-    unsigned n;
+    uint32_t n;
+    uint32_t table_bytes;
     uint8_t *table;
     uint8_t *pending; /* bit for each vector, whole 8 bytes */
     uint32_t pba_bytes;
@@ -110,8 +112,9 @@ static bool is_open(const PCIDevice *dev, unsigned vector)
     return dev->msix->enabled && !msix_is_masked(dev, vector);
 }
 
-/* After a change that may have opened or closed @vector, or its message. */
-static void vector_changed(PCIDevice *dev, unsigned vector, bool new_message)
+/* After a change that may have opened or closed @vector, or its message: tell
+ * the notifiers. */
+static void tell_notifiers(PCIDevice *dev, unsigned vector, bool new_message)
 {
     MSIXState *s = dev->msix;
     bool open = is_open(dev, vector);
@@ -123,7 +126,12 @@ static void vector_changed(PCIDevice *dev, unsigned vector, bool new_message)
         s->in_use[vector] = 0;
         s->notifiers->release(dev, vector);
     }
-    if (open && take_pending(s, vector)) {
+}
+
+static void vector_changed(PCIDevice *dev, unsigned vector, bool new_message)
+{
+    tell_notifiers(dev, vector, new_message);
+    if (is_open(dev, vector) && take_pending(dev->msix, vector)) {
         msix_notify(dev, vector);
     }
 }
@@ -186,6 +194,36 @@ void msix_reset(PCIDevice *dev)
         entry(dev, i)[PCI_MSIX_ENTRY_VECTOR_CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
     }
 }
+
+/* -- migration --------------------------------------------------------------------- */
+
+void msix_loaded(PCIDevice *dev)
+{
+    MSIXState *s = dev->msix;
+
+    s->enabled = control(dev) & PCI_MSIX_FLAGS_ENABLE;
+    s->function_masked = control(dev) & PCI_MSIX_FLAGS_MASKALL;
+    for (unsigned i = 0; i < s->n; i++) {
+        pci_set_long(entry(dev, i) + PCI_MSIX_ENTRY_VECTOR_CTRL,
+                     pci_get_long(entry(dev, i) + PCI_MSIX_ENTRY_VECTOR_CTRL) &
+                         PCI_MSIX_ENTRY_CTRL_MASKBIT);
+        /* Interrupts that wait were sent already if they could be: none is
+         * sent while the machine is being put together. */
+        tell_notifiers(dev, i, true);
+    }
+}
+
+const VMStateDescription vmstate_msix = {
+    .name = "msix",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_UINT32_EQUAL(n, MSIXState, "vectors="),
+            VMSTATE_VBUFFER_UINT32(table, MSIXState, 0, NULL, table_bytes),
+            VMSTATE_VBUFFER_UINT32(pending, MSIXState, 0, NULL, pba_bytes),
+            VMSTATE_END_OF_LIST() },
+};
 
 /* -- the BAR --------------------------------------------------------------------------- */
 
@@ -264,6 +302,7 @@ bool msix_init_exclusive_bar(PCIDevice *dev, unsigned nentries, unsigned bar,
     s->n = nentries;
     s->pba_bytes = ROUND_UP(nentries, 64) / 8;
     s->pba_offset = MAX(MSIX_BAR_MIN / 2, table);
+    s->table_bytes = table;
     s->table = g_malloc0(table);
     s->pending = g_malloc0(s->pba_bytes);
     s->in_use = g_malloc0(nentries);

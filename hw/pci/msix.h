@@ -56,5 +56,8 @@ void msix_set_vector_notifiers(PCIDevice *dev, const MSIXNotifiers *notifiers);
 void msix_reset(PCIDevice *dev);
 void msix_uninit(PCIDevice *dev);
 void msix_config_written(PCIDevice *dev);
+/** msix_loaded: table and configuration space came with a migration. */
+void msix_loaded(PCIDevice *dev);
+extern const VMStateDescription vmstate_msix; /* of MSIXState */
 
 #endif

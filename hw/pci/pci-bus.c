@@ -238,6 +238,7 @@ static bool check_plug(BusState *bus, DeviceState *dev, Error **errp)
 static void pci_bus_class_init(ObjectClass *oc, void *data)
 {
     BUS_CLASS(oc)->check_plug = check_plug;
+    BUS_CLASS(oc)->get_dev_path = pci_get_dev_path;
 }
 
 extern const TypeInfo hw_type_pci_bus;

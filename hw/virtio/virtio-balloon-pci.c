@@ -9,6 +9,7 @@
 #include "hw/machine-lock.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-pci.h"
+#include "migration/vmstate.h"
 #include "qapi/qapi-builtin-visit.h"
 #include "qapi/qapi-commands-virtio.h"
 #include "qapi/qapi-types-virtio.h"
@@ -200,6 +201,19 @@ static void balloon_pci_instance_finalize(Object *obj)
     g_clear_pointer(&VIRTIO_BALLOON_PCI(obj)->balloon.stats_timer, timer_free);
 }
 
+/* Statistics come anew; how often they are asked for is this side's matter. */
+static const VMStateDescription vmstate_balloon_pci = {
+    .name = "virtio-balloon",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_VIRTIO_PCI(parent_obj, VirtIOBalloonPCI),
+            VMSTATE_UINT32(balloon.num_pages, VirtIOBalloonPCI),
+            VMSTATE_UINT32(balloon.actual, VirtIOBalloonPCI),
+            VMSTATE_END_OF_LIST() },
+};
+
 static void balloon_pci_class_init(ObjectClass *oc, void *data)
 {
     VirtioPCIClass *vpc = VIRTIO_PCI_CLASS(oc);
@@ -210,6 +224,7 @@ static void balloon_pci_class_init(ObjectClass *oc, void *data)
     vpc->realize = balloon_pci_realize;
     vpc->unrealize = balloon_pci_unrealize;
     DEVICE_CLASS(oc)->desc = "virtio memory balloon";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_balloon_pci;
 }
 
 extern const TypeInfo hw_type_virtio_balloon_pci_base;

@@ -37,6 +37,14 @@ void virtio_balloon_stats_reset(VirtIOBalloon *s)
     memset(s->stat, 0xff, sizeof(s->stat));
 }
 
+void virtio_balloon_stats_park(VirtIOBalloon *s)
+{
+    if (s->stats_elem) {
+        virtqueue_unpop(s->stats, s->stats_elem);
+        g_clear_pointer(&s->stats_elem, g_free);
+    }
+}
+
 static void arm(VirtIOBalloon *s)
 {
     if (s->stats_interval_s) {

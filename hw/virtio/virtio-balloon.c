@@ -230,6 +230,13 @@ static void reset(VirtIODevice *vdev)
     virtio_balloon_stats_reset(s);
 }
 
+static void set_running(VirtIODevice *vdev, bool running)
+{
+    if (!running) {
+        virtio_balloon_stats_park(balloon_of(vdev));
+    }
+}
+
 static const VirtioDeviceClass virtio_balloon_class = {
     .name = "virtio-balloon",
     .device_id = VIRTIO_ID_BALLOON,
@@ -238,6 +245,7 @@ static const VirtioDeviceClass virtio_balloon_class = {
     .get_config = get_config,
     .set_config = set_config,
     .reset = reset,
+    .set_running = set_running,
 };
 
 bool virtio_balloon_realize(VirtIOBalloon *s, DeviceState *owner,

@@ -60,6 +60,9 @@ void virtio_balloon_poll_stats(VirtIOBalloon *s, int64_t seconds);
 void virtio_balloon_stats_ready(VirtIODevice *vdev, VirtQueue *vq);
 /** virtio_balloon_stats_name: as guest-stats calls tag @tag. */
 const char *virtio_balloon_stats_name(unsigned tag);
+/** virtio_balloon_stats_park: the driver's buffer goes back into its queue, to
+ *  be taken again when the machine runs on. */
+void virtio_balloon_stats_park(VirtIOBalloon *s);
 /** virtio_balloon_stats_reset: forget them. */
 void virtio_balloon_stats_reset(VirtIOBalloon *s);
 

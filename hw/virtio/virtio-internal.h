@@ -157,6 +157,10 @@ void virtio_queue_clear(VirtQueue *vq);
 /** virtio_queue_start: the driver has said where the rings are. */
 void virtio_queue_start(VirtQueue *vq);
 
+/** virtqueue_element_new: one allocation for a struct of @size bytes that begins
+ *  with the element, and the arrays of @chain. */
+VirtQueueElement *virtqueue_element_new(size_t size, const VirtChain *chain);
+
 /** vring_desc_load: read the descriptor at @p, once; @packed: of a packed
  *  ring. */
 VirtDesc vring_desc_load(const uint8_t *p, bool packed);

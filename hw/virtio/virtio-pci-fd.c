@@ -169,8 +169,10 @@ static const MSIXNotifiers vector_notifiers = { vector_use, vector_release };
 
 bool virtio_pci_irqfd_notify(VirtIOPCIProxy *proxy, uint16_t vector)
 {
+    /* What the last requests before a stop cause must be in the interrupt
+     * controllers when their state is taken: not by the kernel's own time. */
     return proxy->vectors && vector < proxy->n_vectors &&
-           proxy->vectors[vector].route >= 0 &&
+           proxy->vdev->vm_running && proxy->vectors[vector].route >= 0 &&
            pci_bus_master(PCI_DEVICE(proxy)) &&
            event_notifier_set(&proxy->vectors[vector].notifier) == 0;
 }

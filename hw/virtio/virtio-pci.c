@@ -14,6 +14,7 @@
 
 #include "hw/core/machine-internal.h"
 #include "hw/pci/msix.h"
+#include "migration/vmstate.h"
 #include "qapi/qapi-types-common.h"
 #include "qom/property.h"
 #include "util/error.h"
@@ -252,6 +253,60 @@ void virtio_pci_non_transitional_init(Object *obj)
     proxy->disable_legacy = ON_OFF_AUTO_ON;
     proxy->disable_modern = false;
 }
+
+/* -- migration ---------------------------------------------------------------------------- */
+
+static bool check_vector(VirtIOPCIProxy *proxy, const char *what,
+                         uint16_t vector, Error **errp)
+{
+    if (virtio_pci_vector(proxy, vector) != vector) {
+        error_setg(errp, "vector %u of %s is not one of %u", vector, what,
+                   msix_nr_vectors(PCI_DEVICE(proxy)));
+        return false;
+    }
+    return true;
+}
+
+static bool virtio_pci_post_load(void *opaque, int version_id, Error **errp)
+{
+    VirtIOPCIProxy *proxy = opaque;
+    VirtIODevice *vdev = proxy->vdev;
+
+    if (!check_vector(proxy, "the configuration", vdev->config_vector, errp)) {
+        return false;
+    }
+    for (unsigned i = 0; i < vdev->n_vqs; i++) {
+        if (!check_vector(proxy, "a queue", virtio_queue_setup(vdev, i)->vector,
+                          errp)) {
+            return false;
+        }
+    }
+    vdev->bus_master = pci_bus_master(PCI_DEVICE(proxy));
+    for (unsigned i = 0; i < vdev->n_vqs; i++) {
+        VirtQueue *vq = virtio_get_queue(vdev, i);
+
+        if (virtio_queue_ready(vq)) {
+            virtio_pci_queue_enabled(proxy, vq, true);
+        }
+    }
+    return true;
+}
+
+const VMStateDescription vmstate_virtio_pci = {
+    .name = "virtio_pci",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = virtio_pci_post_load,
+    .fields =
+        (const VMStateField[]){
+            VMSTATE_PCI_DEVICE(parent_obj, VirtIOPCIProxy),
+            VMSTATE_UINT32(device_feature_select, VirtIOPCIProxy),
+            VMSTATE_UINT32(driver_feature_select, VirtIOPCIProxy),
+            VMSTATE_UINT32_ARRAY(driver_features, VirtIOPCIProxy, 2),
+            VMSTATE_STRUCT_POINTER(vdev, VirtIOPCIProxy, vmstate_virtio_device,
+                                   VirtIODevice),
+            VMSTATE_END_OF_LIST() },
+};
 
 /* -- class ------------------------------------------------------------------------------------ */
 

@@ -92,6 +92,12 @@ struct VirtIOPCIProxy {
     VirtIOPCIVector *vectors; /* n_vectors of them, or NULL */
 };
 
+/* Of VirtIOPCIProxy, with its VirtIODevice: the first field of every device's
+ * description. */
+extern const VMStateDescription vmstate_virtio_pci;
+#define VMSTATE_VIRTIO_PCI(f, type)                                            \
+    VMSTATE_STRUCT(f, type, 0, vmstate_virtio_pci, VirtIOPCIProxy)
+
 /* The guest memory and loop that a realize callback passes on. */
 GuestMemory *virtio_pci_memory(VirtIOPCIProxy *proxy);
 

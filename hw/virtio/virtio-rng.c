@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "hw/core/vmstate-check.h"
 #include "hw/machine-lock.h"
 #include "hw/virtio/virtio-pci.h"
 #include "qom/property.h"
@@ -191,6 +192,27 @@ static const Property rng_pci_props[] = {
     {},
 };
 
+static bool rng_post_load(void *opaque, int version_id, Error **errp)
+{
+    const VirtIORng *r = &VIRTIO_RNG_PCI(opaque)->rng;
+
+    return vmstate_check("bytes left in this period", r->quota, 0, r->max_bytes,
+                         errp);
+}
+
+/* A request of the guest that was not answered is still in its ring. */
+static const VMStateDescription vmstate_rng_pci = {
+    .name = "virtio-rng",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load_errp = rng_post_load,
+    .fields =
+        (const VMStateField[]){ VMSTATE_VIRTIO_PCI(parent_obj, VirtIORngPCI),
+                                VMSTATE_UINT64(rng.quota, VirtIORngPCI),
+                                VMSTATE_TIMER_PTR(rng.timer, VirtIORngPCI),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void rng_pci_class_init(ObjectClass *oc, void *data)
 {
     VirtioPCIClass *vpc = VIRTIO_PCI_CLASS(oc);
@@ -201,6 +223,7 @@ static void rng_pci_class_init(ObjectClass *oc, void *data)
     vpc->realize = rng_pci_realize;
     vpc->unrealize = rng_pci_unrealize;
     DEVICE_CLASS(oc)->desc = "virtio source of entropy";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_rng_pci;
 }
 
 extern const TypeInfo hw_type_virtio_rng_pci_base;

@@ -7,6 +7,7 @@
 
 #include "hw/virtio/virtio-pci.h"
 #include "hw/virtio/virtio-serial.h"
+#include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/main-loop.h"
 
@@ -52,6 +53,18 @@ static const Property serial_pci_props[] = {
     {},
 };
 
+static const VMStateDescription vmstate_serial_pci = {
+    .name = "virtio-console",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields =
+        (const VMStateField[]){ VMSTATE_VIRTIO_PCI(parent_obj, VirtIOSerialPCI),
+                                VMSTATE_STRUCT(serial, VirtIOSerialPCI, 0,
+                                               vmstate_virtio_serial,
+                                               VirtIOSerial),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void serial_pci_class_init(ObjectClass *oc, void *data)
 {
     VirtioPCIClass *vpc = VIRTIO_PCI_CLASS(oc);
@@ -62,6 +75,7 @@ static void serial_pci_class_init(ObjectClass *oc, void *data)
     vpc->realize = serial_pci_realize;
     vpc->unrealize = serial_pci_unrealize;
     DEVICE_CLASS(oc)->desc = "virtio serial ports and consoles";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_serial_pci;
 }
 
 extern const TypeInfo hw_type_virtio_serial_pci_base;

@@ -46,7 +46,7 @@ static gboolean writable_again(void *do_not_use, GIOCondition cond, void *data)
 static bool write_rest(VirtIOSerialPort *port)
 {
     VirtQueueElement *e = port->sending;
-    size_t skip = port->sent;
+    uint64_t skip = port->sent;
 
     for (unsigned i = 0; i < e->out_num; i++) {
         const struct iovec *sg = &e->out_sg[i];
@@ -78,10 +78,12 @@ void virtio_serial_port_send(VirtIOSerialPort *port)
     VirtQueue *vq = port->out;
     unsigned n = 0;
 
+    if (!virtio_is_live(&port->device->vdev)) {
+        return; /* goes on when the machine does */
+    }
     while (!port->watch && n < BUDGET) {
         if (!port->sending) {
             port->sending = virtqueue_pop(vq, sizeof(*port->sending));
-            port->sent = 0;
             if (!port->sending) {
                 break;
             }
@@ -94,6 +96,7 @@ void virtio_serial_port_send(VirtIOSerialPort *port)
         }
         virtqueue_push(vq, port->sending, 0);
         g_clear_pointer(&port->sending, g_free);
+        port->sent = 0;
         n++;
     }
     if (n) {
@@ -101,6 +104,18 @@ void virtio_serial_port_send(VirtIOSerialPort *port)
     }
     if (n == BUDGET) {
         virtio_queue_kick(vq);
+    }
+}
+
+void virtio_serial_port_park(VirtIOSerialPort *port)
+{
+    if (port->watch) {
+        qemu_chr_fe_remove_watch(&port->chr, port->watch);
+        port->watch = 0;
+    }
+    if (port->sending) {
+        virtqueue_unpop(port->out, port->sending);
+        g_clear_pointer(&port->sending, g_free);
     }
 }
 
@@ -170,10 +185,19 @@ static void set_host_open(VirtIOSerialPort *port, bool open)
         port->watch = 0;
     }
     if (port->device) {
-        virtio_serial_tell(port->device, port->nr, VIRTIO_CONSOLE_PORT_OPEN,
-                           open, NULL, 0);
+        virtio_serial_port_tell_open(port);
         virtio_queue_kick(port->out);
     }
+}
+
+void virtio_serial_port_tell_open(VirtIOSerialPort *port)
+{
+    if (port->host_open == port->told_open || !port->device->vdev.vm_running) {
+        return; /* later: control messages are carried by a migration */
+    }
+    port->told_open = port->host_open;
+    virtio_serial_tell(port->device, port->nr, VIRTIO_CONSOLE_PORT_OPEN,
+                       port->host_open, NULL, 0);
 }
 
 static void chr_event(void *opaque, QEMUChrEvent event)
@@ -218,6 +242,8 @@ void virtio_serial_port_reset(VirtIOSerialPort *port)
         virtqueue_detach_element(port->out, port->sending, 0);
         g_clear_pointer(&port->sending, g_free);
     }
+    port->sent = 0;
+    port->told_open = false;
     virtio_serial_port_set_guest_open(port, false);
 }
 

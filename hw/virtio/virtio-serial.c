@@ -32,9 +32,6 @@ enum {
 
 /* le32 id; le16 event; le16 value */
 #define CONTROL_BYTES 8u
-/* Messages that wait for the guest to give buffers: enough for every port to
- * come, be named and go. */
-#define PENDING_PER_PORT 8u
 /* Requests in one run of a handler. */
 #define BUDGET 256u
 
@@ -85,8 +82,9 @@ void virtio_serial_tell(VirtIOSerial *s, uint32_t nr, uint16_t event,
 {
     g_autofree uint8_t *message = NULL;
 
-    if (!s->driver_ready ||
-        g_queue_get_length(s->pending) >= PENDING_PER_PORT * s->max_ports) {
+    len = MIN(len, VIRTIO_SERIAL_MESSAGE_MAX - CONTROL_BYTES);
+    if (!s->driver_ready || g_queue_get_length(s->pending) >=
+                                VIRTIO_SERIAL_PENDING_PER_PORT * s->max_ports) {
         return;
     }
     trace_virtio_serial_tell(nr, event, value);
@@ -133,9 +131,8 @@ static void port_ready(VirtIOSerialPort *port)
         virtio_serial_tell(s, port->nr, VIRTIO_CONSOLE_PORT_NAME, 1, port->name,
                            strlen(port->name) + 1);
     }
-    if (port->host_open) {
-        virtio_serial_tell(s, port->nr, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
-    }
+    port->told_open = false;
+    virtio_serial_port_tell_open(port);
 }
 
 static void handle_control(VirtIOSerial *s, const uint8_t *message)
@@ -284,6 +281,19 @@ static void reset(VirtIODevice *vdev)
     }
 }
 
+static void set_running(VirtIODevice *vdev, bool running)
+{
+    VirtIOSerial *s = serial_of(vdev);
+
+    for (uint32_t i = 0; i < s->max_ports; i++) {
+        if (s->ports[i] && running) {
+            virtio_serial_port_tell_open(s->ports[i]);
+        } else if (s->ports[i]) {
+            virtio_serial_port_park(s->ports[i]);
+        }
+    }
+}
+
 static const VirtioDeviceClass virtio_serial_class = {
     .name = "virtio-serial",
     .device_id = VIRTIO_ID_CONSOLE,
@@ -293,6 +303,7 @@ static const VirtioDeviceClass virtio_serial_class = {
     .set_config = set_config,
     .set_status = set_status,
     .reset = reset,
+    .set_running = set_running,
 };
 
 bool virtio_serial_realize(VirtIOSerial *s, DeviceState *owner,
@@ -308,6 +319,7 @@ bool virtio_serial_realize(VirtIOSerial *s, DeviceState *owner,
     }
     s->pending = g_queue_new();
     s->ports = g_new0(VirtIOSerialPort *, s->max_ports);
+    s->saved = g_new0(VirtIOSerialSaved, s->max_ports);
     virtio_device_realize(vdev, &virtio_serial_class, owner, memory, ctx,
                           2 * s->max_ports + (has_control(s) ? 2 : 0));
     virtio_add_queue(vdev, PORT_QUEUE_SIZE, port_in_ready);
@@ -336,6 +348,7 @@ void virtio_serial_unrealize(VirtIOSerial *s)
     }
     virtio_device_unrealize(&s->vdev);
     g_clear_pointer(&s->ports, g_free);
+    g_clear_pointer(&s->saved, g_free);
     if (s->pending) {
         g_queue_free_full(s->pending, (GDestroyNotify)g_bytes_unref);
         s->pending = NULL;

@@ -23,6 +23,14 @@ OBJECT_DECLARE_TYPE(VirtIOSerialPort, VirtIOSerialPortClass, VIRTIO_SERIAL_PORT)
 /* `nr` not given: the first that is free. */
 #define VIRTIO_SERIAL_NR_AUTO UINT32_MAX
 
+/* What is carried of a port. */
+typedef struct VirtIOSerialSaved {
+    bool present;
+    bool guest_open;
+    bool told_open;
+    uint64_t sent;
+} VirtIOSerialSaved;
+
 typedef struct VirtIOSerial {
     VirtIODevice vdev;
 
@@ -35,6 +43,9 @@ typedef struct VirtIOSerial {
     VirtQueue *control_out;
     GQueue *pending;   /* GBytes: messages that wait for a buffer */
     bool driver_ready; /* DEVICE_READY: it knows of ports */
+
+    /* only while a state is saved or loaded */
+    VirtIOSerialSaved *saved; /* max_ports of them */
 } VirtIOSerial;
 
 struct VirtIOSerialBus {
@@ -64,9 +75,10 @@ struct VirtIOSerialPort {
     VirtQueue *in;        /* to the guest */
     VirtQueue *out;
     bool host_open;
+    bool told_open; /* what the guest knows of @host_open */
     bool guest_open;
     VirtQueueElement *sending; /* taken off @out, not all written yet */
-    size_t sent;               /* bytes of it that were written */
+    uint64_t sent;             /* bytes of it that were written */
     guint watch;               /* the chardev takes no more now */
 };
 
@@ -94,6 +106,16 @@ enum {
 void virtio_serial_tell(VirtIOSerial *s, uint32_t nr, uint16_t event,
                         uint16_t value, const void *extra, size_t len);
 
+/* -- migration, virtio-serial-vmstate.c ------------------------------------------ */
+
+/* More bytes than this no control message has. */
+#define VIRTIO_SERIAL_MESSAGE_MAX 4096u
+/* Messages that wait for the guest to give buffers: enough for every port to
+ * come, be named and go. */
+#define VIRTIO_SERIAL_PENDING_PER_PORT 8u
+
+extern const VMStateDescription vmstate_virtio_serial; /* of VirtIOSerial */
+
 /* -- ports, virtio-serial-port.c ----------------------------------------------- */
 
 /** virtio_serial_port_send: guest's output, to the chardev. */
@@ -104,6 +126,12 @@ void virtio_serial_port_receive(VirtIOSerialPort *port);
 void virtio_serial_port_set_guest_open(VirtIOSerialPort *port, bool open);
 /** virtio_serial_port_reset: the driver is gone. */
 void virtio_serial_port_reset(VirtIOSerialPort *port);
+/** virtio_serial_port_park: the machine stops: the output that the chardev did
+ *  not take goes back into its queue; how much of it was written stays. */
+void virtio_serial_port_park(VirtIOSerialPort *port);
+/** virtio_serial_port_tell_open: the guest learns of @host_open, if it does not
+ *  know. */
+void virtio_serial_port_tell_open(VirtIOSerialPort *port);
 /** virtio_serial_port_emergency: one byte, past all queues. */
 void virtio_serial_port_emergency(VirtIOSerialPort *port, uint8_t byte);
 

@@ -65,6 +65,7 @@
 typedef struct VirtIODevice VirtIODevice;
 typedef struct VirtQueue VirtQueue;
 typedef struct VirtIOTransport VirtIOTransport;
+typedef struct QEMUFile QEMUFile;
 
 typedef void VirtIOHandleOutput(VirtIODevice *vdev, VirtQueue *vq);
 
@@ -85,8 +86,9 @@ typedef void VirtIOHandleOutput(VirtIODevice *vdev, VirtQueue *vq);
  *         in flight must be disowned: virtqueue_push() must not follow
  * @queue_reset: (optional) the driver resets one queue: as @reset for it.
  *               Without it VIRTIO_F_RING_RESET is not offered
- * @set_running: (optional) the machine stops (false: finish or park what is
- *               in flight, touch no guest memory afterwards) or runs on
+ * @set_running: (optional) the machine stops (false: finish what is in flight
+ *               or put it back into its queue, touch no guest memory and no
+ *               back end afterwards) or runs on; queues are looked at then
  */
 typedef struct VirtioDeviceClass {
     const char *name;
@@ -283,6 +285,25 @@ unsigned virtqueue_drop_all(VirtQueue *vq);
  */
 void virtqueue_get_avail_bytes(VirtQueue *vq, size_t *ret_in, size_t *ret_out,
                                size_t max_in, size_t max_out);
+
+/* -- migration: virtio-vmstate.c --------------------------------------------------- */
+
+extern const VMStateDescription vmstate_virtio_device; /* of VirtIODevice */
+
+/** virtqueue_put_element: a request that is carried as it is; its buffers have
+ *  the lengths that virtqueue_pop() gave. */
+void virtqueue_put_element(QEMUFile *f, const VirtQueueElement *elem);
+/**
+ * virtqueue_get_element:
+ * @size: as for virtqueue_pop()
+ *
+ * After the queue itself was loaded.
+ *
+ * Returns: (transfer full) the request, counted as taken off @vq; NULL.
+ * Errors: more than there can be; buffers outside of memory.
+ */
+void *virtqueue_get_element(QEMUFile *f, VirtQueue *vq, size_t size,
+                            Error **errp);
 
 /** virtio_notify: interrupt the driver if it wants to know about @vq. */
 void virtio_notify(VirtIODevice *vdev, VirtQueue *vq);

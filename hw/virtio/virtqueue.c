@@ -90,7 +90,7 @@ void virtio_queue_set_notification(VirtQueue *vq, bool enable)
 /* -- taking -------------------------------------------------------------------- */
 
 /* One allocation: the caller's struct, then the four arrays. */
-static VirtQueueElement *element_new(size_t size, const VirtChain *c)
+VirtQueueElement *virtqueue_element_new(size_t size, const VirtChain *c)
 {
     size_t n = (size_t)c->out_num + c->in_num;
     size_t addr_at = ROUND_UP(size, sizeof(uint64_t));
@@ -136,7 +136,7 @@ void *virtqueue_pop(VirtQueue *vq, size_t size)
     }
     vq->inuse += chain.ndescs;
     vq->ops->advance(vq, chain.ndescs, false);
-    e = element_new(size, &chain);
+    e = virtqueue_element_new(size, &chain);
     e->index = chain.id;
     e->ndescs = chain.ndescs;
     e->epoch = vq->epoch;

@@ -16,6 +16,7 @@
 #include "hw/x86/i440fx.h"
 
 #include "hw/core/machine-internal.h"
+#include "migration/vmstate.h"
 #include "util/error.h"
 
 #define TYPE_I440FX_HOST "i440FX-pcihost"
@@ -184,6 +185,15 @@ static void host_reset(DeviceState *dev)
     I440FX_HOST(dev)->rcr = 0;
 }
 
+static const VMStateDescription vmstate_host = {
+    .name = "PCIHost",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_UINT32(address, I440FXHost),
+                                      VMSTATE_UINT8(rcr, I440FXHost),
+                                      VMSTATE_END_OF_LIST() },
+};
+
 static void host_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
@@ -191,6 +201,7 @@ static void host_class_init(ObjectClass *oc, void *data)
     dc->realize = host_realize;
     dc->unrealize = host_unrealize;
     dc->reset = host_reset;
+    dc->vmsd = &vmstate_host;
     dc->user_creatable = false;
     dc->hotpluggable = false;
 }
@@ -255,16 +266,22 @@ static void update_pam(I440FXState *f)
     guest_memory_commit(f->pam->memory);
 }
 
-static void i440fx_config_write(PCIDevice *dev, uint32_t addr, uint32_t value,
-                                unsigned len)
+/* Software may close SMRAM for good. */
+static void update_smram(PCIDevice *dev)
 {
     uint8_t *smram = &dev->config[I440FX_SMRAM];
 
-    pci_default_write_config(dev, addr, value, len);
     if (*smram & SMRAM_LOCK) {
         *smram &= (uint8_t)~SMRAM_OPEN;
         dev->wmask[I440FX_SMRAM] = 0;
     }
+}
+
+static void i440fx_config_write(PCIDevice *dev, uint32_t addr, uint32_t value,
+                                unsigned len)
+{
+    pci_default_write_config(dev, addr, value, len);
+    update_smram(dev);
     if (addr < I440FX_PAM0 + I440FX_PAM_BYTES && addr + len > I440FX_PAM0) {
         update_pam(I440FX(dev));
     }
@@ -289,12 +306,30 @@ static bool i440fx_realize(PCIDevice *dev, Error **errp)
     return true;
 }
 
+static int i440fx_post_load(void *opaque, int version_id)
+{
+    update_smram(opaque);
+    update_pam(opaque);
+    return 0;
+}
+
+static const VMStateDescription vmstate_i440fx = {
+    .name = "I440FX",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .post_load = i440fx_post_load,
+    .fields =
+        (const VMStateField[]){ VMSTATE_PCI_DEVICE(parent_obj, I440FXState),
+                                VMSTATE_END_OF_LIST() },
+};
+
 static void i440fx_class_init(ObjectClass *oc, void *data)
 {
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
 
     DEVICE_CLASS(oc)->user_creatable = false;
     DEVICE_CLASS(oc)->desc = "host bridge";
+    DEVICE_CLASS(oc)->vmsd = &vmstate_i440fx;
     pc->vendor_id = PCI_VENDOR_ID_INTEL;
     pc->device_id = PCI_DEVICE_ID_INTEL_82441;
     pc->revision = I440FX_REVISION;

@@ -32,11 +32,14 @@ typedef struct NetClient NetClient;
  *           or backend calls net_resume_peer() later
  * @resume: (optional) the peer takes frames again
  * @link_changed: (optional) @link_down of this end or its peer changed
+ * @announce: (optional) of a card: send a frame by which the network learns
+ *            where it is, net_announce()
  */
 typedef struct NetClientOps {
     bool (*receive)(NetClient *nc, const struct iovec *iov, unsigned n);
     void (*resume)(NetClient *nc);
     void (*link_changed)(NetClient *nc);
+    void (*announce)(NetClient *nc);
 } NetClientOps;
 
 /* Embedded in a card or a backend. */
@@ -140,6 +143,11 @@ void netdev_cleanup(void);
 /** net_card_add: list the card for set_link and "info network". */
 void net_card_add(NetClient *nc);
 void net_card_remove(NetClient *nc);
+
+/** net_announce: card @nc, whose guest uses @address, is here (RFC 903). */
+void net_announce(NetClient *nc, const uint8_t address[NET_ADDRESS_SIZE]);
+/** net_announce_all: every card once, after its guest has moved to this host. */
+void net_announce_all(void);
 
 /** net_parse_address: "52:54:00:12:34:56"; not a multicast one. */
 bool net_parse_address(const char *text, uint8_t address[NET_ADDRESS_SIZE],

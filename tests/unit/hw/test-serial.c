@@ -40,7 +40,7 @@ static void set_up(Fixture *f, gconstpointer data)
     g_assert_true(
         qemu_chr_fe_init(&f->uart.chr, CHARDEV(f->chr), &error_abort));
     machine_lock();
-    serial_init(&f->uart, f->irq);
+    serial_init(&f->uart, NULL, f->irq);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
