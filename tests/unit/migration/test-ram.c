@@ -1,0 +1,771 @@
+/*
+ * Guest memory from one fake machine to another over a socket: every method,
+ * switched while it runs, with a guest that writes between slices.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "io/channel-buffer.h"
+#include "migration/qemu-file.h"
+#include "migration/ram-incoming.h"
+#include "migration/ram-wire.h"
+#include "migration/ram.h"
+#include "util/bitmap.h"
+#include "util/thread.h"
+
+#include "channel-pair.h"
+#include "fake-ram.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+/* -- two machines and a stream -------------------------------------------------- */
+
+typedef struct Pair {
+    FakeRAM *from, *to;
+    ChannelPair *channels;
+    QEMUFile *out, *in;
+    MigrationStats stats;
+    Pacer *pacer;
+    RAMSource *rs;
+    RAMIncoming *ri;
+    QemuThread loader;
+    Error *load_err;
+    uint8_t writes; /* by the guest so far: no two write the same */
+} Pair;
+
+/* Each section comes behind a byte 1, the end is a byte 0. */
+static void *load_thread(void *opaque)
+{
+    Pair *p = opaque;
+
+    while (qemu_get_byte(p->in) == 1) {
+        if (!ram_load(p->ri, p->in, &p->load_err)) {
+            qemu_file_shutdown(p->in);
+            return NULL;
+        }
+    }
+    ram_load_finish(p->ri, &p->load_err);
+    return NULL;
+}
+
+static void pair_blocks(FakeRAM *fr)
+{
+    fake_ram_add(fr, "pc.ram", 48 * MIB, 4096, 0);
+    fake_ram_add(fr, "0000:00:02.0/vga.vram", MIB, 4096, RAM_BLOCK_SHARED);
+    fake_ram_add(fr, "pc.bios", 20 * RAM_PAGE_SIZE, 4096, RAM_BLOCK_ROM);
+}
+
+/* Machines without a migration. */
+static Pair *pair_new(void)
+{
+    Pair *p = g_new0(Pair, 1);
+
+    p->from = fake_ram_new();
+    p->to = fake_ram_new();
+    pair_blocks(p->from);
+    pair_blocks(p->to);
+    p->channels = channel_pair_new("unix");
+    p->out = qemu_file_new_output(p->channels->a);
+    p->in = qemu_file_new_input(p->channels->b);
+    p->pacer = pacer_new();
+    return p;
+}
+
+static void pair_start(Pair *p, RAMSourceConfig config,
+                       RAMIncomingConfig incoming)
+{
+    config.host = &p->from->host;
+    config.host_opaque = p->from;
+    config.stats = &p->stats;
+    config.pacer = p->pacer;
+    incoming.host = &p->to->host;
+    incoming.host_opaque = p->to;
+    p->rs = ram_source_new(&config, &error_abort);
+    p->ri = ram_incoming_new(&incoming, &error_abort);
+    qemu_thread_create(&p->loader, "load", load_thread, p,
+                       QEMU_THREAD_JOINABLE);
+    qemu_put_byte(p->out, 1);
+    ram_save_setup(p->rs, p->out, &error_abort);
+}
+
+/* One pass; the guest writes by @guest between its slices. */
+static void pair_pass(Pair *p, RAMPassReport *report,
+                      void (*guest)(Pair *p, unsigned slice))
+{
+    RAMSendResult result;
+    unsigned slice = 0;
+
+    ram_pass_begin(p->rs, report, &error_abort);
+    do {
+        qemu_put_byte(p->out, 1);
+        result =
+            ram_pass_send(p->rs, p->out, guest ? 1000 * 1000 : 0, &error_abort);
+        if (guest) {
+            guest(p, slice++);
+        }
+    } while (result == RAM_SEND_MORE);
+    g_assert_cmpint(result, ==, RAM_SEND_DONE);
+}
+
+static void pair_end(Pair *p)
+{
+    qemu_put_byte(p->out, 0);
+    g_assert_cmpint(qemu_fflush(p->out), ==, 0);
+    qemu_thread_join(&p->loader);
+}
+
+static void pair_complete(Pair *p)
+{
+    qemu_put_byte(p->out, 1);
+    ram_complete(p->rs, p->out, &error_abort);
+    pair_end(p);
+    if (p->load_err) {
+        error_report_err(p->load_err);
+        g_assert_not_reached();
+    }
+}
+
+static void pair_free(Pair *p)
+{
+    error_free(p->load_err);
+    ram_source_free(p->rs);
+    ram_incoming_free(p->ri);
+    qemu_file_free(p->out);
+    qemu_file_free(p->in);
+    channel_pair_free(p->channels);
+    pacer_free(p->pacer);
+    g_assert_false(p->from->logging);
+    fake_ram_free(p->from);
+    fake_ram_free(p->to);
+    g_free(p);
+}
+
+/* Some random, some text, some zero but touched; half never touched. */
+static void fill_some(Pair *p)
+{
+    RAMBlock *ram = p->from->list.block[0];
+    uint8_t zero[RAM_PAGE_SIZE] = { 0 };
+    char text[RAM_PAGE_SIZE];
+
+    for (unsigned i = 0; i < sizeof(text); i++) {
+        text[i] = "the quick brown fox jumps over the lazy dog, "[i * 7 % 45];
+    }
+    fake_ram_fill(p->from, ram, 3, 2000, 1);
+    fake_ram_fill(p->from, ram, 5000, 1, 2);
+    for (uint64_t page = 2500; page < 4000; page++) {
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS, text, sizeof(text));
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS, &page, 8);
+    }
+    for (uint64_t page = 4200; page < 4500; page++) {
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS, zero, sizeof(zero));
+    }
+    fake_ram_fill(p->from, p->from->list.block[1], 10, 5, 3);
+    fake_ram_fill(p->from, p->from->list.block[2], 0, 20, 4);
+    /* Here the destination holds something that has to go. */
+    fake_ram_fill(p->to, p->to->list.block[0], 4300, 10, 5);
+    fake_ram_fill(p->to, p->to->list.block[0], 9000, 3, 6);
+}
+
+/* A byte here and there, some pages anew, some to zero. */
+static void write_some(Pair *p, unsigned slice)
+{
+    RAMBlock *ram = p->from->list.block[0];
+    uint8_t zero[RAM_PAGE_SIZE] = { 0 };
+    uint8_t byte = ++p->writes;
+
+    if (slice > 20) {
+        return;
+    }
+    for (uint64_t page = 100; page < 900; page += 3) {
+        fake_ram_write(p->from, ram, (page << RAM_PAGE_BITS) + slice * 5, &byte,
+                       1);
+    }
+    fake_ram_fill(p->from, ram, 6000 + slice, 2, slice);
+    fake_ram_write(p->from, ram, (1000 + slice) << RAM_PAGE_BITS, zero,
+                   sizeof(zero));
+    fake_ram_write(p->from, ram, (10000 + slice) << RAM_PAGE_BITS, &byte, 1);
+}
+
+/* -- methods ------------------------------------------------------------------------ */
+
+static const RAMMethods all_methods = {
+    .zero_detect = true,
+    .compress_threads = 2,
+    .compress_level = 1,
+    .compress_wait = true,
+    .xbzrle_cache_bytes = 16 * 1024 * 1024,
+};
+
+static void run_passes(RAMMethods m, unsigned passes)
+{
+    Pair *p = pair_new();
+    RAMPassReport report;
+
+    fill_some(p);
+    pair_start(p, (RAMSourceConfig){ .methods = m },
+               (RAMIncomingConfig){ .decompress_threads = 2 });
+    for (unsigned i = 0; i < passes; i++) {
+        pair_pass(p, &report, write_some);
+        g_assert_cmpuint(report.pass, ==, i + 1);
+    }
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    g_assert_cmpuint(ram_dirty_bytes(p->rs), ==, 0);
+    g_assert_cmpuint(p->stats.dirty_sync_count, ==, passes + 1);
+    g_assert_cmpuint(p->to->written_bytes, ==, p->stats.total_bytes);
+    if (m.xbzrle && m.xbzrle_cache_bytes > RAM_PAGE_SIZE) {
+        g_assert_cmpuint(p->stats.xbzrle_pages, >, 0);
+        g_assert_cmpuint(p->stats.xbzrle_cache_miss, >, 0);
+    }
+    if (m.compress) {
+        g_assert_cmpuint(p->stats.compress_pages, >,
+                         m.compress_wait ? 1000 : 10);
+        g_assert_true(m.compress_wait || p->stats.compress_busy > 0);
+    }
+    if (m.zero_detect) {
+        g_assert_cmpuint(p->stats.method[PAGE_METHOD_ZERO].pages, >=, 300);
+    }
+    pair_free(p);
+}
+
+static void test_plain(void)
+{
+    run_passes(all_methods, 1);
+    run_passes(all_methods, 4);
+}
+
+static void test_no_zero_detection(void)
+{
+    RAMMethods m = all_methods;
+
+    m.zero_detect = false;
+    run_passes(m, 2);
+}
+
+static void test_xbzrle(void)
+{
+    RAMMethods m = all_methods;
+
+    m.xbzrle = true;
+    run_passes(m, 6);
+    m.xbzrle_cache_bytes = RAM_PAGE_SIZE; /* conflicts everywhere */
+    run_passes(m, 6);
+}
+
+static void test_compress(void)
+{
+    RAMMethods m = all_methods;
+
+    m.compress = true;
+    run_passes(m, 3);
+    m.compress_wait = false;
+    m.compress_threads = 1;
+    m.compress_level = 9;
+    run_passes(m, 2);
+    m.compress_level = 0;
+    m.compress_wait = true;
+    m.xbzrle = true;
+    m.compress_level = 1;
+    run_passes(m, 5);
+}
+
+/* Methods come and go at passes, the cache changes its size in between. */
+static void test_switching(void)
+{
+    Pair *p = pair_new();
+    RAMPassReport report;
+
+    fill_some(p);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ .decompress_threads = 3 });
+    for (unsigned i = 0; i < 16; i++) {
+        RAMMethods m = all_methods;
+
+        m.xbzrle = i % 8 > 1;
+        m.compress = i % 3 == 0;
+        m.compress_level = i % 10;
+        m.xbzrle_cache_bytes = (i & 1 ? 4 : 1) * MIB;
+        g_assert_true(ram_source_set_methods(p->rs, &m, &error_abort));
+        pair_pass(p, &report, write_some);
+        if (i % 8 > 3) {
+            g_assert_cmpuint(p->stats.xbzrle_cache_bytes, ==,
+                             m.xbzrle_cache_bytes);
+        }
+    }
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    g_assert_cmpuint(p->stats.method[PAGE_METHOD_XBZRLE].pages, >, 0);
+    g_assert_cmpuint(p->stats.method[PAGE_METHOD_COMPRESS].pages, >, 0);
+    pair_free(p);
+}
+
+static void test_bad_methods(void)
+{
+    static const RAMMethods bad[] = {
+        { .compress = true, .compress_threads = 0 },
+        { .compress = true, .compress_threads = 256 },
+        { .compress = true, .compress_threads = 1, .compress_level = 10 },
+        { .xbzrle = true, .xbzrle_cache_bytes = 4095 },
+        { .xbzrle = true, .xbzrle_cache_bytes = 12288 },
+    };
+    Pair *p = pair_new();
+
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
+        Error *err = NULL;
+
+        g_assert_false(ram_source_set_methods(p->rs, &bad[i], &err));
+        error_free(g_steal_pointer(&err));
+    }
+    pair_complete(p);
+    pair_free(p);
+}
+
+/* -- passes ----------------------------------------------------------------------------- */
+
+static void test_report(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    RAMPassReport report;
+    uint8_t byte = 1;
+
+    fake_ram_fill(p->from, ram, 0, 100, 1);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    pair_pass(p, &report, NULL);
+    g_assert_cmpuint(report.total_bytes, ==, 49 * MIB + 20 * RAM_PAGE_SIZE);
+    g_assert_cmpuint(report.dirty_bytes, ==, report.total_bytes);
+    fake_ram_write(p->from, ram, 7 << RAM_PAGE_BITS, &byte, 1);
+    fake_ram_write(p->from, ram, 7000 << RAM_PAGE_BITS, &byte, 1);
+    pair_pass(p, &report, NULL);
+    g_assert_cmpuint(report.new_bytes, ==, 2 * RAM_PAGE_SIZE);
+    g_assert_cmpuint(report.dirty_bytes, ==, 2 * RAM_PAGE_SIZE);
+    g_assert_cmpuint(report.sent_pages << RAM_PAGE_BITS, ==,
+                     report.total_bytes);
+    g_assert_cmpuint(report.method[PAGE_METHOD_PLAIN].pages, ==, 100);
+    g_assert_cmpuint(report.method[PAGE_METHOD_UNTOUCHED].pages, >, 12000);
+    g_assert_cmpint(report.duration_ns, >, 0);
+    g_assert_cmpuint(report.goodput, >, report.dirty_rate);
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
+}
+
+/* What was never touched is read on neither side. */
+static void test_untouched(void)
+{
+    Pair *p = pair_new();
+    RAMPassReport report;
+    uint64_t before = fake_ram_resident(p->from->list.block[0]);
+
+    fake_ram_fill(p->from, p->from->list.block[0], 8000, 1, 1);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    pair_pass(p, &report, NULL);
+    pair_complete(p);
+    g_assert_cmpuint(before, ==, 0);
+    g_assert_cmpuint(fake_ram_resident(p->from->list.block[0]), <=, 512);
+    g_assert_cmpuint(fake_ram_resident(p->to->list.block[0]), <=, 512);
+    g_assert_cmpuint(fake_ram_resident(p->to->list.block[1]), ==, 0);
+    g_assert_cmpuint(p->stats.method[PAGE_METHOD_PLAIN].pages, ==, 1);
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
+}
+
+static void test_ignore_shared(void)
+{
+    Pair *p = pair_new();
+    RAMPassReport report;
+
+    fill_some(p);
+    pair_start(
+        p, (RAMSourceConfig){ .methods = all_methods, .ignore_shared = true },
+        (RAMIncomingConfig){ .ignore_shared = true });
+    pair_pass(p, &report, NULL);
+    pair_complete(p);
+    g_assert_cmpint(p->to->list.block[1]->host[10 << RAM_PAGE_BITS], ==, 0);
+    g_assert_cmpmem(p->to->list.block[0]->host, 48 * MIB,
+                    p->from->list.block[0]->host, 48 * MIB);
+    pair_free(p);
+}
+
+/* Cancelled while it waits for the limit. */
+static void *stop_soon(void *opaque)
+{
+    g_usleep(50 * 1000);
+    pacer_stop(((Pair *)opaque)->pacer);
+    return NULL;
+}
+
+static void test_cancel(void)
+{
+    Pair *p = pair_new();
+    RAMPassReport report;
+    QemuThread stopper;
+    Error *err = NULL;
+
+    fill_some(p);
+    pacer_set_rate(p->pacer, 100000);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    ram_pass_begin(p->rs, &report, &error_abort);
+    qemu_thread_create(&stopper, "stop", stop_soon, p, QEMU_THREAD_JOINABLE);
+    qemu_put_byte(p->out, 1);
+    g_assert_cmpint(ram_pass_send(p->rs, p->out, 0, &err), ==, RAM_SEND_ERROR);
+    g_assert_nonnull(err);
+    error_free(err);
+    qemu_thread_join(&stopper);
+    qemu_file_shutdown(p->out);
+    qemu_thread_join(&p->loader);
+    g_assert_nonnull(p->load_err);
+    pair_free(p);
+}
+
+/* -- post-copy ------------------------------------------------------------------------------ */
+
+#define HUGE_PAGE (64 * RAM_PAGE_SIZE)
+
+static bool place_page(void *opaque, RAMBlock *rb, uint64_t offset,
+                       const void *page, Error **errp)
+{
+    Pair *p = opaque;
+    size_t len = MIN(rb->page_size, p->to->block[rb->index].mapped - offset);
+
+    g_assert_cmpuint(offset % rb->page_size, ==, 0);
+    g_assert_false(ram_received_test(p->ri, rb, offset));
+    if (page) {
+        memcpy(rb->host + offset, page, len);
+    } else {
+        memset(rb->host + offset, 0, len);
+    }
+    return true;
+}
+
+static bool discard_range(RAMBlock *rb, uint64_t start, uint64_t len,
+                          void *opaque)
+{
+    Pair *p = opaque;
+    RAMBlock *to = ram_block_find(&p->to->list, rb->idstr);
+
+    g_assert_cmpuint(start % rb->page_size, ==, 0);
+    memset(to->host + start, 0x5a, len);
+    ram_received_clear(p->ri, to, start, len);
+    return true;
+}
+
+/* Everything is dirty or sent; requested pages come first. */
+static void test_postcopy(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *huge = fake_ram_add(p->from, "huge", 4 * MIB, HUGE_PAGE, 0);
+    RAMPassReport report;
+    QEMUFile *urgent = qemu_file_new_output(p->channels->a);
+    Error *err = NULL;
+
+    fake_ram_add(p->to, "huge", 4 * MIB, HUGE_PAGE, 0);
+    fill_some(p);
+    fake_ram_fill(p->from, huge, 100, 300, 9);
+    pair_start(
+        p, (RAMSourceConfig){ .methods = all_methods, .postcopy = true },
+        (RAMIncomingConfig){ .postcopy = true,
+                             .ops = { .place = place_page, .opaque = p } });
+    pair_pass(p, &report, write_some);
+    write_some(p, 2);
+    fake_ram_fill(p->from, huge, 101, 1, 10);
+
+    /* The load of the last section has come to its end. */
+    ram_postcopy_start(p->rs, &error_abort);
+    g_assert_cmpuint(ram_dirty_bytes(p->rs) % RAM_PAGE_SIZE, ==, 0);
+    qemu_put_byte(p->out, 0);
+    qemu_fflush(p->out);
+    qemu_thread_join(&p->loader);
+    g_assert_null(p->load_err);
+    for (unsigned i = 0; i < p->from->list.n; i++) {
+        ram_foreach_dirty_range(p->rs, p->from->list.block[i], discard_range,
+                                p);
+    }
+    ram_incoming_postcopy(p->ri);
+    qemu_thread_create(&p->loader, "load", load_thread, p,
+                       QEMU_THREAD_JOINABLE);
+
+    g_assert_false(ram_request_pages(p->rs, huge, 4 * MIB, 4096, &err));
+    error_free(g_steal_pointer(&err));
+    g_assert_false(ram_request_pages(p->rs, huge, 0, 0, &err));
+    error_free(g_steal_pointer(&err));
+    g_assert_false(ram_request_pages(p->rs, huge, 1, 4096, &err));
+    error_free(g_steal_pointer(&err));
+    g_assert_false(
+        ram_request_pages(p->rs, huge, 4096, UINT64_MAX - 4095, &err));
+    error_free(g_steal_pointer(&err));
+    ram_request_pages(p->rs, huge, 101 << RAM_PAGE_BITS, 4096, &error_abort);
+
+    qemu_put_byte(p->out, 1);
+    g_assert_cmpint(ram_send_urgent(p->rs, ram_main_writer(p->rs, p->out), 8,
+                                    &error_abort),
+                    ==, 1);
+    ram_put_eos(p->out);
+    g_assert_cmpint(ram_send_host_page(p->rs, ram_main_writer(p->rs, p->out),
+                                       huge, 101 << RAM_PAGE_BITS,
+                                       &error_abort),
+                    ==, 0);
+    qemu_put_byte(p->out, 1);
+    g_assert_cmpint(ram_pass_send(p->rs, p->out, 0, &error_abort), ==,
+                    RAM_SEND_DONE);
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    for (unsigned i = 0; i < p->to->list.n; i++) {
+        RAMBlock *rb = p->to->list.block[i];
+
+        g_assert_true(bitmap_full(ram_received_bitmap(p->ri, rb),
+                                  (long)ram_block_pages(rb)));
+    }
+    g_assert_cmpuint(p->stats.postcopy_requests, ==, 1);
+    g_assert_cmpuint(p->stats.urgent_bytes, >, 28 * RAM_PAGE_SIZE);
+    qemu_file_free(urgent);
+    pair_free(p);
+}
+
+/* After a break exactly what the other side lacks is dirty. */
+static void test_reload_received(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    g_autofree unsigned long *received = bitmap_new((long)ram_block_pages(ram));
+    RAMPassReport report;
+
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods, .postcopy = true },
+               (RAMIncomingConfig){ .postcopy = true });
+    pair_pass(p, &report, NULL);
+    ram_postcopy_start(p->rs, &error_abort);
+    g_assert_cmpuint(ram_dirty_bytes(p->rs), ==, 0);
+    bitmap_set(received, 0, (long)ram_block_pages(ram));
+    bitmap_clear(received, 77, 3);
+    ram_request_pages(p->rs, ram, 0, 4096, &error_abort);
+    ram_reload_received(p->rs, ram, received);
+    g_assert_cmpuint(ram_dirty_bytes(p->rs), ==, 3 * RAM_PAGE_SIZE);
+    g_assert_cmpint(ram_send_urgent(p->rs, ram_main_writer(p->rs, p->out), 8,
+                                    &error_abort),
+                    ==, 0);
+    pair_end(p);
+    pair_free(p);
+}
+
+/* -- hostile streams ----------------------------------------------------------------------- */
+
+typedef struct Bad {
+    const char *what; /* in the message */
+    void (*put)(QEMUFile *f);
+    bool list; /* a good list of blocks comes before */
+} Bad;
+
+static void put_list(QEMUFile *f)
+{
+    qemu_put_be64(f, (MIB + 2 * RAM_PAGE_SIZE) | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB);
+    qemu_put_counted_string(f, "res");
+    qemu_put_be64(f, 2 * RAM_PAGE_SIZE);
+}
+
+static void bad_flags(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_PAGE | RAM_WIRE_ZERO);
+}
+static void bad_unknown(QEMUFile *f)
+{
+    qemu_put_be64(f, 0x400 | RAM_WIRE_PAGE);
+}
+static void bad_name(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_PAGE);
+    qemu_put_counted_string(f, "nope");
+}
+static void bad_continue(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_ZERO | RAM_WIRE_CONTINUE);
+}
+static void bad_offset(QEMUFile *f)
+{
+    qemu_put_be64(f, MIB | RAM_WIRE_PAGE);
+    qemu_put_counted_string(f, "a");
+}
+static void bad_far_offset(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_PAGE_MASK | RAM_WIRE_ZERO);
+    qemu_put_counted_string(f, "a");
+}
+static void bad_eos(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_EOS | RAM_WIRE_CONTINUE);
+}
+static void bad_second_list(QEMUFile *f)
+{
+    put_list(f);
+}
+static void bad_total(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_PAGE_SIZE | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB);
+}
+static void bad_length(QEMUFile *f)
+{
+    qemu_put_be64(f, MIB | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB - RAM_PAGE_SIZE);
+}
+static void bad_resize(QEMUFile *f)
+{
+    qemu_put_be64(f, MIB | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "res");
+    qemu_put_be64(f, 5 * RAM_PAGE_SIZE);
+}
+static void bad_twice(QEMUFile *f)
+{
+    qemu_put_be64(f, (2 * MIB) | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB);
+}
+static void bad_missing(QEMUFile *f)
+{
+    qemu_put_be64(f, MIB | RAM_WIRE_MEM_SIZE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, MIB);
+}
+static void bad_xbzrle_length(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_XBZRLE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_byte(f, 1);
+    qemu_put_be16(f, 4097);
+}
+static void bad_xbzrle_run(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_XBZRLE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_byte(f, 1);
+    qemu_put_be16(f, 3);
+    qemu_put_byte(f, 0);
+    qemu_put_byte(f, 9);
+    qemu_put_byte(f, 9);
+}
+static void bad_compress_length(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_COMPRESS);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be32(f, 0x80000000u);
+}
+static void bad_compress_data(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_COMPRESS);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be32(f, 3);
+    qemu_put_buffer(f, (const uint8_t *)"abc", 3);
+    ram_put_eos(f);
+}
+static void bad_hook(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_HOOK);
+}
+static void bad_flush(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_MULTIFD_FLUSH);
+}
+static void bad_end(QEMUFile *f)
+{
+    qemu_put_be64(f, RAM_WIRE_PAGE);
+    qemu_put_counted_string(f, "a");
+    qemu_put_be64(f, 0);
+}
+static void no_list(QEMUFile *f)
+{
+    ram_put_eos(f);
+}
+
+static const Bad bad_streams[] = {
+    { "impossible flags 0xa", bad_flags, true },
+    { "impossible flags 0x408", bad_unknown, true },
+    { "no RAM block 'nope'", bad_name, true },
+    { "continues no block", bad_continue, true },
+    { "page 0x100000 is not in RAM block 'a'", bad_offset, true },
+    { "is not in RAM block 'a'", bad_far_offset, true },
+    { "continues a block", bad_eos, true },
+    { "second list", bad_second_list, true },
+    { "longer than the 0x1000 bytes", bad_total, false },
+    { "'a' has 0x100000 bytes here and 0xff000", bad_length, false },
+    { "'res' has 0x4000 bytes here and 0x5000", bad_resize, false },
+    { "in the list twice", bad_twice, false },
+    { "the source has no RAM block 'res'", bad_missing, false },
+    { "4097 bytes", bad_xbzrle_length, true },
+    { "is damaged", bad_xbzrle_run, true },
+    { "2147483648 bytes", bad_compress_length, true },
+    { "is damaged", bad_compress_data, true },
+    { "HOOK", bad_hook, true },
+    { "without multifd", bad_flush, true },
+    { "", bad_end, true },
+    { "list of RAM blocks is missing", no_list, false },
+    { "do not come in the stream", bad_offset, false },
+};
+
+static void load_bad(const Bad *bad)
+{
+    g_autoptr(FakeRAM) fr = fake_ram_new();
+    QIOChannelBuffer *bioc = qio_channel_buffer_new(4096);
+    QEMUFile *out = qemu_file_new_output(QIO_CHANNEL(bioc));
+    QEMUFile *in;
+    RAMIncoming *ri;
+    RAMIncomingConfig config = { .host = &fr->host, .host_opaque = fr };
+    Error *err = NULL;
+
+    fake_ram_add(fr, "a", MIB, 4096, 0);
+    fake_ram_add(fr, "res", 4 * RAM_PAGE_SIZE, 4096, RAM_BLOCK_RESIZABLE);
+    if (bad->list) {
+        put_list(out);
+    }
+    bad->put(out);
+    qemu_fflush(out);
+    bioc->offset = 0;
+    in = qemu_file_new_input(QIO_CHANNEL(bioc));
+    ri = ram_incoming_new(&config, &error_abort);
+    g_assert_false(ram_load(ri, in, &err));
+    g_assert_nonnull(err);
+    if (!strstr(error_get_pretty(err), bad->what)) {
+        g_error("'%s' does not say '%s'", error_get_pretty(err), bad->what);
+    }
+    error_free(err);
+    ram_incoming_free(ri);
+    qemu_file_free(in);
+    qemu_file_free(out);
+    object_unref(OBJECT(bioc));
+}
+
+static void test_hostile(void)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(bad_streams); i++) {
+        load_bad(&bad_streams[i]);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/ram/plain", test_plain);
+    g_test_add_func("/ram/no-zero-detection", test_no_zero_detection);
+    g_test_add_func("/ram/xbzrle", test_xbzrle);
+    g_test_add_func("/ram/compress", test_compress);
+    g_test_add_func("/ram/switching", test_switching);
+    g_test_add_func("/ram/bad-methods", test_bad_methods);
+    g_test_add_func("/ram/report", test_report);
+    g_test_add_func("/ram/untouched", test_untouched);
+    g_test_add_func("/ram/ignore-shared", test_ignore_shared);
+    g_test_add_func("/ram/cancel", test_cancel);
+    g_test_add_func("/ram/postcopy", test_postcopy);
+    g_test_add_func("/ram/reload-received", test_reload_received);
+    g_test_add_func("/ram/hostile", test_hostile);
+    return g_test_run();
+}
