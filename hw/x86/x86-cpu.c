@@ -326,7 +326,13 @@ static bool x86_cpu_realize(DeviceState *dev, Error **errp)
     warn_missing(cpu);
     table = x86_cpuid_build(cpu, supported, &cs->machine->smp,
                             (unsigned)cs->cpu_index);
-    return ac->vcpu_set_cpuid(cs->vcpu, table, errp);
+    return ac->vcpu_set_cpuid(cs->vcpu, table, errp) &&
+           x86_cpu_state_init(cpu, table, errp);
+}
+
+static void x86_cpu_unrealize(DeviceState *dev)
+{
+    x86_cpu_state_deinit(X86_CPU(dev));
 }
 
 static bool vendor_check(Object *obj, const Property *prop, const void *value,
@@ -390,9 +396,18 @@ static void x86_cpu_instance_init(Object *obj)
     cpu->host_phys_bits = model->from_host;
 }
 
+static void x86_cpu_instance_finalize(Object *obj)
+{
+    x86_cpu_state_free(X86_CPU(obj));
+}
+
 static void x86_cpu_class_init(ObjectClass *oc, void *data)
 {
-    DEVICE_CLASS(oc)->realize = x86_cpu_realize;
+    DeviceClass *dc = DEVICE_CLASS(oc);
+
+    dc->realize = x86_cpu_realize;
+    dc->unrealize = x86_cpu_unrealize;
+    dc->vmsd = &vmstate_x86_cpu;
     add_feature_properties(oc);
     object_class_property_add(oc, "unavailable-features", "strList",
                               unavailable_get, NULL, NULL, NULL);
@@ -411,6 +426,7 @@ const TypeInfo hw_type_x86_cpu = {
     .abstract = true,
     .instance_size = sizeof(X86CPU),
     .instance_init = x86_cpu_instance_init,
+    .instance_finalize = x86_cpu_instance_finalize,
     .class_size = sizeof(X86CPUClass),
     .class_init = x86_cpu_class_init,
     .props = x86_cpu_props,

@@ -34,6 +34,40 @@ struct X86CPUClass {
     const X86CPUModel *model;
 };
 
+/* Place of a component in the standard form of the XSAVE area; 0: none. */
+typedef struct X86XsavePlace {
+    uint32_t bytes;
+    uint32_t offset;
+} X86XsavePlace;
+
+#define X86_XSAVE_PLACES 64
+
+/* A register of CPUID with features, as a state for another host names it. */
+typedef struct X86SavedWord {
+    uint32_t function;
+    uint32_t index;
+    uint8_t reg; /* 'a' to 'd' */
+    uint32_t value;
+} X86SavedWord;
+
+#define X86_SAVED_WORDS_MAX 64
+
+/* What a state that is saved or loaded has (x86-cpu-vmstate.c). */
+typedef struct X86CPUSaved {
+    uint32_t apic_id;
+    uint32_t n_cpus;
+    uint8_t vendor[12];
+    uint32_t phys_bits;
+    uint8_t n_words;
+    X86SavedWord word[X86_SAVED_WORDS_MAX];
+    X86XsavePlace place[X86_XSAVE_PLACES];
+    uint32_t mp_state;
+    uint32_t xsave_bytes;
+    int32_t n_msrs;
+    bool has_lapic;
+    X86CPUState state;
+} X86CPUSaved;
+
 struct X86CPU {
     CPUState parent_obj;
 
@@ -56,6 +90,11 @@ struct X86CPU {
     X86FeatureSet user_on; /* asked for by name */
     X86FeatureSet user_off;
     X86FeatureSet missing; /* asked for or in the model, not on this host */
+
+    /* what the guest sees, for the other side of a migration */
+    uint32_t seen_phys_bits;
+    X86XsavePlace xsave_place[X86_XSAVE_PLACES];
+    X86CPUSaved saved;
 };
 
 /* The model's idea of where a CPU is, from its index. */
@@ -98,6 +137,16 @@ X86CPU *x86_cpu_new(const char *spec, unsigned index, Error **errp);
 /** x86_cpu_complete_names: vendor, model name and numbers that the user did
  *  not give, from the model or the host. */
 void x86_cpu_complete_names(X86CPU *cpu, const X86CPUIDTable *supported);
+
+/* x86-cpu-vmstate.c */
+
+extern const VMStateDescription vmstate_x86_cpu;
+/** x86_cpu_state_init: note what the guest sees by @table, and register the
+ *  part that all CPUs have in common. */
+bool x86_cpu_state_init(X86CPU *cpu, const X86CPUIDTable *table, Error **errp);
+void x86_cpu_state_deinit(X86CPU *cpu);
+/** x86_cpu_state_free: what a saved or loaded state holds. */
+void x86_cpu_state_free(X86CPU *cpu);
 
 /** x86_cpu_unavailable: (transfer full) names in cpu->missing. */
 char **x86_cpu_unavailable(const X86CPU *cpu);
