@@ -344,6 +344,15 @@ PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
     return g_steal_pointer(&pf);
 }
 
+void postcopy_faults_stop(PostcopyFaults *pf)
+{
+    if (pf->has_thread) {
+        event_notifier_set(&pf->quit);
+        qemu_thread_join(&pf->thread);
+        pf->has_thread = false;
+    }
+}
+
 void postcopy_faults_free(PostcopyFaults *pf)
 {
     if (!pf) {
@@ -355,10 +364,7 @@ void postcopy_faults_free(PostcopyFaults *pf)
         uffd_unregister(pf->uffd, b->rb->host, b->pages * b->page_size, NULL);
         b->rb->priv_postcopy = NULL;
     }
-    if (pf->has_thread) {
-        event_notifier_set(&pf->quit);
-        qemu_thread_join(&pf->thread);
-    }
+    postcopy_faults_stop(pf);
     for (unsigned i = 0; i < pf->n; i++) {
         g_free(pf->block[i].asked);
         g_free(pf->block[i].placed);

@@ -64,6 +64,10 @@ PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
                                     const PostcopyFaultsOps *ops, void *opaque,
                                     PostcopyTimes *times, Error **errp);
 
+/** postcopy_faults_stop: wait for the thread to end; pages that are missing
+ *  stay so, and whoever touches them hangs until postcopy_faults_free(). */
+void postcopy_faults_stop(PostcopyFaults *pf);
+
 /** postcopy_faults_free: stop watching; pages still missing are zeros then.
  *  Waits for the thread. NULL is allowed. */
 void postcopy_faults_free(PostcopyFaults *pf);

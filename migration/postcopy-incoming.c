@@ -281,9 +281,9 @@ void postcopy_incoming_package_failed(MigrationIncoming *mis, const Error *err)
     if (!pi->ran && !pi->package_error) {
         pi->package_error = error_copy(err);
     }
+    qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_READ, NULL);
     qemu_cond_broadcast(&pi->cond);
     qemu_mutex_unlock(&pi->lock);
-    qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_READ, NULL);
 }
 
 bool postcopy_incoming_resume(MigrationIncoming *mis, Error **errp)

@@ -37,7 +37,7 @@ static void *urgent_thread(void *opaque)
     int ret;
 
     postcopy_thread_urgent();
-    ret = ram_load_postcopy(reader, true, &err);
+    ret = ram_load_postcopy(reader, false, &err);
     if (ret < 0 && !err) {
         qemu_file_get_error_obj(f, &err);
     }
@@ -357,11 +357,16 @@ static void *listen_thread(void *opaque)
         err = error_copy(pi->package_error);
     }
     qemu_mutex_unlock(&pi->lock);
-    /* A guest whose memory is not all here must not see zeros instead. */
-    if (!quit) {
+    if (quit) {
+        /* A guest whose memory is not all here must not see zeros instead. */
+        urgent_stop(pi);
+        postcopy_faults_stop(pi->faults);
+    } else {
         listen_stop(pi);
     }
-    if (!quit && !err) {
+    if (quit && !err) {
+        error_setg(&err, "the program ended during post-copy");
+    } else if (!err) {
         return_sender_shut(mis->to_src, 0, NULL, NULL);
     }
     qemu_mutex_lock(&pi->lock);
@@ -369,9 +374,7 @@ static void *listen_thread(void *opaque)
     qemu_cond_broadcast(&pi->cond);
     qemu_mutex_unlock(&pi->lock);
     /* @pi may be freed from now on. */
-    if (!quit) {
-        migration_incoming_postcopy_end(mis, err);
-    }
+    migration_incoming_postcopy_end(mis, err);
     return NULL;
 }
 

@@ -38,7 +38,6 @@
 static bool send_urgent_main(PostcopySource *ps, Error **errp)
 {
     QEMUFile *f = ps->ms->to_dst_file;
-    uint64_t before = qemu_file_transferred(f);
     int n = URGENT_BATCH;
 
     while (n == URGENT_BATCH) {
@@ -52,7 +51,6 @@ static bool send_urgent_main(PostcopySource *ps, Error **errp)
         }
         qemu_fflush(f);
     }
-    pacer_urgent(ps->ms->pacer, qemu_file_transferred(f) - before);
     return qemu_file_get_error_obj(f, errp) == 0;
 }
 
@@ -64,14 +62,12 @@ static bool send_urgent_apart(PostcopySource *ps, Error **errp)
     qemu_mutex_lock(&ps->urgent_lock);
     if (ps->urgent_file) {
         QEMUFile *f = ps->urgent_file;
-        uint64_t before = qemu_file_transferred(f);
         int n = 1;
 
         while (n > 0) {
             n = ram_send_urgent(ps->ram, ps->urgent_writer, URGENT_BATCH, errp);
             qemu_fflush(f);
         }
-        pacer_urgent(ps->ms->pacer, qemu_file_transferred(f) - before);
         ok = n == 0 && qemu_file_get_error_obj(f, errp) == 0;
     }
     qemu_mutex_unlock(&ps->urgent_lock);
@@ -132,7 +128,6 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     if (!ram_request_pages(ps->ram, rb, start, len, errp)) {
         return false;
     }
-    stats_add(&ms->stats.postcopy_requests, 1);
     if (ps->urgent_file) {
         return send_urgent_apart(ps, errp);
     }
@@ -162,12 +157,19 @@ bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
         return false;
     }
     qio_channel_set_delay(ps->urgent_ioc, false);
+    return true;
+}
+
+void postcopy_urgent_attach(PostcopySource *ps)
+{
+    if (!ps->urgent_ioc) {
+        return;
+    }
     qemu_mutex_lock(&ps->urgent_lock);
     ps->urgent_file = qemu_file_new_output(ps->urgent_ioc);
     ps->urgent_writer = ram_writer_new(ps->ram, ps->urgent_file);
     qemu_mutex_unlock(&ps->urgent_lock);
     ram_set_urgent_channel(ps->ram, true);
-    return true;
 }
 
 void postcopy_urgent_shutdown(PostcopySource *ps)
@@ -283,7 +285,6 @@ static bool send_end(PostcopySource *ps, Error **errp)
 bool postcopy_send_rest(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
-    uint64_t rate = migrate_param(ms, max_postcopy_bandwidth);
     MigrationStatsPeriod period = { 0 };
     bool runs = false;
     int64_t n;
@@ -292,17 +293,10 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     ps->finished = false;
     qemu_mutex_unlock(&ps->send_lock);
     send_queue_limit(ps);
-    pacer_set_rate(ms->pacer, rate);
     while ((n = send_batch(ps, errp)) > 0) {
-        uint64_t wanted = migrate_param(ms, max_postcopy_bandwidth);
-
         if (!runs && return_path_ponged(ms, RETURN_PING_DEVICES)) {
             runs = true;
             ram_postcopy_release_ok(ps->ram);
-        }
-        if (wanted != rate) {
-            rate = wanted;
-            pacer_set_rate(ms->pacer, rate);
         }
         stats_sample(&ms->stats, &period, get_clock());
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {

@@ -16,7 +16,9 @@
 
 #include <unistd.h>
 
+#include "multifd.h"
 #include "postcopy.h"
+#include "ram-wire.h"
 #include "return-path.h"
 
 /* Ranges of dirty pages collected before they are sent. */
@@ -40,9 +42,7 @@ bool postcopy_source_setup(MigrationState *ms, Error **errp)
     qemu_cond_init(&ps->cond);
     ms->postcopy = ps;
 
-    ps->ram = ms->ram;
     ps->registry = ms->host->registry(ms->host_opaque);
-    ps->entry = savevm_find(ps->registry, "ram", 0);
     for (unsigned i = 0; i < blocks->n; i++) {
         sizes |=
             MAX(blocks->block[i]->page_size, (uint64_t)sysconf(_SC_PAGESIZE));
@@ -153,16 +153,35 @@ static bool source_capture(PostcopySource *ps, SaveVMDevices *ret, Error **errp)
     return ok;
 }
 
+/* Pages on their way through other channels must not come after discards. */
+static bool source_sync_channels(PostcopySource *ps, QEMUFile *f, Error **errp)
+{
+    if (!ps->ms->multifd) {
+        return true;
+    }
+    if (!multifd_send_sync(ps->ms->multifd, errp)) {
+        return false;
+    }
+    savevm_part_begin(ps->registry, f, ps->entry);
+    qemu_put_be64(f, RAM_WIRE_MULTIFD_FLUSH);
+    ram_put_eos(f);
+    savevm_part_end(ps->registry, f, ps->entry);
+    return true;
+}
+
 bool postcopy_start(MigrationState *ms, Error **errp)
 {
     PostcopySource *ps = ms->postcopy;
     QEMUFile *f = ms->to_dst_file;
     g_auto(SaveVMDevices) devices = { 0 };
 
-    pacer_set_rate(ms->pacer, 0);
+    ps->ram = ms->ram;
+    ps->entry = savevm_find(ps->registry, "ram", 0);
+    postcopy_urgent_attach(ps);
     /* Devices first: saving some of them writes guest memory. */
     if (!source_capture(ps, &devices, errp) ||
         !ram_postcopy_start(ps->ram, errp) ||
+        !source_sync_channels(ps, f, errp) ||
         !savevm_complete(ps->registry, f, true, errp)) {
         return false;
     }

@@ -18,7 +18,7 @@
 
 struct PostcopySource {
     MigrationState *ms;
-    RAMSource *ram;              /* ms->ram */
+    RAMSource *ram;              /* ms->ram, from postcopy_start() on */
     SaveVMRegistry *registry;    /* the machine's */
     const SaveStateEntry *entry; /* section "ram" */
 
@@ -48,9 +48,11 @@ struct PostcopySource {
 
 /* postcopy-send.c */
 
-/** postcopy_urgent_open: where the capability is on, before the guest stops and
- *  after each recovery. */
+/** postcopy_urgent_open: connect, where the capability is on; long before the
+ *  guest stops, and in each recovery. */
 bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
+/** postcopy_urgent_attach: from now on it carries pages; if there is one. */
+void postcopy_urgent_attach(PostcopySource *ps);
 /** postcopy_urgent_close: accepts that there is none. */
 void postcopy_urgent_close(PostcopySource *ps);
 /** postcopy_urgent_shutdown: its connection ends; a writer in it fails. */

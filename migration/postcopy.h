@@ -102,7 +102,8 @@ PostcopyResult postcopy_run(MigrationState *ms, Error **errp);
 
 /**
  * postcopy_source_resume:
- * @ioc: (in) new main channel, blocking, handshakes done; takes a reference
+ * @ioc: (in) new main channel, blocking, handshakes done, tracked; takes a
+ *     reference
  *
  * `migrate resume=true`: status is POSTCOPY_RECOVER_SETUP; the migration thread
  * goes on with it. Thread: any but the migration thread.
@@ -168,13 +169,13 @@ void postcopy_preempt_channel(MigrationIncoming *mis, QIOChannel *ioc);
 bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
                                const void *prefill, size_t len, Error **errp);
 
-/** postcopy_incoming_quit: the program ends: threads end soon, without the end
- *  of the migration being announced. Thread: any. */
+/** postcopy_incoming_quit: the program ends: threads end soon, and the
+ *  migration with an error. Missing pages stay missing. Thread: any. */
 void postcopy_incoming_quit(MigrationIncoming *mis);
 
 /** postcopy_incoming_free: mis->postcopy; waits for its threads, which have
- *  ended or been told to. May be called in migration_incoming_postcopy_end();
- *  times are gone then. NULL is allowed. */
+ *  ended or been told to. Pages still missing become zeros, so CPUs must have
+ *  been told to stop. NULL is allowed. */
 void postcopy_incoming_free(MigrationIncoming *mis);
 
 /**

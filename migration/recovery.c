@@ -82,7 +82,6 @@ static void recovery_take_channel(PostcopySource *ps, QIOChannel *ioc)
 
     qemu_file_free(ms->to_dst_file);
     migration_channel_close(ms, ms->to_dst);
-    migration_channel_track(ms, ioc);
     ms->to_dst = ioc;
     ms->to_dst_file = qemu_file_new_output(ioc);
     ram_source_reconnect(ps->ram, NULL);
@@ -111,6 +110,7 @@ static bool recovery_agree(PostcopySource *ps, Error **errp)
         !postcopy_urgent_open(ps, errp)) {
         return false;
     }
+    postcopy_urgent_attach(ps);
     /* It repeats its requests as soon as it has this. */
     qatomic_store_release(&ps->active, true);
     savevm_send_postcopy_resume(f);
