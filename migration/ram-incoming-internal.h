@@ -49,6 +49,7 @@ struct RAMIncoming {
     unsigned n;
     RAMIncomingBlock *block;
     bool have_list;
+    bool flushes; /* the source sends MULTIFD_FLUSH */
     bool postcopy;
     RAMReader *main;
     uint8_t *scratch;           /* what a record carries; SCRATCH_SIZE bytes */

@@ -248,6 +248,12 @@ static bool drain(RAMIncoming *ri, Error **errp)
     return !ri->decompress || decompress_pool_drain(ri->decompress, errp);
 }
 
+/* Sources of before 8.1 know no MULTIFD_FLUSH: they mean each section's end. */
+static bool end_section(RAMIncoming *ri, Error **errp)
+{
+    return !ri->config.multifd || ri->flushes || ram_reader_sync(ri, errp);
+}
+
 static bool load_precopy(RAMReader *r, Error **errp)
 {
     RAMIncoming *ri = r->ri;
@@ -270,13 +276,14 @@ static bool load_precopy(RAMReader *r, Error **errp)
         }
         switch (rec.kind) {
         case RAM_WIRE_EOS:
-            return drain(ri, errp);
+            return drain(ri, errp) && end_section(ri, errp);
         case RAM_WIRE_MEM_SIZE:
             if (!ram_incoming_list(ri, r->f, rec.offset, errp)) {
                 return false;
             }
             break;
         case RAM_WIRE_MULTIFD_FLUSH:
+            ri->flushes = true;
             if (!drain(ri, errp) || !ram_reader_sync(ri, errp)) {
                 return false;
             }

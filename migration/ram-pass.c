@@ -234,6 +234,12 @@ bool ram_complete(RAMSource *rs, QEMUFile *f, Error **errp)
     RAMPassReport report;
 
     rs->stopped = true;
+    if (rs->config.multifd) {
+        multifd_send_set_paced(rs->config.multifd, false);
+    }
+    if (rs->config.file) {
+        file_ram_writer_set_paced(rs->config.file, false);
+    }
     if (!rs->postcopy && !ram_pass_begin(rs, &report, errp)) {
         return false;
     }
