@@ -236,7 +236,9 @@ static bool interpret_access(SoftCPU *cpu, JitSite site)
 }
 
 /* Host address if generated code may use it. NULL: the interpreter has to
- * look; or *@ret_fault: cpu->exception is what the access raises. */
+ * look; or *@ret_fault: cpu->exception is what the access raises. A read that
+ * went over from a page looked up for writing gets an address only if the new
+ * page may be written as well, for the accesses behind it count on that. */
 static uint8_t *fill(SoftCPU *cpu, uint64_t linear, JitSite site,
                      bool *ret_fault)
 {
@@ -249,6 +251,9 @@ static uint8_t *fill(SoftCPU *cpu, uint64_t linear, JitSite site,
     if (((site & JIT_SITE_ALIGN) && (linear & (size - 1))) ||
         page_room(linear) < size) {
         return NULL;
+    }
+    if (site & JIT_SITE_REUSE_W) {
+        return fast_pointer(cpu, linear, size, true);
     }
     p = fast_pointer(cpu, linear, size, write);
     if (p) {

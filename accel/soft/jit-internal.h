@@ -82,10 +82,12 @@ typedef enum JitExit {
  */
 typedef uint64_t JitSite;
 
-#define JIT_SITE_WRITE ((JitSite)1 << 51) /* or read-modify-write */
-#define JIT_SITE_ALIGN ((JitSite)1 << 52) /* must be aligned to its size */
-#define JIT_SITE_LEAVE ((JitSite)1 << 53) /* a branch: not followed by the */
-                                          /* next instruction */
+#define JIT_SITE_WRITE ((JitSite)1 << 51)   /* or read-modify-write */
+#define JIT_SITE_ALIGN ((JitSite)1 << 52)   /* must be aligned to its size */
+#define JIT_SITE_LEAVE ((JitSite)1 << 53)   /* a branch: not followed by the */
+                                            /* next instruction */
+#define JIT_SITE_REUSE_W ((JitSite)1 << 54) /* a read whose page later writes */
+                                            /* take for one they may use */
 
 static inline uint32_t jit_site_block(JitSite s)
 {

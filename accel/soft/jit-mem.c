@@ -230,6 +230,9 @@ static bool reuse(JitTrans *t, JitAccess *a, unsigned base, unsigned addr_bytes,
     if (delta) {
         emit_lea(&t->hot, 8, HOST_R14, emit_at(HOST_R14, (int32_t)delta));
     }
+    if (r->write && !write) {
+        a->flags |= JIT_SITE_REUSE_W;
+    }
     check_offset(t, a);
     a->hit = t->hot.pos;
     a->mem = emit_at2(HOST_R14, HOST_R15);

@@ -22,6 +22,9 @@
 
 #define STATES_PER_SEQUENCE 3
 
+/* First address that no program of the host has. */
+#define KERNEL_START 0x7ffffffff000u
+
 typedef struct Test {
     DiffHost *host;
     DiffSoft *soft;
@@ -36,6 +39,7 @@ typedef struct Test {
     uint64_t mismatches;
     uint64_t op_count[SOFT_OP_COUNT];
     bool without[SOFT_OP_COUNT];
+    SoftInsn stray;                  /* decoded where a sequence jumped to */
     uint8_t memory[DIFF_DATA_BYTES]; /* before the run */
 } Test;
 
@@ -100,21 +104,36 @@ static bool same_bytes(GString *why, const char *name, unsigned n,
     return false;
 }
 
-/* The instruction at @rip, or NULL. */
-static const SoftInsn *insn_at(const DiffSeq *seq, uint64_t rip)
+/*
+ * The instruction at @rip: of @seq, or, where a jump led into the bytes of an
+ * older sequence, whatever they make; NULL if that is none.
+ */
+static const SoftInsn *insn_at(Test *t, const DiffSeq *seq, uint64_t rip)
 {
+    const SoftDecodeMode mode = { .features = t->features,
+                                  .code_bits = 64,
+                                  .prot = true };
+
     for (unsigned i = 0; i < seq->count; i++) {
         if (rip == seq->address + seq->insn[i].offset) {
             return &seq->insn[i].insn;
         }
     }
-    return NULL;
+    if (rip < DIFF_CODE || rip >= DIFF_CODE + DIFF_CODE_BYTES ||
+        soft_decode(diff_host_code(t->host) + (rip - DIFF_CODE),
+                    DIFF_CODE + DIFF_CODE_BYTES - rip, &mode,
+                    &t->stray) != SOFT_DECODE_OK) {
+        return NULL;
+    }
+    return &t->stray;
 }
 
-/* Of several bad bytes a CPU may report any. */
+/* Of several bad bytes a CPU may report any; and of the two words that a far
+ * return pops it may read the second first. */
 static bool leaves_cr2_open(const SoftInsn *insn)
 {
-    return insn && (insn->op == SOFT_OP_VMASKMOV ||
+    return insn && (insn->op == SOFT_OP_VMASKMOV || insn->op == SOFT_OP_RETF ||
+                    insn->op == SOFT_OP_IRET ||
                     (insn->op == SOFT_OP_X87 && insn->mem_bytes >= 14));
 }
 
@@ -125,6 +144,20 @@ static bool leaves_all_open(const SoftInsn *insn)
            (insn->op == SOFT_OP_MASKMOVDQU || insn->op == SOFT_OP_MASKMOVQ);
 }
 
+/* How much of vector @i counts: a gather that faults may or may not have
+ * cleared what is above its elements. */
+static unsigned vec_bytes(const SoftInsn *last, const DiffState *h, unsigned i)
+{
+    unsigned wide;
+
+    if (!last || last->op != SOFT_OP_VGATHER || h->vector != SOFT_EXC_PF ||
+        last->reg != i) {
+        return 32;
+    }
+    wide = MAX(last->rex & SOFT_REX_W ? 8u : 4u, last->opcode & 1 ? 8u : 4u);
+    return (last->vex_l ? 32u : 16u) / wide * (last->rex & SOFT_REX_W ? 8 : 4);
+}
+
 /* On some CPUs the x87 stack has become MMX registers already when an MMX store
  * faults. */
 static bool leaves_x87_open(const SoftInsn *insn)
@@ -132,19 +165,21 @@ static bool leaves_x87_open(const SoftInsn *insn)
     return insn && insn->op == SOFT_OP_MMX && insn->mem == SOFT_MEM_WRITE;
 }
 
-static bool same_fault(const DiffSeq *seq, const DiffState *h,
+static bool same_fault(const SoftInsn *last, const DiffState *h,
                        const DiffState *s, GString *why)
 {
     /* The kernel is not exact about addresses that are its own. */
-    bool user = h->vector == SOFT_EXC_PF && h->cr2 < 0x7ffffffff000 &&
-                !leaves_cr2_open(insn_at(seq, h->rip));
+    bool own = s->vector == SOFT_EXC_PF && s->cr2 >= KERNEL_START &&
+               h->vector == SOFT_EXC_GP;
+    bool user = h->vector == SOFT_EXC_PF && h->cr2 < KERNEL_START &&
+                !leaves_cr2_open(last);
 
     say(why, "vector", h->vector, s->vector);
-    if (user) {
+    if (h->vector != s->vector || user) {
         say(why, "cr2", h->cr2, s->cr2);
         say(why, "error", h->error, s->error);
     }
-    return h->vector == s->vector &&
+    return (h->vector == s->vector || own) &&
            (!user || (h->cr2 == s->cr2 && h->error == s->error));
 }
 
@@ -177,9 +212,8 @@ static bool same_x87(const DiffState *h, const DiffState *s, GString *why)
  * docs/gaps.md: PE beside an unmasked overflow or underflow is not exact.
  * DPPS and DPPD are several operations: which of them saw the exception is not known.
  */
-static uint32_t mxcsr_open(const DiffSeq *seq, const DiffState *h)
+static uint32_t mxcsr_open(const SoftInsn *insn, const DiffState *h)
 {
-    const SoftInsn *insn = insn_at(seq, h->rip);
     uint32_t raised = h->mxcsr & ~(h->mxcsr >> 7) & 0x3f;
 
     if (h->vector == SOFT_EXC_XM) {
@@ -207,25 +241,24 @@ static bool leaves_memory_open(const SoftInsn *insn)
 }
 
 static uint32_t flags_open(const Test *t, const DiffSeq *seq,
-                           const DiffState *h)
+                           const SoftInsn *last, const DiffState *h)
 {
-    const SoftInsn *insn = insn_at(seq, h->rip);
-
-    if (t->engine == DIFF_JIT && insn) {
+    if (t->engine == DIFF_JIT && last) {
         return SOFT_EFL_ARITH;
     }
     return undefined_at(seq, h->rip);
 }
 
-static bool same_state(const Test *t, const DiffSeq *seq, const DiffState *h,
-                       const DiffState *s, GString *why)
+static bool same_state(const Test *t, const DiffSeq *seq, const SoftInsn *last,
+                       const DiffState *h, const DiffState *s, GString *why)
 {
     static const char *const name[] = { "rax", "rcx", "rdx", "rbx",
                                         "rsp", "rbp", "rsi", "rdi",
                                         "r8",  "r9",  "r10", "r11",
                                         "r12", "r13", "r14", "r15" };
-    uint32_t mask = (SOFT_EFL_ARITH | SOFT_EFL_DF) & ~flags_open(t, seq, h);
-    bool same = same_fault(seq, h, s, why) && h->rip == s->rip;
+    uint32_t mask =
+        (SOFT_EFL_ARITH | SOFT_EFL_DF) & ~flags_open(t, seq, last, h);
+    bool same = same_fault(last, h, s, why) && h->rip == s->rip;
 
     say(why, "rip", h->rip, s->rip);
     for (unsigned i = 0; i < 16; i++) {
@@ -235,23 +268,24 @@ static bool same_state(const Test *t, const DiffSeq *seq, const DiffState *h,
     say(why, "eflags", h->eflags & mask, s->eflags & mask);
     say(why, "mxcsr", h->mxcsr, s->mxcsr);
     same &= !((h->eflags ^ s->eflags) & mask) &&
-            !((h->mxcsr ^ s->mxcsr) & ~mxcsr_open(seq, h));
+            !((h->mxcsr ^ s->mxcsr) & ~mxcsr_open(last, h));
     for (unsigned i = 0; i < 16; i++) {
-        same &= same_bytes(why, "ymm", i, h->vec[i], s->vec[i], 32);
+        same &= same_bytes(why, "ymm", i, h->vec[i], s->vec[i],
+                           vec_bytes(last, h, i));
     }
-    return (leaves_x87_open(insn_at(seq, h->rip)) || same_x87(h, s, why)) &&
-           same;
+    return (leaves_x87_open(last) || same_x87(h, s, why)) && same;
 }
 
 static bool same_memory(Test *t, GString *why)
 {
     const uint8_t *h = diff_host_data(t->host);
-    const uint8_t *s = diff_soft_data(t->soft);
+    uint8_t *s = diff_soft_data(t->soft);
+    size_t bytes = DIFF_DATA_BYTES + DIFF_RO_BYTES;
 
-    if (memcmp(h, s, DIFF_DATA_BYTES) == 0) {
+    if (memcmp(h, s, bytes) == 0) {
         return true;
     }
-    for (size_t i = 0; why && i < DIFF_DATA_BYTES; i++) {
+    for (size_t i = 0; why && i < bytes; i++) {
         if (h[i] != s[i]) {
             g_string_append_printf(why,
                                    "    memory at %zx: host %02x soft %02x\n",
@@ -259,6 +293,7 @@ static bool same_memory(Test *t, GString *why)
             break;
         }
     }
+    memcpy(s + DIFF_DATA_BYTES, h + DIFF_DATA_BYTES, DIFF_RO_BYTES);
     return false;
 }
 
@@ -292,12 +327,12 @@ static bool run_both(Test *t, const DiffSeq *seq, DiffState *in, GString *why,
     if (ret) {
         *ret = h;
     }
-    last = insn_at(seq, h.rip);
+    last = insn_at(t, seq, h.rip);
     if (leaves_memory_open(last)) {
         memcpy(diff_soft_data(t->soft), diff_host_data(t->host),
                DIFF_DATA_BYTES);
     }
-    same = leaves_all_open(last) || same_state(t, seq, &h, &s, why);
+    same = leaves_all_open(last) || same_state(t, seq, last, &h, &s, why);
     return same_memory(t, why) && same;
 }
 

@@ -387,6 +387,24 @@ SM_CODE_BLOCK(
                                                  "iretq\n"
                                                  "3: mov $0xbad, %eax\n" OUT);
 
+/* A write, a read near by that is on the next page, and a write to where it
+ * read: that page is read-only. */
+SM_CODE_BLOCK(
+    next_page_ro,
+    "mov %cr0, %rax\n"
+    "or $0x10000, %eax\n"
+    "mov %rax, %cr0\n"
+    "movl $0x1c1005, " PTE("0x1c1000") "\n"
+                                       "invlpg 0x1c1000\n"
+                                       "mov $0x1c1004, %ebx\n"
+                                       "movb $1, -0x200(%rbx)\n"
+                                       "mov (%rbx), %ecx\n"
+                                       "movb $7, (%rbx)\n"
+                                       "mov $0xbad, %eax\n" OUT AT(
+                                           "next_page_ro",
+                                           "0x800") "mov %cr2, %rax\n"
+                                                    "add (%rbx), %eax\n" OUT);
+
 /* An unmasked exception of x87 comes with the next waiting instruction. */
 SM_CODE_BLOCK(x87_fault,
               "mov %cr0, %rax\n"
@@ -485,6 +503,7 @@ static const Program programs[] = {
     PROGRAM(bad_return, SM_LONG, 13),
     PROGRAM(divide, SM_LONG, 4 * 0x10 + 7 + 0x100),
     PROGRAM(push_fault, SM_LONG, 0x12341234),
+    PROGRAM(next_page_ro, SM_LONG, 0x1c1004),
     PROGRAM(x87_fault, SM_LONG, 0x14),
     PROGRAM(x87_device, SM_LONG, 0xb084),
     PROGRAM(mmx_device, SM_LONG, 0x45342312),
