@@ -19,6 +19,7 @@
 #include "util/main-loop.h"
 
 #include "virtio-driver.h"
+#include "vmstate-roundtrip.h"
 
 #define DISK_BYTES   (1u << 20)
 #define DISK_SECTORS (DISK_BYTES / 512)
@@ -44,7 +45,7 @@ typedef struct Fixture {
     int reset_done; /* atomic */
 } Fixture;
 
-static void open_disk(Fixture *f, const char *extra)
+static void open_disk_as(Fixture *f, const char *id, const char *extra)
 {
     g_autofree char *opts = NULL;
     int fd = g_file_open_tmp("virtio-blk-XXXXXX", &f->path, NULL);
@@ -52,10 +53,15 @@ static void open_disk(Fixture *f, const char *extra)
     g_assert_cmpint(ftruncate(fd, DISK_BYTES), ==, 0);
     close(fd);
     vd_init(&f->d);
-    opts =
-        g_strdup_printf("file=%s,if=none,id=disk,format=raw%s", f->path, extra);
+    opts = g_strdup_printf("file=%s,if=none,id=%s,format=raw%s", f->path, id,
+                           extra);
     g_assert_nonnull(
         drive_new_str(opts, IF_NONE, qemu_get_aio_context(), &error_abort));
+}
+
+static void open_disk(Fixture *f, const char *extra)
+{
+    open_disk_as(f, "disk", extra);
 }
 
 static void begin(Fixture *f, uint64_t features)
@@ -506,6 +512,102 @@ static void test_stop_on_error(void)
     tear_down(&f, NULL);
 }
 
+/* Two writes that fail, in two forms; they wait with the device stopped. */
+static void fail_two_writes(Fixture *f, int *stops, uint64_t data,
+                            uint64_t *status, unsigned *id)
+{
+    blk_set_stop_handler(note_stop, stops);
+    memset(vd_ptr(&f->d, data), 0x5a, 1024);
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, RLIM_INFINITY });
+    id[0] = submit(f, T_OUT, 64, data, 512, &status[0]);
+    id[1] = submit(f, T_OUT, 65, data + 512, 512, &status[1]);
+    vd_kick(&f->d, f->q);
+    for (int i = 0; i < 100 && *stops < 2; i++) {
+        main_loop_wait(1);
+        g_usleep(10000);
+    }
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+    g_assert_cmpint(*stops, ==, 2);
+    virtio_set_running(f->d.vdev, false);
+    blk_set_stop_handler(NULL, NULL);
+}
+
+/* A file of the host has @byte at @offset. */
+static void assert_on_disk(const Fixture *f, off_t offset, uint8_t byte)
+{
+    uint8_t got = (uint8_t)~byte;
+    int fd = open(f->path, O_RDONLY);
+
+    g_assert_cmpint(pread(fd, &got, 1, offset), ==, 1);
+    g_assert_cmpint(got, ==, byte);
+    close(fd);
+}
+
+/* In whatever order they come. */
+static void wait_for_both(Fixture *f, const unsigned *id)
+{
+    unsigned seen = 0;
+    unsigned got;
+    uint32_t len;
+
+    for (int i = 0; i < 1000 && seen != 3; i++) {
+        main_loop_wait(1);
+        while (vd_used(&f->d, f->q, &got, &len)) {
+            g_assert_cmpuint(len, ==, 1);
+            seen += got == id[0] ? 1 : got == id[1] ? 2 : 4;
+        }
+        g_usleep(1000);
+    }
+    g_assert_cmpuint(seen, ==, 3);
+}
+
+/* werror=stop, then a migration: the requests are done at the new place, once,
+ * and not at the old one. */
+static void test_failed_moves(gconstpointer features)
+{
+    Fixture a, b;
+    DeviceState *from, *to;
+    uint64_t data, status[2];
+    unsigned id[2];
+    int stops = 0;
+
+    open_disk(&a, ",werror=stop,rerror=stop");
+    vd_new(&a.d, "virtio-blk-pci", "drive", "disk", "packed", "on", NULL);
+    begin(&a, GPOINTER_TO_SIZE(features)
+                  ? UINT64_MAX
+                  : ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED));
+    data = vd_alloc(&a.d, 4096, 4096);
+    fail_two_writes(&a, &stops, data, status, id);
+
+    open_disk_as(&b, "moved", "");
+    vd_new(&b.d, "virtio-blk-pci", "drive", "moved", "packed", "on", NULL);
+    memcpy(b.d.ram, a.d.ram, VD_RAM_BYTES);
+    from = DEVICE(a.d.proxy);
+    to = DEVICE(b.d.proxy);
+    b.d.vdev->vm_running = false;
+    device_assert_moves(from, to);
+    virtio_set_running(b.d.vdev, true);
+    b.q = &b.d.q[0];
+    *b.q = *a.q;
+    b.d.features = a.d.features;
+    b.d.bar = a.d.bar;
+    wait_for_both(&b, id);
+    for (int i = 0; i < 2; i++) {
+        unsigned none;
+        uint32_t len;
+
+        g_assert_cmpint(*(uint8_t *)vd_ptr(&b.d, status[i]), ==, S_OK);
+        g_assert_false(vd_used(&b.d, b.q, &none, &len));
+        assert_on_disk(&b, (64 + i) * 512, 0x5a);
+        assert_on_disk(&a, (64 + i) * 512, 0);
+    }
+    vd_deinit(&b.d);
+    g_unlink(b.path);
+    g_free(b.path);
+    tear_down(&a, NULL);
+}
+
 static void refuse(const char *const *props, const char *expect)
 {
     PCIDevice *dev = pci_new(PCI_DEVFN(4, 0), "virtio-blk-pci");
@@ -584,6 +686,10 @@ int main(int argc, char **argv)
     N("cold-reset-in-flight", test_cold_reset_in_flight);
     N("stop-drains", test_stop_drains);
     g_test_add_func("/virtio-blk/stop-on-error", test_stop_on_error);
+    g_test_add_data_func("/virtio-blk/failed-moves/split", GSIZE_TO_POINTER(0),
+                         test_failed_moves);
+    g_test_add_data_func("/virtio-blk/failed-moves/packed", GSIZE_TO_POINTER(1),
+                         test_failed_moves);
     g_test_add_func("/virtio-blk/refused", test_refused);
     return g_test_run();
 }
