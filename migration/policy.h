@@ -137,6 +137,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationPolicy, policy_free)
 void policy_decide(MigrationPolicy *policy, const PassReport *report,
                    Decision *decision);
 
+/** policy_name: "classic". */
+const char *policy_name(const MigrationPolicy *policy);
+
+/** policy_record_to: from now on append every report and decision to the file
+ *  @path, as JSON lines (policy-record.h). Errors: the file. */
+bool policy_record_to(MigrationPolicy *policy, const char *path, Error **errp);
+/** policy_record_end: the migration ended as @status says; no-op unless it is
+ *  recorded. */
+void policy_record_end(MigrationPolicy *policy, const char *status,
+                       int64_t total_ns, int64_t downtime_ns);
+
 /** policy_method_name: "zero", "plain", ... */
 const char *policy_method_name(PolicyMethod method);
 

@@ -282,11 +282,11 @@ static unsigned host_throttle_get(void *opaque)
     return machine_throttle_get(h->machine);
 }
 
-static void host_vcpu_throttle_set(void *opaque, unsigned cpu, unsigned percent)
+static void host_vcpu_throttle_set(void *opaque, unsigned cpu, unsigned share)
 {
     SystemMigrationHost *h = opaque;
 
-    machine_throttle_set_one(h->machine, cpu, percent);
+    machine_throttle_set_one(h->machine, cpu, share);
 }
 
 static uint64_t host_vcpu_throttled_ns(void *opaque, unsigned cpu)

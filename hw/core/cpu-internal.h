@@ -41,8 +41,8 @@ struct CPUState {
     bool stop;    /* told to stop */
     bool stopped; /* has stopped */
     bool quit;
-    unsigned throttle_percent; /* this one's (cpu-throttle.h) */
-    bool throttle_due;         /* look what it owes */
+    unsigned throttle_share; /* this one's (cpu-throttle.h) */
+    bool throttle_due;       /* look what it owes */
     bool throttle_sleeps;
     int64_t throttle_looked_ns; /* get_clock() of the last look */
     int64_t throttle_debt_ns;

@@ -18,17 +18,18 @@
 /* Longest sleep at once; what is owed beyond is slept after the next tick. */
 #define SLEEP_MAX_NS (50 * MS)
 /* What is owed beyond this is forgiven: the vCPU was stopped meanwhile. */
-#define DEBT_MAX_NS (200 * MS)
+#define DEBT_MAX_NS (1000 * MS)
 
-static unsigned percent_of(const CPUSet *set, const CPUState *cpu)
+static unsigned share_of(const CPUSet *set, const CPUState *cpu)
 {
-    return MAX(set->throttle.percent, cpu->throttle_percent);
+    return MAX(set->throttle.percent * CPU_THROTTLE_UNITS / 100,
+               cpu->throttle_share);
 }
 
 static bool any_throttled(const CPUSet *set)
 {
     for (guint i = 0; i < set->cpus->len; i++) {
-        if (percent_of(set, set->cpus->pdata[i])) {
+        if (share_of(set, set->cpus->pdata[i])) {
             return true;
         }
     }
@@ -42,7 +43,7 @@ static void tick(CPUSet *set)
     for (guint i = 0; i < set->cpus->len; i++) {
         CPUState *cpu = set->cpus->pdata[i];
 
-        if (!percent_of(set, cpu) || cpu->stopped || cpu->throttle_due) {
+        if (!share_of(set, cpu) || cpu->stopped || cpu->throttle_due) {
             continue;
         }
         cpu->throttle_due = true;
@@ -72,7 +73,7 @@ static void *throttle_thread(void *opaque)
 
 static bool may_sleep(const CPUSet *set, const CPUState *cpu)
 {
-    return !cpu->stop && !cpu->quit && percent_of(set, cpu);
+    return !cpu->stop && !cpu->quit && share_of(set, cpu);
 }
 
 /* The rest of a millisecond, which condition variables do not wait. */
@@ -115,8 +116,8 @@ void cpu_throttle_wait(CPUState *cpu)
     if (!may_sleep(set, cpu)) {
         return;
     }
-    debt = cpu->throttle_debt_ns +
-           (now - cpu->throttle_looked_ns) / 100 * percent_of(set, cpu);
+    debt = cpu->throttle_debt_ns + (now - cpu->throttle_looked_ns) /
+                                       CPU_THROTTLE_UNITS * share_of(set, cpu);
     cpu->throttle_looked_ns = now;
     debt = MIN(debt, DEBT_MAX_NS);
     cpu->throttle_sleeps = true;
@@ -163,7 +164,7 @@ void cpu_throttle_set(CPUSet *set, unsigned percent)
     for (guint i = 0; i < set->cpus->len; i++) {
         CPUState *cpu = set->cpus->pdata[i];
 
-        if (!percent_of(set, cpu)) {
+        if (!share_of(set, cpu)) {
             begins(cpu);
         }
     }
@@ -177,24 +178,24 @@ unsigned cpu_throttle_get(CPUSet *set)
     return set->throttle.percent;
 }
 
-void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned percent)
+void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned share)
 {
     CPUState *cpu;
 
-    percent = MIN(percent, CPU_THROTTLE_MAX);
+    share = MIN(share, CPU_THROTTLE_SHARE_MAX);
     QEMU_LOCK_GUARD(&set->lock);
     if (index >= set->cpus->len) {
         return;
     }
     cpu = set->cpus->pdata[index];
-    if (cpu->throttle_percent == percent) {
+    if (cpu->throttle_share == share) {
         return;
     }
-    trace_cpu_throttle((int)index, percent);
-    if (!percent_of(set, cpu)) {
+    trace_cpu_throttle((int)index, share / 100);
+    if (!share_of(set, cpu)) {
         begins(cpu);
     }
-    cpu->throttle_percent = percent;
+    cpu->throttle_share = share;
     apply(set);
 }
 

@@ -18,6 +18,9 @@
 
 /* Percent. */
 #define CPU_THROTTLE_MAX 99u
+/* A share of all time, and the largest for one vCPU. */
+#define CPU_THROTTLE_UNITS     10000u
+#define CPU_THROTTLE_SHARE_MAX 9999u
 
 void cpu_throttle_init(CPUSet *set);
 /** cpu_throttle_deinit: the vCPU threads have ended. */
@@ -26,8 +29,9 @@ void cpu_throttle_deinit(CPUSet *set);
 /** cpu_throttle_set: every vCPU, at least; more than the maximum is that. */
 void cpu_throttle_set(CPUSet *set, unsigned percent);
 unsigned cpu_throttle_get(CPUSet *set);
-/** cpu_throttle_set_one: vCPU @index, at least. No-op without that vCPU. */
-void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned percent);
+/** cpu_throttle_set_one: vCPU @index sleeps at least @share, in
+ *  CPU_THROTTLE_UNITS. No-op without that vCPU. */
+void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned share);
 /** cpu_throttled_ns: time that vCPU @index has slept, ever. */
 uint64_t cpu_throttled_ns(CPUSet *set, unsigned index);
 

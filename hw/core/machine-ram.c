@@ -106,9 +106,9 @@ unsigned machine_throttle_get(MachineState *machine)
 }
 
 void machine_throttle_set_one(MachineState *machine, unsigned index,
-                              unsigned percent)
+                              unsigned share)
 {
-    cpu_throttle_set_one(&machine->cpus, index, percent);
+    cpu_throttle_set_one(&machine->cpus, index, share);
 }
 
 uint64_t machine_throttled_ns(MachineState *machine, unsigned index)

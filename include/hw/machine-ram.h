@@ -57,9 +57,9 @@ uint64_t machine_dirty_ring_full_ns(MachineState *machine);
 /** machine_throttle_set: every CPU sleeps at least @percent of its time. */
 void machine_throttle_set(MachineState *machine, unsigned percent);
 unsigned machine_throttle_get(MachineState *machine);
-/** machine_throttle_set_one: CPU @index sleeps at least @percent. */
+/** machine_throttle_set_one: CPU @index sleeps at least @share / 10000. */
 void machine_throttle_set_one(MachineState *machine, unsigned index,
-                              unsigned percent);
+                              unsigned share);
 /** machine_throttled_ns: time that CPU @index has slept for these. */
 uint64_t machine_throttled_ns(MachineState *machine, unsigned index);
 

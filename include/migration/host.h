@@ -35,6 +35,9 @@ typedef struct MigrationAnnounce {
 
 /* The widest share of time that a vCPU can be made to sleep, percent. */
 #define MIGRATION_THROTTLE_MAX 99
+/* The same for one vCPU, in finer units. */
+#define MIGRATION_SHARE_UNITS 10000u
+#define MIGRATION_SHARE_MAX   9999u
 
 /**
  * MigrationHost:
@@ -102,7 +105,8 @@ typedef struct MigrationAnnounce {
  *             at once by 0, also for those asleep. Never blocks
  * @throttle_get: what was set
  * @vcpu_throttle_set: the same for one vCPU, apart from throttle_set(): the
- *             larger of the two counts. For dirty limits
+ *             larger of the two counts. @share is of MIGRATION_SHARE_UNITS.
+ *             For dirty limits
  * @vcpu_throttled_ns: time that vCPU @cpu has slept for these, since start.
  *             Never blocks
  * @ring_full_ns: (optional) time that vCPUs have waited for a full dirty ring
@@ -149,7 +153,7 @@ typedef struct MigrationHost {
     bool (*vcpu_dirty_pages)(void *opaque, unsigned cpu, uint64_t *ret_pages);
     void (*throttle_set)(void *opaque, unsigned percent);
     unsigned (*throttle_get)(void *opaque);
-    void (*vcpu_throttle_set)(void *opaque, unsigned cpu, unsigned percent);
+    void (*vcpu_throttle_set)(void *opaque, unsigned cpu, unsigned share);
     uint64_t (*vcpu_throttled_ns)(void *opaque, unsigned cpu);
     uint64_t (*ring_full_ns)(void *opaque);
 
