@@ -6,10 +6,13 @@
 #include "util/osdep.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "hw/ide/atapi.h"
 
 #include "fake-ide.h"
+#include "vmstate-roundtrip.h"
 
 #define DISK_SECTORS 4096u
 #define CD_BLOCKS    64u
@@ -39,13 +42,19 @@ static void make_image(Fixture *f, size_t bytes)
     close(fd);
 }
 
-static void plug(Fixture *f, const char *type, const char *more)
+static void plug_as(Fixture *f, const char *type, const char *id,
+                    const char *more)
 {
-    g_autofree char *text =
-        g_strdup_printf("file=%s,format=raw,if=none,id=d%s", f->path, more);
+    g_autofree char *text = g_strdup_printf(
+        "file=%s,format=raw,if=none,id=%s%s", f->path, id, more);
 
     drive_new_str(text, IF_NONE, qemu_get_aio_context(), &error_abort);
-    f->dev = fake_ide_plug(&f->ide, type, "d", &error_abort);
+    f->dev = fake_ide_plug(&f->ide, type, id, &error_abort);
+}
+
+static void plug(Fixture *f, const char *type, const char *more)
+{
+    plug_as(f, type, "d", more);
 }
 
 static void set_up_disk(Fixture *f, gconstpointer data)
@@ -607,6 +616,114 @@ static void test_empty_cd(void)
     fake_ide_deinit(&ide);
 }
 
+/* -- werror=stop, and a new place ------------------------------------------------------ */
+
+static void note_stop(void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* A limit of this process stands for a full disk. */
+static void run_until_stop(Fixture *f, void (*start)(Fixture *f))
+{
+    unsigned stops = 0;
+
+    blk_set_stop_handler(note_stop, &stops);
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, RLIM_INFINITY });
+    start(f);
+    while (!stops) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+    blk_set_stop_handler(NULL, NULL);
+    g_assert_cmpuint(stops, ==, 1);
+    g_assert_cmphex(ide_read_alt(f->ide.bus) & IDE_BSY, ==, IDE_BSY);
+}
+
+static void start_pio_write(Fixture *f)
+{
+    memset(f->image + 100 * 512, 0x5a, 2 * 512);
+    command(f, 0x30, 100, 2);
+    write_data(f, f->image + 100 * 512, 512);
+}
+
+static void start_dma_write(Fixture *f)
+{
+    memset(f->image + 200 * 512, 0xa5, 24 * 512);
+    memset(f->ide.ram + 0x50000, 0xa5, 0x3000);
+    prd(f, 0, 0x50000, 0x1002);
+    prd(f, 1, 0x51002, PRD_LAST | 0x1ffe);
+    fake_bm_write(&f->ide, 4, FAKE_IDE_PRDT, 4);
+    command(f, 0x35, 200, 24);
+    fake_bm_write(&f->ide, 0, 1, 1);
+}
+
+static void finish_pio_write(Fixture *f)
+{
+    g_assert_cmphex(settle(f), ==, DRQ_STATUS);
+    write_data(f, f->image + 101 * 512, 512);
+    g_assert_cmphex(settle(f), ==, OK_STATUS);
+}
+
+static void finish_dma_write(Fixture *f)
+{
+    g_assert_cmphex(settle(f), ==, OK_STATUS);
+    g_assert_cmphex(fake_bm_status(&f->ide) & 7, ==, 4);
+}
+
+/* Everything of @a's goes to @b, whose image is as @a's was. */
+static void move(Fixture *a, Fixture *b)
+{
+    memcpy(b->ide.ram, a->ide.ram, FAKE_IDE_RAM);
+    device_assert_moves(DEVICE(a->ide.dev), DEVICE(b->ide.dev));
+    device_assert_moves(a->dev, b->dev);
+}
+
+static void stop_and_move(Fixture *a, void (*start)(Fixture *f),
+                          void (*finish)(Fixture *f))
+{
+    g_autofree uint8_t *before = g_memdup2(a->image, a->bytes);
+    Fixture b;
+
+    fake_ide_init(&b.ide);
+    make_image(&b, DISK_SECTORS * 512);
+    plug_as(&b, "ide-hd", "e", "");
+    run_until_stop(a, start);
+    memcpy(b.image, a->image, a->bytes);
+    move(a, &b);
+    ide_retry_stopped(b.ide.bus);
+    finish(&b);
+    expect_image(&b);
+    /* The place that was left has done nothing. */
+    memcpy(a->image, before, a->bytes);
+    expect_image(a);
+    fake_ide_unplug(b.dev);
+    fake_ide_deinit(&b.ide);
+    g_unlink(b.path);
+    g_free(b.path);
+    g_free(b.image);
+}
+
+static void test_pio_moves(Fixture *f, gconstpointer data)
+{
+    stop_and_move(f, start_pio_write, finish_pio_write);
+}
+
+static void test_dma_moves(Fixture *f, gconstpointer data)
+{
+    stop_and_move(f, start_dma_write, finish_dma_write);
+}
+
+/* Or the machine goes on where it is. */
+static void test_retry(Fixture *f, gconstpointer data)
+{
+    run_until_stop(f, start_dma_write);
+    ide_retry_stopped(f->ide.bus);
+    finish_dma_write(f);
+    expect_image(f);
+}
+
 #define ADD(name, up, func, data)                                              \
     g_test_add("/ide/" name, Fixture, data, up, func, tear_down)
 
@@ -625,6 +742,9 @@ int main(int argc, char **argv)
     ADD("disk/machine-reset", set_up_disk, test_machine_reset, NULL);
     ADD("disk/smart", set_up_disk, test_smart, NULL);
     ADD("disk/read-only", set_up_disk, test_read_only, ",readonly=on");
+    ADD("disk/retry", set_up_disk, test_retry, ",werror=stop");
+    ADD("disk/pio-moves", set_up_disk, test_pio_moves, ",werror=stop");
+    ADD("disk/dma-moves", set_up_disk, test_dma_moves, ",werror=stop");
     ADD("cd/read", set_up_cd, test_cd_read, NULL);
     ADD("cd/tables", set_up_cd, test_cd_tables, NULL);
     ADD("cd/medium", set_up_cd, test_cd_medium, NULL);
