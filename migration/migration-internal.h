@@ -22,17 +22,23 @@
 #include "util/thread.h"
 
 #include "params.h"
+#include "ram-incoming.h"
+#include "ram.h"
+#include "stats.h"
 
-typedef struct QEMUFile QEMUFile;
-typedef struct QEMUBH QEMUBH;
-typedef struct RAMState RAMState;
-typedef struct RAMIncoming RAMIncoming;
-typedef struct MigrationStats MigrationStats;
-typedef struct MigrationPacer MigrationPacer;
+typedef struct FileRAMReader FileRAMReader;
+typedef struct FileRAMWriter FileRAMWriter;
+typedef struct IncomingRun IncomingRun;
+typedef struct MigrationBlockers MigrationBlockers;
 typedef struct MigrationPolicy MigrationPolicy;
-typedef struct MultiFDSend MultiFDSend;
+typedef struct MigrationRun MigrationRun;
 typedef struct MultiFDRecv MultiFDRecv;
+typedef struct MultiFDSend MultiFDSend;
+typedef struct Pacer Pacer;
+typedef struct QEMUFile QEMUFile;
+typedef struct RAMSource RAMSource;
 typedef struct ReturnPath ReturnPath;
+typedef struct ReturnSender ReturnSender;
 typedef struct PostcopySource PostcopySource;
 typedef struct PostcopyIncoming PostcopyIncoming;
 typedef struct MigrationTarget MigrationTarget;
@@ -73,8 +79,13 @@ bool migration_may_move(MigrationStatus from, MigrationStatus to);
 bool migration_move(MigrationCourse *c, MigrationStatus from,
                     MigrationStatus to);
 
+/** migration_status_is_end: completed, failed or cancelled? */
+bool migration_status_is_end(MigrationStatus status);
 /** migration_status_is_running: neither none nor an end. */
 bool migration_status_is_running(MigrationStatus status);
+/** migration_status_is_postcopy: does the guest run, or wait, on the
+ * destination while its memory is not all there? */
+bool migration_status_is_postcopy(MigrationStatus status);
 
 /* -- the source -------------------------------------------------------------- */
 
@@ -97,6 +108,7 @@ struct MigrationState {
     MigrationCourse course; /* the outgoing migration's */
     Error *error;           /* why it failed; the first one counts; owned */
     GPtrArray *channels;    /* open QIOChannels, for cancel and yank; refs */
+    bool failed;            /* atomic: migration_fail() was called */
     bool cancelled;         /* atomic: migrate_cancel was asked for */
     bool interrupted;       /* atomic: channels were shut down on purpose */
     QemuSemaphore wake;     /* posted when something the migration thread may
@@ -108,6 +120,8 @@ struct MigrationState {
     QIOChannel *to_dst;      /* below @to_dst_file; reference */
     bool start_postcopy;     /* atomic: migrate-start-postcopy */
     bool switchover_acked;   /* atomic: RP message SWITCHOVER_ACK (7) */
+    bool continued;          /* atomic: migrate-continue */
+    uint32_t last_pong;      /* atomic: value of the last RP message PONG */
 
     /* Times, CLOCK_MONOTONIC ns; 0 = not yet. Written by the migration
      * thread, atomic. */
@@ -119,19 +133,20 @@ struct MigrationState {
     int64_t expected_downtime_ns;
 
     /* Parts; see above. */
-    MigrationStats *stats; /* stats.h; for ever, reset at each start */
-    MigrationPacer *pacer; /* pacer.h; the same */
-    RAMState *ram;
+    MigrationStats stats;     /* reset at each start */
+    Pacer *pacer;             /* for ever */
+    RAMMigration ram_section; /* opaque of the section "ram" */
+    RAMSource *ram;
     MultiFDSend *multifd;
+    FileRAMWriter *file_ram;
     ReturnPath *return_path;
     PostcopySource *postcopy;
     MigrationPolicy *policy;
 
     MigrationIncoming *incoming; /* NULL unless this is a destination */
 
-    struct MigrationRun *run;     /* source.c's own; or NULL */
-    struct BlockerList *blockers; /* blocker.c's own */
-    bool only_migratable;         /* atomic */
+    MigrationRun *run;           /* source.c's own; or NULL */
+    MigrationBlockers *blockers; /* blocker.c's own */
 };
 
 /**
@@ -202,21 +217,20 @@ struct MigrationIncoming {
     QEMUFile *from_src_file; /* main channel; the load thread's */
     QIOChannel *from_src;    /* below it; reference */
 
-    /* Return path. @to_src_file is NULL until OPEN_RETURN_PATH; writers hold
-     * @rp_lock. */
-    QemuMutex rp_lock;
-    QEMUFile *to_src_file;
+    ReturnSender *to_src; /* NULL until OPEN_RETURN_PATH */
 
     int64_t start_ns; /* the main channel came */
     int64_t end_ns;
 
     RAMIncoming *ram;
     MultiFDRecv *multifd;
+    FileRAMReader *file_ram;
     PostcopyIncoming *postcopy;
 
     MigrationListener *listener; /* or NULL */
-    struct IncomingRun *run;     /* incoming.c's own */
+    IncomingRun *run;            /* incoming.c's own */
     bool exit_on_error;
+    bool autostart; /* atomic: the guest is to run here: no -S */
 };
 
 /**
@@ -228,21 +242,28 @@ struct MigrationIncoming {
  */
 void migration_incoming_fail(MigrationIncoming *mis, Error *err);
 
-/*
- * What the parts provide (prototypes in their headers; called by source.c and
- * incoming.c):
- *
- *   multifd  bool multifd_send_start(MigrationState *, Error **)  before setup
- *            void multifd_send_stop(MigrationState *)   at every end; idempotent
- *            bool multifd_recv_start(MigrationIncoming *, Error **)  before
- *                the listener accepts; frees by multifd_recv_stop()
- *            bool multifd_recv_channel(MigrationIncoming *, QIOChannel *,
- *                const uint8_t init[MULTIFD_INIT_LEN], Error **)  from the
- *                listener's thread; takes a reference; false: not ours, the
- *                listener closes it and goes on listening
- *            bool multifd_recv_complete(const MigrationIncoming *)  all there?
- *   postcopy void postcopy_preempt_channel(MigrationIncoming *, QIOChannel *)
- *                from the listener's thread, magic taken off
+/**
+ * migration_incoming_channel_open: the file that is being loaded, once more,
+ * read only (with direct-io: O_DIRECT). Thread: any. NULL = error; the
+ * transport is not a file.
  */
+QIOChannel *migration_incoming_channel_open(MigrationIncoming *mis,
+                                            Error **errp);
+
+/**
+ * migration_incoming_postcopy_run: RUN of post-copy: take the disks, announce,
+ * let the guest run unless it is to stand. Thread: any but main.
+ */
+bool migration_incoming_postcopy_run(MigrationIncoming *mis, Error **errp);
+
+/**
+ * migration_incoming_postcopy_end:
+ * @err: (in) why the load failed, or NULL; owned by this call
+ *
+ * The end of an incoming migration in post-copy: everything is loaded and
+ * acknowledged, or it is lost for good. Frees what belongs to it, moves to
+ * completed or failed. Thread: any but main.
+ */
+void migration_incoming_postcopy_end(MigrationIncoming *mis, Error *err);
 
 #endif

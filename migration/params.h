@@ -10,9 +10,13 @@
 #ifndef MIGRATION_PARAMS_H
 #define MIGRATION_PARAMS_H
 
+#include <jansson.h>
+
 #include "qapi/qapi-types-migration.h"
 #include "util/atomic.h"
 #include "util/error.h"
+
+typedef struct MigrationState MigrationState;
 
 /* Members are those of QMP with '_' for '-'. All numbers are uint64_t (also
  * the enums), all switches bool; each is atomic. */
@@ -58,5 +62,85 @@ typedef struct MigrationParams {
 
 /* migrate_param(ms, max_bandwidth): one number or switch. Thread: any. */
 #define migrate_param(ms, member) qatomic_read(&(ms)->params.member)
+
+typedef enum ParamKind {
+    PARAM_NUMBER, /* uint64_t */
+    PARAM_BOOL,   /* bool */
+    PARAM_ENUM,   /* uint64_t, one of @lookup */
+    PARAM_TEXT,   /* char *, never NULL; JSON null means "" */
+} ParamKind;
+
+/* Cannot change while a migration runs. */
+#define PARAM_F_FIXED (1u << 0)
+/* Only for -global; no member of MigrationParameters. */
+#define PARAM_F_GLOBAL_ONLY (1u << 1)
+
+/* One parameter. */
+typedef struct ParamDef {
+    const char *name;   /* in QMP; NULL ends the table */
+    const char *global; /* -global migration.NAME; NULL: none */
+    ParamKind kind;
+    unsigned flags;
+    size_t offset; /* in MigrationParams */
+    uint64_t def;
+    uint64_t min, max; /* PARAM_NUMBER */
+    const char *unit;  /* for messages and HMP; NULL: none */
+    const QEnumLookup *lookup;
+} ParamDef;
+
+extern const ParamDef migration_param_table[];
+
+/** migration_param_find: the line called @name in QMP, or NULL. */
+const ParamDef *migration_param_find(const char *name);
+
+/** migration_params_init: all defaults. */
+void migration_params_init(MigrationParams *p);
+/** migration_params_clear: free the strings. */
+void migration_params_clear(MigrationParams *p);
+
+/**
+ * migration_params_change:
+ * @members: (in) object: parameter -> JSON number, bool or string
+ * @running: is a migration under way? Then fixed ones are refused
+ * @caps: (in) switched on capabilities, for the checks across
+ *
+ * Change @p, all or nothing. Errors name the member: out of range; fixed; it
+ * does not go with another one or with a capability.
+ */
+bool migration_params_change(MigrationParams *p, json_t *members, bool running,
+                             const bool caps[MIGRATION_CAPABILITY__MAX],
+                             Error **errp);
+
+/** migration_params_json: (transfer full) all parameters of QMP. */
+json_t *migration_params_json(const MigrationParams *p);
+
+/**
+ * migration_param_parse:
+ * @text: (in) as typed in HMP or -global: sizes may have suffixes
+ * @def_shift: a number of a size without suffix is shifted by so many bits
+ *
+ * Returns: (transfer full) the JSON value; NULL = error.
+ */
+json_t *migration_param_parse(const ParamDef *def, const char *text,
+                              int def_shift, Error **errp);
+
+/* -- capabilities --------------------------------------------------------- */
+
+/**
+ * migration_caps_check:
+ * @old: (in) as they are
+ * @caps: (in) as they are to be
+ * @params: (in) for the checks across
+ * @ms: (in) for what depends on the host; NULL: leave that out
+ * @outgoing, @incoming: is a migration under way, does this process wait for
+ *     or load one?
+ *
+ * Errors: not in this build or on this host; cannot be switched now; does not
+ * go with another capability or needs one.
+ */
+bool migration_caps_check(const bool old[MIGRATION_CAPABILITY__MAX],
+                          const bool caps[MIGRATION_CAPABILITY__MAX],
+                          const MigrationParams *params, MigrationState *ms,
+                          bool outgoing, bool incoming, Error **errp);
 
 #endif

@@ -68,8 +68,10 @@ typedef struct SystemConfig {
     char *runas;
     char *chroot_dir;
     char *gdb; /* -gdb, -s */
+    char *incoming; /* -incoming; NULL: a guest of our own */
 
     bool start_stopped; /* -S */
+    bool only_migratable;
     bool mem_prealloc;
     bool preconfig;
     bool nodefaults;

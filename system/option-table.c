@@ -627,6 +627,11 @@ const OptionDef option_table[] = {
     { "Running", OPT_SECTION },
     { "S", OPT_FLAG, AT(start_stopped),
       .help = "do not start the guest; 'cont' does" },
+    { "incoming", OPT_STRING, AT(incoming), "URI",
+      "wait for a guest from tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:N, "
+      "exec:COMMAND, file:PATH[,offset=N]; defer: until migrate-incoming" },
+    { "only-migratable", OPT_FLAG, AT(only_migratable),
+      .help = "refuse devices that cannot be migrated" },
     { "gdb", OPT_STRING, AT(gdb), "DEV",
       "wait for a debugger on DEV, such as tcp:127.0.0.1:1234" },
     { "s", OPT_CUSTOM, .help = "same as -gdb " GDB_DEFAULT_DEVICE,

@@ -17,6 +17,7 @@
 #include "util/atomic.h"
 #include "util/error.h"
 
+#include "migration.h"
 #include "runstate.h"
 #include "startup.h"
 #include "version.h"
@@ -44,7 +45,7 @@ StatusInfo *qmp_query_status(Error **errp)
 
 void qmp_stop(Error **errp)
 {
-    if (run_state_is_running()) {
+    if (system_migration_stop() && run_state_is_running()) {
         vm_stop(RUN_STATE_PAUSED);
     }
 }
@@ -56,7 +57,9 @@ void qmp_cont(Error **errp)
                    RunState_str(run_state_get()));
         return;
     }
-    vm_start();
+    if (system_migration_cont(errp)) {
+        vm_start();
+    }
 }
 
 void qmp_quit(Error **errp)
@@ -100,7 +103,11 @@ void qmp_x_exit_preconfig(Error **errp)
         run_request_quit(SHUTDOWN_CAUSE_HOST_ERROR);
         return;
     }
-    if (!s->config->start_stopped) {
+    if (!system_migration_incoming(s, errp)) {
+        run_request_quit(SHUTDOWN_CAUSE_HOST_ERROR);
+        return;
+    }
+    if (!s->config->start_stopped && !s->config->incoming) {
         vm_start();
     }
 }

@@ -29,8 +29,11 @@ static const unsigned allowed_moves[RUN_STATE__MAX] = {
     [RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(INMIGRATE) | TO(FINISH_MIGRATE) |
                             TO(POSTMIGRATE) | TO(PAUSED) | TO(SHUTDOWN) |
                             TO(INTERNAL_ERROR) | TO(GUEST_PANICKED),
+    /* Also to whatever the guest was in on the source. */
     [RUN_STATE_INMIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) |
-                            TO(POSTMIGRATE) | TO(SHUTDOWN) | TO(INTERNAL_ERROR),
+                            TO(POSTMIGRATE) | TO(SHUTDOWN) |
+                            TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(SUSPENDED) |
+                            TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(DEBUG),
     /* The last two: the guest did it just before it was stopped. */
     [RUN_STATE_PAUSED] = TO(RUNNING) | TO(PRELAUNCH) | TO(FINISH_MIGRATE) |
                          TO(POSTMIGRATE) | TO(SHUTDOWN) | TO(INTERNAL_ERROR) |
@@ -118,14 +121,14 @@ bool run_state_needs_reset(void)
     return s == RUN_STATE_INTERNAL_ERROR || s == RUN_STATE_SHUTDOWN;
 }
 
-static bool may_move(RunState from, RunState to)
+bool run_state_may_move(RunState from, RunState to)
 {
     return from == to || (allowed_moves[from] & (1u << to));
 }
 
 bool run_state_can_move(RunState to)
 {
-    return may_move(run_state_get(), to);
+    return run_state_may_move(run_state_get(), to);
 }
 
 void run_state_move(RunState to)
@@ -135,7 +138,7 @@ void run_state_move(RunState to)
     if (from == to) {
         return;
     }
-    assert(may_move(from, to));
+    assert(run_state_may_move(from, to));
     trace_run_state_move(RunState_str(from), RunState_str(to));
     qatomic_set(&run.state, to);
 }
@@ -178,7 +181,7 @@ static void stop_for(RunState state, int debug_cpu)
         machine_stop(run.machine);
     }
     /* A guest that was stopped for one reason may stay so for another. */
-    if (ran || may_move(run_state_get(), state)) {
+    if (ran || run_state_may_move(run_state_get(), state)) {
         run_state_move(state);
     }
     if (ran) {

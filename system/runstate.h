@@ -25,6 +25,8 @@ bool run_state_needs_reset(void);
 /** run_state_can_move: is the edge to @to in the table (or @to the state)?
  *  Thread: main. */
 bool run_state_can_move(RunState to);
+/** run_state_may_move: is @from -> @to in the table, or the same? */
+bool run_state_may_move(RunState from, RunState to);
 /** run_state_move: to @to; an edge that is not in the table is a bug. */
 void run_state_move(RunState to);
 

@@ -43,6 +43,7 @@
 #include "drives.h"
 #include "gdb.h"
 #include "identity.h"
+#include "migration.h"
 #include "network.h"
 #include "runstate.h"
 #include "sandbox.h"
@@ -462,6 +463,9 @@ bool startup_backends(System *s, Error **errp)
     suspend_mux_open();
     socket_set_fd_lookup(lookup_monitor_fd, NULL);
     chardev_set_host_ops(&chardev_ops, NULL);
+    if (!system_migration_new(s, errp)) {
+        return false;
+    }
     s->monitors = system_monitors_new(s, errp);
     return s->monitors && create_objects(s, false, errp) &&
            create_chardevs(s, errp) && create_monitors(s, errp) &&
@@ -485,6 +489,9 @@ static bool add_globals(System *s, Error **errp)
             error_setg(errp, "-global %s: expected DRIVER.PROPERTY=VALUE",
                        text);
             return false;
+        }
+        if (g_str_has_prefix(text, "migration.")) {
+            continue; /* system_migration_new() has them */
         }
         driver = g_strndup(text, dot - text);
         prop = g_strndup(dot + 1, equals - dot - 1);
@@ -637,6 +644,7 @@ bool startup_machine(System *s, Error **errp)
         return false;
     }
     run_attach_machine(s->machine);
+    system_migration_machine(s);
     if ((c->vga && !machine_add_graphics(s->machine, c->vga, errp)) ||
         !add_ports(s, "serial", "isa-serial", c->serials, errp) ||
         !add_ports(s, "parallel", "isa-parallel", c->parallels, errp) ||
@@ -675,12 +683,13 @@ bool startup_run(System *s, Error **errp)
      */
     if (!qemu_chr_wait_connected_all(interrupted, NULL, errp) ||
         !process_drop(c->chroot_dir, c->runas, errp) ||
+        (s->machine && !system_migration_incoming(s, errp)) ||
         !daemonize_end(c->log_file != NULL, errp) ||
         !sandbox_enable(c->sandbox, errp)) {
         return false;
     }
     resume_mux_open();
-    if (s->machine && !c->start_stopped) {
+    if (s->machine && !c->start_stopped && !c->incoming) {
         vm_start();
     }
     return true;
@@ -688,6 +697,7 @@ bool startup_run(System *s, Error **errp)
 
 void shutdown_all(System *s)
 {
+    system_migration_end(s);
     if (s->machine && run_state_is_running()) {
         machine_stop(s->machine);
     }

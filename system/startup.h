@@ -9,9 +9,11 @@
 #include "config.h"
 
 typedef struct MachineState MachineState;
+typedef struct MigrationState MigrationState;
 typedef struct MonitorSet MonitorSet;
 typedef struct QmpCommandList QmpCommandList;
 typedef struct CompatPolicy CompatPolicy;
+typedef struct SystemMigrationHost SystemMigrationHost;
 
 /* What exists while the program runs; one per process, for QMP handlers. */
 typedef struct System {
@@ -20,6 +22,8 @@ typedef struct System {
     QmpCommandList *commands;
     CompatPolicy *compat;
     MachineState *machine; /* NULL before startup_machine() */
+    MigrationState *migration;
+    SystemMigrationHost *migration_host; /* NULL before startup_machine() */
     int preconfig;         /* atomic: the machine is still to be made */
     bool machine_ready;    /* realized: devices may be added */
 } System;

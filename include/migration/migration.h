@@ -93,6 +93,10 @@ MigrationState *migration_find(void);
 bool migration_incoming_start(MigrationState *ms, const char *uri,
                               bool exit_on_error, Error **errp);
 
+/** migration_incoming_set_autostart: is the guest to run when it is here? Yes,
+ * unless told otherwise. Thread: main. */
+void migration_incoming_set_autostart(MigrationState *ms, bool on);
+
 /** migration_is_idle: is no outgoing migration under way? Thread: any. */
 bool migration_is_idle(const MigrationState *ms);
 

@@ -249,11 +249,19 @@ class Schema:
         if branch.name not in tag.value_names():
             raise obj.fail(f"branch '{branch.name}' is not a value of enum "
                            f"'{tag.name}'")
-        if not isinstance(branch.type, ObjectType) or branch.type.is_union():
-            raise obj.fail(f"branch '{branch.name}' must be a struct")
+        if not isinstance(branch.type, ObjectType) or branch.type.open:
+            raise obj.fail(f"branch '{branch.name}' must be a struct or a "
+                           'union that is not open')
         members = obj.all_members() + branch.type.all_members()
         self._check_clash(obj, [(m.name, m.c_name) for m in members],
                           f"branch '{branch.name}': member")
+        for inner in branch.type.branches:
+            if not isinstance(inner.type, ObjectType) or inner.type.is_union():
+                raise obj.fail(f"branch '{branch.name}': branch "
+                               f"'{inner.name}' must be a struct")
+            self._check_clash(obj, [(m.name, m.c_name) for m in
+                                    members + inner.type.all_members()],
+                              f"branch '{branch.name}': member")
 
     @staticmethod
     def _check_alternate(alt: AlternateType) -> None:

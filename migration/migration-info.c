@@ -1,0 +1,273 @@
+/*
+ * query-migrate: a picture of a migration, taken without stopping it. Only
+ * atomics and leaf locks are read, so it answers at once.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "migration/migration.h"
+#include "qapi/qapi-commands-migration.h"
+#include "util/lockable.h"
+#include "util/timer.h"
+
+#include "blocker.h"
+#include "incoming-listener.h"
+#include "migration-internal.h"
+#include "postcopy.h"
+#include "source.h"
+
+#define BITS_PER_MBIT 1000000.0
+
+static double ratio(uint64_t in, uint64_t out)
+{
+    return out ? (double)in / (double)out : 0;
+}
+
+static MigrationRAMStats *ram_stats(MigrationState *ms)
+{
+    const MigrationStats *s = &ms->stats;
+    MigrationRAMStats *r = g_new0(MigrationRAMStats, 1);
+    bool over = migration_is_idle(ms);
+
+    r->transferred = (int64_t)stats_transferred(s);
+    r->total = (int64_t)stats_get(&s->total_bytes);
+    r->remaining = over ? 0 : (int64_t)stats_get(&s->remaining_bytes);
+    r->duplicate = (int64_t)stats_get(&s->zero_pages);
+    r->normal = (int64_t)stats_get(&s->normal_pages);
+    r->normal_bytes = r->normal * (int64_t)RAM_PAGE_SIZE;
+    r->dirty_pages_rate = (int64_t)stats_get(&s->dirty_pages_rate);
+    r->mbps = stats_mbps(s);
+    r->dirty_sync_count = (int64_t)stats_get(&s->dirty_sync_count);
+    r->postcopy_requests = (int64_t)stats_get(&s->postcopy_requests);
+    r->page_size = (int64_t)RAM_PAGE_SIZE;
+    r->multifd_bytes = stats_get(&s->multifd.wire_bytes);
+    r->pages_per_second = stats_get(&s->pages_per_second);
+    r->precopy_bytes = stats_get(&s->precopy_bytes);
+    r->downtime_bytes = stats_get(&s->downtime_bytes);
+    r->postcopy_bytes = stats_get(&s->postcopy_bytes);
+    r->dirty_sync_missed_zero_copy = stats_get(&s->dirty_sync_missed_zero_copy);
+    return r;
+}
+
+static XBZRLECacheStats *xbzrle_stats(const MigrationStats *s)
+{
+    XBZRLECacheStats *x = g_new0(XBZRLECacheStats, 1);
+
+    x->cache_size = stats_get(&s->xbzrle_cache_bytes);
+    x->bytes = (int64_t)stats_get(&s->xbzrle_bytes);
+    x->pages = (int64_t)stats_get(&s->xbzrle_pages);
+    x->cache_miss = (int64_t)stats_get(&s->xbzrle_cache_miss);
+    x->cache_miss_rate = (double)stats_get(&s->xbzrle_miss_rate_ppm) / 1e6;
+    x->encoding_rate = (double)stats_get(&s->xbzrle_encoding_milli) / 1e3;
+    x->overflow = (int64_t)stats_get(&s->xbzrle_overflow);
+    return x;
+}
+
+static CompressionStats *compression_stats(const MigrationStats *s)
+{
+    CompressionStats *c = g_new0(CompressionStats, 1);
+    uint64_t bytes = stats_get(&s->compress_bytes);
+
+    c->pages = (int64_t)stats_get(&s->compress_pages);
+    c->busy = (int64_t)stats_get(&s->compress_busy);
+    c->busy_rate = (double)stats_get(&s->compress_busy_rate_ppm) / 1e6;
+    c->compressed_size = (int64_t)bytes;
+    c->compression_rate =
+        ratio(stats_get(&s->compress_pages) * RAM_PAGE_SIZE, bytes);
+    return c;
+}
+
+static MigrationMethodInfoList *method_list(const MigrationStats *s)
+{
+    MigrationMethodInfoList *list = NULL;
+    MigrationMethodInfoList **tail = &list;
+
+    for (int i = 0; i < PAGE_METHOD__MAX; i++) {
+        const MigrationMethodStats *m = &s->method[i];
+        MigrationMethodInfo *info = g_new0(MigrationMethodInfo, 1);
+
+        info->method = g_strdup(stats_method_name((PageMethod)i));
+        info->pages = stats_get(&m->pages);
+        info->bytes_in = stats_get(&m->bytes_in);
+        info->bytes_out = stats_get(&m->bytes_out);
+        info->ratio = ratio(info->bytes_in, info->bytes_out);
+        info->cpu_ms = (double)stats_get(&m->cpu_ns) / 1e6;
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
+/* -- the source ------------------------------------------------------------------- */
+
+static void fill_times(MigrationState *ms, MigrationInfo *info,
+                       MigrationStatus status)
+{
+    int64_t start = qatomic_read(&ms->start_ns);
+    int64_t end = qatomic_read(&ms->end_ns);
+    int64_t setup_end = qatomic_read(&ms->setup_end_ns);
+    int64_t downtime = qatomic_read(&ms->downtime_ns);
+    int64_t expected = qatomic_read(&ms->expected_downtime_ns);
+
+    info->has_total_time = true;
+    info->total_time =
+        ((end ? end : qemu_clock_get_ns(QEMU_CLOCK_REALTIME)) - start) /
+        SCALE_MS;
+    if (setup_end) {
+        info->has_setup_time = true;
+        info->setup_time = (setup_end - start) / SCALE_MS;
+    }
+    if (status == MIGRATION_STATUS_COMPLETED ||
+        migration_status_is_postcopy(status)) {
+        info->has_downtime = true;
+        info->downtime = (downtime + SCALE_MS - 1) / SCALE_MS;
+    } else if (migration_status_is_running(status)) {
+        info->has_expected_downtime = true;
+        info->expected_downtime =
+            expected && expected != INT64_MAX
+                ? (expected + SCALE_MS - 1) / SCALE_MS
+                : (int64_t)migrate_param(ms, downtime_limit);
+    }
+}
+
+static void fill_throttle(MigrationState *ms, MigrationInfo *info)
+{
+    const MigrationHost *host = ms->host;
+    unsigned percent = host->throttle_get(ms->host_opaque);
+    unsigned vcpus = host->vcpu_count(ms->host_opaque);
+
+    if (percent) {
+        info->has_cpu_throttle_percentage = true;
+        info->cpu_throttle_percentage = percent;
+    }
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_LIMIT)) {
+        uint64_t most = 0;
+
+        for (unsigned i = 0; i < vcpus; i++) {
+            most = MAX(most, host->vcpu_throttled_ns(ms->host_opaque, i));
+        }
+        info->has_dirty_limit_throttle_time_per_round = true;
+        info->dirty_limit_throttle_time_per_round = most / SCALE_US;
+        if (host->ring_full_ns) {
+            info->has_dirty_limit_ring_full_time = true;
+            info->dirty_limit_ring_full_time =
+                host->ring_full_ns(ms->host_opaque) / SCALE_US;
+        }
+    }
+}
+
+static void fill_source(MigrationState *ms, MigrationInfo *info,
+                        MigrationStatus status)
+{
+    uint64_t left;
+
+    info->has_status = true;
+    info->status = status;
+    if (ms->start_ns) {
+        fill_times(ms, info, status);
+    }
+    if (!qatomic_read(&ms->setup_end_ns)) {
+        return;
+    }
+    info->ram = ram_stats(ms);
+    info->has_methods = true;
+    info->methods = method_list(&ms->stats);
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_XBZRLE)) {
+        info->xbzrle_cache = xbzrle_stats(&ms->stats);
+    }
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_COMPRESS)) {
+        info->compression = compression_stats(&ms->stats);
+    }
+    if (!migration_status_is_running(status)) {
+        return;
+    }
+    fill_throttle(ms, info);
+    WITH_QEMU_LOCK_GUARD(&ms->lock)
+    {
+        left = ms->run ? qatomic_read(&ms->run->expected_end_ms) : UINT64_MAX;
+    }
+    if (left <= INT64_MAX) {
+        info->has_expected_time = true;
+        info->expected_time = (int64_t)left;
+    }
+}
+
+/* -- the destination ----------------------------------------------------------------- */
+
+static void fill_blocktime(MigrationIncoming *mis, MigrationInfo *info)
+{
+    PostcopyTimesReport r = { 0 };
+    uint32List **tail = &info->postcopy_vcpu_blocktime;
+
+    if (!migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME) ||
+        !postcopy_incoming_times(mis, &r)) {
+        return;
+    }
+    info->has_postcopy_blocktime = true;
+    info->postcopy_blocktime = (uint32_t)r.all_blocked_ms;
+    info->has_postcopy_vcpu_blocktime = true;
+    for (unsigned i = 0; i < r.vcpus; i++) {
+        QAPI_LIST_APPEND(tail, (uint32_t)r.vcpu_blocked_ms[i]);
+    }
+    postcopy_times_report_clear(&r);
+}
+
+static void fill_incoming(MigrationIncoming *mis, MigrationInfo *info,
+                          MigrationStatus status)
+{
+    info->has_status = true;
+    info->status = status;
+    if (mis->start_ns) {
+        int64_t end =
+            mis->end_ns ? mis->end_ns : qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+        info->has_total_time = true;
+        info->total_time = (end - mis->start_ns) / SCALE_MS;
+    }
+    fill_blocktime(mis, info);
+}
+
+static void fill_address(MigrationIncoming *mis, MigrationInfo *info)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    if (mis->listener) {
+        info->socket_address = migration_listener_addresses(mis->listener);
+        info->has_socket_address = info->socket_address != NULL;
+    }
+}
+
+MigrationInfo *qmp_query_migrate(Error **errp)
+{
+    MigrationState *ms = migration_find();
+    MigrationInfo *info = g_new0(MigrationInfo, 1);
+    MigrationIncoming *mis = ms ? qatomic_load_acquire(&ms->incoming) : NULL;
+    MigrationStatus status;
+
+    if (!ms) {
+        return info;
+    }
+    info->blocked_reasons = migration_blocked_reasons(ms);
+    info->has_blocked_reasons = info->blocked_reasons != NULL;
+    status = migration_status(&ms->course);
+    if (status != MIGRATION_STATUS_NONE) {
+        fill_source(ms, info, status);
+        QEMU_LOCK_GUARD(&ms->lock);
+        if (ms->error && !migration_status_is_running(status)) {
+            info->error_desc = g_strdup(error_get_pretty(ms->error));
+        }
+        return info;
+    }
+    if (!mis) {
+        return info;
+    }
+    status = migration_status(&mis->course);
+    if (status != MIGRATION_STATUS_NONE) {
+        fill_incoming(mis, info, status);
+        fill_address(mis, info);
+        QEMU_LOCK_GUARD(&ms->lock);
+        if (mis->error) {
+            info->error_desc = g_strdup(error_get_pretty(mis->error));
+        }
+    }
+    return info;
+}

@@ -1,0 +1,114 @@
+/*
+ * The outgoing migration.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MIGRATION_SOURCE_H
+#define MIGRATION_SOURCE_H
+
+#include "util/thread.h"
+
+#include "migration-internal.h"
+#include "policy.h"
+
+typedef struct MigrationTarget MigrationTarget;
+
+/* The values of PING with a meaning. The first is QEMU's. */
+#define MIGRATION_PING_OPEN 1
+/* Ours: this source will say when the guest may run there ... */
+#define MIGRATION_PING_WILL_COMMIT 0x46455252u /* "FERR" */
+/* ... which is now. After the stream's end. */
+#define MIGRATION_PING_COMMIT 0x46434f4du /* "FCOM" */
+
+/**
+ * migration_source_start:
+ * @target: (in) checked; taken on success
+ *
+ * `migrate`: start the migration thread. Thread: main.
+ * Errors: one is under way; blocked; the guest is not here.
+ */
+bool migration_source_start(MigrationState *ms, MigrationTarget *target,
+                            Error **errp);
+
+/** migration_source_resume: `migrate` with resume; as above. */
+bool migration_source_resume(MigrationState *ms, MigrationTarget *target,
+                             Error **errp);
+
+/** migration_source_cancel: `migrate_cancel`. Thread: any. Errors: the guest
+ * runs on the destination. */
+bool migration_source_cancel(MigrationState *ms, Error **errp);
+
+/** migration_source_settings_changed: parameters or capabilities that act at
+ * once. Thread: any. */
+void migration_source_settings_changed(MigrationState *ms);
+
+/** migration_source_shutdown: the program ends. Thread: main. */
+void migration_source_shutdown(MigrationState *ms);
+
+/* -- inside ------------------------------------------------------------------- */
+
+/* Who has decided the end of the course; the first one has. */
+typedef enum SourceVerdict {
+    VERDICT_OPEN,
+    VERDICT_COMMIT, /* the guest is about to be the destination's */
+    VERDICT_ABORT,  /* it stays here, whatever the stream says */
+} SourceVerdict;
+
+/* One attempt; the migration thread's, but for what is marked atomic. */
+struct MigrationRun {
+    MigrationState *ms;
+    QemuThread thread;
+    QemuThread resumer; /* of migration_source_resume() */
+    bool has_resumer;
+    bool done; /* atomic: the thread has nothing left to do */
+
+    int verdict; /* atomic, SourceVerdict */
+
+    /* The switchover. */
+    RunState before;     /* of the guest, when it was stopped */
+    bool stopped;        /* the guest was stopped by us */
+    bool disks_given_up; /* so they have to be taken back */
+    int64_t switch_ns;   /* the last thing before the pause that counts */
+    bool committed;      /* the destination runs it, or will */
+
+    /* The model of the pause, ns. */
+    int64_t ping_ns; /* when PING 1 was sent */
+    int64_t rtt_ns;  /* a round trip, 0: not known */
+    int64_t sync_ns; /* the last sync took */
+
+    uint64_t bandwidth;       /* bytes/s the link gives; 0: not known */
+    uint64_t expected_end_ms; /* atomic; UINT64_MAX: not known */
+    MigrationStatsPeriod period;
+    RAMMethods methods; /* as last set */
+    struct MigrationBudget *budget;
+};
+
+/** source_decide: make @verdict the end. Thread: any. Returns: false: another
+ * one is already. */
+bool source_decide(MigrationRun *run, SourceVerdict verdict);
+
+/** source_methods: which ways of sending pages the settings ask for. */
+void source_methods(MigrationState *ms, RAMMethods *ret);
+
+/** source_set_rate: the limit that holds at this moment. Thread: any. */
+void source_set_rate(MigrationState *ms);
+
+typedef enum SourceNext {
+    SOURCE_FAILED,
+    SOURCE_SWITCH,   /* stop the guest and send the rest */
+    SOURCE_POSTCOPY, /* migrate-start-postcopy */
+} SourceNext;
+
+/** source_passes: send memory while the guest runs. */
+SourceNext source_passes(MigrationRun *run, Error **errp);
+
+/** source_switch: from the running guest to the destination's ack. */
+bool source_switch(MigrationRun *run, Error **errp);
+
+/** source_postcopy: the same by post-copy. */
+bool source_postcopy(MigrationRun *run, Error **errp);
+
+/** source_take_back: a switchover that failed: the guest goes on here. */
+void source_take_back(MigrationRun *run);
+
+#endif
