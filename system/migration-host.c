@@ -13,6 +13,7 @@
 #include "migration-host.h"
 
 #include "block/block-backend.h"
+#include "hw/cpu-debug.h"
 #include "hw/machine-lock.h"
 #include "net/net.h"
 #include "util/main-loop.h"

@@ -65,11 +65,6 @@ static CPUState *cpu_at(MachineState *machine, unsigned index)
     return index < cpus->len ? g_ptr_array_index(cpus, index) : NULL;
 }
 
-unsigned machine_cpu_count(MachineState *machine)
-{
-    return machine->cpus.cpus->len;
-}
-
 int machine_cpu_thread_id(MachineState *machine, unsigned index)
 {
     CPUState *cpu = cpu_at(machine, index);

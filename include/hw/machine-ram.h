@@ -43,8 +43,6 @@ void machine_ram_log_clear(MachineState *machine, const RAMBlock *rb,
 /** machine_suppress_vmdesc: -machine suppress-vmdesc=on. */
 bool machine_suppress_vmdesc(MachineState *machine);
 
-/** machine_cpu_count: constant once the machine is realized. */
-unsigned machine_cpu_count(MachineState *machine);
 /** machine_cpu_thread_id: kernel's number of the thread of CPU @index. */
 int machine_cpu_thread_id(MachineState *machine, unsigned index);
 /** machine_cpu_dirty_pages: pages that CPU @index made dirty while a log was
