@@ -255,9 +255,6 @@ static bool decide(MigrationRun *run, const RAMPassReport *ram)
     PassReport report;
     Decision d;
 
-    if (ram->pass < 2) {
-        return false; /* nothing was sent yet */
-    }
     fill_report(run, ram, &report);
     policy_decide(run->ms->policy, &report, &d);
     carry_out(run, &d);
@@ -269,24 +266,28 @@ SourceNext source_passes(MigrationRun *run, Error **errp)
     MigrationState *ms = run->ms;
     SaveVMRegistry *reg = ms->host->registry(ms->host_opaque);
     const SaveStateEntry *se = savevm_find(reg, "ram", 0);
+    /* The setup has begun the first pass, over all memory. */
+    RAMPassReport ram = {
+        .pass = 1,
+        .total_bytes = stats_get(&ms->stats.total_bytes),
+        .dirty_bytes = ram_dirty_bytes(ms->ram),
+    };
+    SourceNext next;
 
     stats_set(&ms->stats.phase, MIGRATION_PHASE_PRECOPY);
     for (;;) {
-        RAMPassReport ram;
-        SourceNext next;
-
-        if (!ram_pass_begin(ms->ram, &ram, errp)) {
-            return SOURCE_FAILED;
-        }
         if (migrate_cap(ms, MIGRATION_CAPABILITY_EVENTS)) {
             qapi_event_send_migration_pass((int64_t)ram.pass);
-        }
-        if (decide(run, &ram)) {
-            return SOURCE_SWITCH;
         }
         next = send_pass(run, se, &ram, errp);
         if (next != SOURCE_SWITCH) {
             return next;
+        }
+        if (!ram_pass_begin(ms->ram, &ram, errp)) {
+            return SOURCE_FAILED;
+        }
+        if (decide(run, &ram)) {
+            return SOURCE_SWITCH;
         }
     }
 }

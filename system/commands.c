@@ -12,6 +12,7 @@
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
 #include "hw/virtio/virtio-hmp.h"
+#include "migration/migration-hmp.h"
 #include "monitor/monitor.h"
 #include "net/net-hmp.h"
 #include "qapi/introspect.h"
@@ -45,6 +46,7 @@ static const HMPCommand *const hmp_tables[] = {
     ui_hmp_commands,
     block_hmp_commands,
     virtio_hmp_commands,
+    migration_hmp_commands,
     NULL,
 };
 
@@ -59,6 +61,7 @@ static const HMPCommand *const hmp_info_tables[] = {
     ui_hmp_info,
     block_hmp_info,
     virtio_hmp_info,
+    migration_hmp_info,
     hw_intc_hmp_info,
     hw_pci_hmp_info,
     NULL,
