@@ -23,11 +23,10 @@ typedef struct RAMIncomingBlock {
     bool listed; /* stood in the source's list */
     bool loaded; /* its pages come (not shared under x-ignore-shared) */
     uint64_t pages;
-    uint64_t host_pages;      /* target pages in a page of the mapping */
-    unsigned long *touched;   /* atomic: may be other than zero */
-    unsigned long *received;  /* atomic; NULL without post-copy */
-    unsigned long *populated; /* atomic: pieces that were faulted in */
-    uint64_t populate_next;   /* offset at which a row of pages goes on */
+    uint64_t host_pages;     /* target pages in a page of the mapping */
+    unsigned long *touched;  /* atomic: may be other than zero */
+    unsigned long *received; /* atomic; NULL without post-copy */
+    uint64_t row_next;       /* where a row of first touches goes on */
 } RAMIncomingBlock;
 
 struct RAMReader {

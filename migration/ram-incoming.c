@@ -41,16 +41,13 @@ static bool block_init(RAMIncoming *ri, RAMIncomingBlock *ib, RAMBlock *rb,
     ib->rb = rb;
     ib->pages = ram_block_pages(rb);
     ib->host_pages = MAX(rb->page_size >> RAM_PAGE_BITS, 1);
-    ib->populate_next = UINT64_MAX;
+    ib->row_next = UINT64_MAX;
     rb->priv_ram = ib;
     ib->touched = bitmap_try_new((long)max_pages);
-    ib->populated =
-        bitmap_try_new((long)DIV_ROUND_UP(rb->max_length, POPULATE_BYTES));
     if (ri->config.postcopy) {
         ib->received = bitmap_try_new((long)max_pages);
     }
-    if (!ib->touched || !ib->populated ||
-        (ri->config.postcopy && !ib->received)) {
+    if (!ib->touched || (ri->config.postcopy && !ib->received)) {
         error_setg(errp, "no memory for the bitmaps of RAM block '%s'",
                    rb->idstr);
         return false;
@@ -95,7 +92,6 @@ void ram_incoming_free(RAMIncoming *ri)
         ib->rb->priv_ram = NULL;
         g_free(ib->touched);
         g_free(ib->received);
-        g_free(ib->populated);
     }
     ram_reader_free(ri->main);
     g_free(ri->scratch);
@@ -309,33 +305,32 @@ static void populate(RAMIncomingBlock *ib, uint64_t offset, uint64_t len)
 }
 
 /*
- * A page at @offset is written. In the first piece of a row single faults have
- * to do; then the piece of POPULATE_BYTES that the row enters is taken whole.
+ * A page at @offset is written for the first time. In the first piece of a row
+ * single faults have to do; then the rest of the piece of POPULATE_BYTES that
+ * the row is in is taken whole, and counts as touched from then on: a locked
+ * instruction for each page would cost as much as copying it.
  */
-static void touch_row(RAMIncomingBlock *ib, uint64_t offset)
+static void touch(RAMIncomingBlock *ib, uint64_t offset)
 {
-    uint64_t piece = offset / POPULATE_BYTES;
-    uint64_t start = piece * POPULATE_BYTES;
-    bool in_row = offset == ib->populate_next;
+    uint64_t start = ROUND_DOWN(offset, POPULATE_BYTES);
+    uint64_t end = MIN(start + POPULATE_BYTES, ib->rb->used_length);
+    bool in_row = offset == ib->row_next;
 
-    ib->populate_next = offset + RAM_PAGE_SIZE;
-    if (!in_row || offset - start > POPULATE_ROW || ib->received ||
-        test_bit((long)piece, ib->populated)) {
-        return;
+    ib->row_next = offset + RAM_PAGE_SIZE;
+    if (in_row && offset - start <= POPULATE_ROW && !ib->received) {
+        populate(ib, offset, end - offset);
+        bitmap_set_atomic(ib->touched, (long)(offset >> RAM_PAGE_BITS),
+                          (long)((end - offset) >> RAM_PAGE_BITS));
+        ib->row_next = end;
+    } else {
+        set_bit_atomic((long)(offset >> RAM_PAGE_BITS), ib->touched);
     }
-    set_bit((long)piece, ib->populated);
-    populate(ib, offset,
-             MIN(POPULATE_BYTES, ib->rb->used_length - start) -
-                 (offset - start));
 }
 
 uint8_t *ram_incoming_write(RAMIncomingBlock *ib, uint64_t offset)
 {
-    uint64_t page = offset >> RAM_PAGE_BITS;
-
-    if (!page_is_touched(ib, page)) {
-        touch_row(ib, offset);
-        set_bit_atomic((long)page, ib->touched);
+    if (!page_is_touched(ib, offset >> RAM_PAGE_BITS)) {
+        touch(ib, offset);
     }
     return ib->rb->host + offset;
 }
