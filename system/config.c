@@ -69,11 +69,12 @@ void system_config_free(SystemConfig *c)
                              &c->debugcons, &c->fds,       &c->traces,
                              &c->data_dirs, &c->fw_cfg,    &c->smbios,
                              &c->monitors };
-    char **strings[] = { &c->vga,      &c->cpu,       &c->kernel,
-                         &c->mem_path, &c->append,    &c->bios,
-                         &c->initrd,   &c->uuid,      &c->pidfile,
-                         &c->gdb,      &c->log_file,  &c->log_items,
-                         &c->runas,    &c->chroot_dir };
+    char **strings[] = { &c->vga,         &c->cpu,        &c->kernel,
+                         &c->mem_path,    &c->append,     &c->bios,
+                         &c->initrd,      &c->uuid,       &c->pidfile,
+                         &c->gdb,         &c->log_file,   &c->log_items,
+                         &c->runas,       &c->chroot_dir, &c->incoming,
+                         &c->dump_vmstate };
 
     if (!c) {
         return;

@@ -69,6 +69,7 @@ typedef struct SystemConfig {
     char *chroot_dir;
     char *gdb; /* -gdb, -s */
     char *incoming; /* -incoming; NULL: a guest of our own */
+    char *dump_vmstate; /* -dump-vmstate: file; the program ends after it */
 
     bool start_stopped; /* -S */
     bool only_migratable;

@@ -632,6 +632,8 @@ const OptionDef option_table[] = {
       "exec:COMMAND, file:PATH[,offset=N]; defer: until migrate-incoming" },
     { "only-migratable", OPT_FLAG, AT(only_migratable),
       .help = "refuse devices that cannot be migrated" },
+    { "dump-vmstate", OPT_STRING, AT(dump_vmstate), "FILE",
+      "write what devices send when they migrate as JSON, and end" },
     { "gdb", OPT_STRING, AT(gdb), "DEV",
       "wait for a debugger on DEV, such as tcp:127.0.0.1:1234" },
     { "s", OPT_CUSTOM, .help = "same as -gdb " GDB_DEFAULT_DEVICE,

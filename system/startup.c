@@ -41,6 +41,7 @@
 
 #include "daemonize.h"
 #include "drives.h"
+#include "dump-vmstate.h"
 #include "gdb.h"
 #include "identity.h"
 #include "migration.h"
@@ -677,6 +678,13 @@ bool startup_run(System *s, Error **errp)
 {
     SystemConfig *c = s->config;
 
+    if (s->machine && c->dump_vmstate) {
+        if (!system_dump_vmstate(s->machine, c->dump_vmstate, errp)) {
+            return false;
+        }
+        run_request_exit(EXIT_SUCCESS);
+        return true;
+    }
     /*
      * Back ends that wait for a peer do so here, when all of them listen and
      * before a script is told that we are ready.
