@@ -8,6 +8,11 @@
  * a write after it is seen. A thread collects once a second while the log is
  * on; a vCPU whose ring is full does so for itself.
  *
+ * A kernel leaves the guest before the ring is quite full. Should one not do so
+ * it writes over entries that nobody has seen; then every entry is taken, which
+ * is how that shows. From there on a sync is an error: a migration fails, but
+ * no write is lost.
+ *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -134,6 +139,10 @@ static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
         note(s, SLOT_ID(e->slot), e->offset);
         qatomic_store_release(&e->flags, KVM_DIRTY_GFN_F_RESET);
         vcpu->ring_next++;
+    }
+    if (n == s->ring_entries && !s->ring_overran) {
+        trace_kvm_ring_overran(vcpu->base.index);
+        s->ring_overran = true;
     }
     qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
     return n;

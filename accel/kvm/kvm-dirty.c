@@ -248,6 +248,13 @@ bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
     if (s->ring_entries) {
         kvm_ring_collect(s);
     }
+    if (s->ring_overran) {
+        error_setg(errp,
+                   "a dirty ring of %u entries was overrun: the host's "
+                   "KVM needs a larger dirty-ring-size",
+                   s->ring_entries);
+        return false;
+    }
     if (!s->ring_entries || s->ring_with_bitmap) {
         ret = fetch(s, number, slot);
     }

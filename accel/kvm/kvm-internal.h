@@ -84,12 +84,13 @@ struct KVMState {
     int vcpu_mmap_bytes;
     KVMCaps caps;
 
-    QemuMutex slots_lock; /* guards the following eight, and vCPUs' rings */
+    QemuMutex slots_lock; /* guards the following nine, and vCPUs' rings */
     GArray *slots;        /* KVMSlot, index = slot number */
     bool logging;
     bool manual_protect;   /* constant after init_machine */
     bool initially_set;    /* the same */
     bool ring_with_bitmap; /* the same */
+    bool ring_overran;     /* entries are lost, for ever */
     void *scratch;
     size_t scratch_bytes;
 
