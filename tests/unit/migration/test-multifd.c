@@ -1,189 +1,16 @@
 /*
  * Multifd from one memory to another over pairs of channels: every method and
- * stack of layers, several passes, faults, cancel at any time, and peers that
- * do not mean well.
+ * stack of layers, several passes, faults, cancel at any time.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
-#include <sys/mman.h>
-
-#include "migration/multifd.h"
 #include "migration/stats.h"
 #include "util/thread.h"
 
-#include "channel-pair.h"
 #include "fault-channel.h"
-
-#define BLOCKS      3
-#define BLOCK_PAGES 700
-
-typedef struct Link {
-    unsigned channels;
-    ChannelPair **pair;
-    RAMBlock src[BLOCKS], dst[BLOCKS];
-    MultiFDStats stats;
-    Pacer *pacer;
-    MultiFDSend *send;
-    MultiFDRecv *recv;
-    unsigned fail_open; /* this channel cannot connect; UINT_MAX: all can */
-    unsigned send_errors, recv_errors; /* atomic: calls of on_error */
-    unsigned closed;
-} Link;
-
-/* -- fixture ------------------------------------------------------------------- */
-
-static void block_init(RAMBlock *rb, unsigned i)
-{
-    memset(rb, 0, sizeof(*rb));
-    g_snprintf(rb->idstr, sizeof(rb->idstr), "block.%u", i);
-    rb->used_length = rb->max_length = BLOCK_PAGES * RAM_PAGE_SIZE;
-    rb->host = mmap(NULL, rb->max_length, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    g_assert_true(rb->host != MAP_FAILED);
-    rb->index = i;
-}
-
-static QIOChannel *on_open(void *opaque, unsigned id, Error **errp)
-{
-    Link *l = opaque;
-
-    if (id == l->fail_open) {
-        error_setg(errp, "nobody listens");
-        return NULL;
-    }
-    return QIO_CHANNEL(object_ref(OBJECT(l->pair[id]->a)));
-}
-
-static void on_close(void *opaque, QIOChannel *ioc)
-{
-    Link *l = opaque;
-
-    l->closed++;
-    qio_channel_close(ioc, NULL);
-    object_unref(OBJECT(ioc));
-}
-
-static void on_send_error(void *opaque, Error *err)
-{
-    Link *l = opaque;
-
-    g_assert_nonnull(err);
-    error_free(err);
-    qatomic_inc(&l->send_errors);
-}
-
-static void on_recv_error(void *opaque, Error *err)
-{
-    Link *l = opaque;
-
-    g_assert_nonnull(err);
-    error_free(err);
-    qatomic_inc(&l->recv_errors);
-}
-
-static RAMBlock *on_block(void *opaque, const char *name, Error **errp)
-{
-    Link *l = opaque;
-
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        if (g_str_equal(l->dst[i].idstr, name)) {
-            return &l->dst[i];
-        }
-    }
-    error_setg(errp, "unknown RAM block '%s'", name);
-    return NULL;
-}
-
-static Link *link_new(const char *stack, unsigned channels)
-{
-    Link *l = g_new0(Link, 1);
-
-    l->channels = channels;
-    l->fail_open = UINT_MAX;
-    l->pair = g_new0(ChannelPair *, channels);
-    for (unsigned i = 0; i < channels; i++) {
-        l->pair[i] = channel_pair_new(stack);
-    }
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        block_init(&l->src[i], i);
-        block_init(&l->dst[i], i);
-    }
-    l->pacer = pacer_new();
-    return l;
-}
-
-static MultiFDSendConfig send_config(Link *l)
-{
-    return (MultiFDSendConfig){
-        .channels = l->channels,
-        .find_zero = true,
-        .uuid = "0123456789abcde",
-        .pacer = l->pacer,
-        .stats = &l->stats,
-        .open = on_open,
-        .close = on_close,
-        .on_error = on_send_error,
-        .opaque = l,
-    };
-}
-
-static MultiFDRecvConfig recv_config(Link *l)
-{
-    return (MultiFDRecvConfig){
-        .channels = l->channels,
-        .uuid = "0123456789abcde",
-        .block = on_block,
-        .on_error = on_recv_error,
-        .opaque = l,
-    };
-}
-
-static bool accept_one(Link *l, unsigned i, Error **errp)
-{
-    uint8_t hello[MULTIFD_HELLO_SIZE];
-
-    return qio_channel_read_all(l->pair[i]->b, (char *)hello, sizeof(hello),
-                                errp) == 0 &&
-           multifd_recv_add_channel(l->recv, l->pair[i]->b, hello, errp);
-}
-
-/* Both sides up, and the sync at the setup's end. */
-static void link_start(Link *l, MultiFDMethod method, int level)
-{
-    MultiFDSendConfig sc = send_config(l);
-    MultiFDRecvConfig rc = recv_config(l);
-
-    sc.method = method;
-    sc.level = level;
-    l->recv = multifd_recv_new(&rc, &error_abort);
-    l->send = multifd_send_new(&sc, &error_abort);
-    for (unsigned i = 0; i < l->channels; i++) {
-        g_assert_cmpint(multifd_recv_has_all(l->recv), ==, false);
-        accept_one(l, i, &error_abort);
-    }
-    g_assert_true(multifd_recv_has_all(l->recv));
-    multifd_send_sync(l->send, &error_abort);
-    multifd_recv_sync(l->recv, &error_abort);
-}
-
-static void link_free(Link *l)
-{
-    multifd_send_free(l->send);
-    multifd_recv_free(l->recv);
-    for (unsigned i = 0; i < l->channels; i++) {
-        channel_pair_free(l->pair[i]);
-    }
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        munmap(l->src[i].host, l->src[i].max_length);
-        munmap(l->dst[i].host, l->dst[i].max_length);
-    }
-    pacer_free(l->pacer);
-    g_free(l->pair);
-    g_free(l);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
+#include "multifd-link.h"
 
 /* Write page @page of @rb: zero, noise or text. Returns: is it zero? */
 static bool page_fill(RAMBlock *rb, uint64_t page, unsigned seed)
@@ -209,9 +36,9 @@ static bool page_fill(RAMBlock *rb, uint64_t page, unsigned seed)
     }
 }
 
-static void memory_check(Link *l)
+static void memory_check(MultiFDLink *l)
 {
-    for (unsigned i = 0; i < BLOCKS; i++) {
+    for (unsigned i = 0; i < MULTIFD_LINK_BLOCKS; i++) {
         g_assert_cmpint(memcmp(l->dst[i].host, l->src[i].host,
                                l->src[i].used_length),
                         ==, 0);
@@ -219,15 +46,16 @@ static void memory_check(Link *l)
 }
 
 /* A pass: all pages at first, then some; in runs of different lengths. */
-static void pass_send(Link *l, unsigned pass)
+static void pass_send(MultiFDLink *l, unsigned pass)
 {
     uint64_t zero = 0, pages = 0, n;
     uint64_t zero_before = l->stats.zero_pages;
     uint64_t before = l->stats.normal_pages + zero_before;
 
-    for (unsigned i = 0; i < BLOCKS; i++) {
-        for (uint64_t p = 0; p < BLOCK_PAGES; p += n + (pass ? pass * 3 : 0)) {
-            n = MIN(BLOCK_PAGES - p, 1 + (p + pass) % 300);
+    for (unsigned i = 0; i < MULTIFD_LINK_BLOCKS; i++) {
+        for (uint64_t p = 0; p < MULTIFD_LINK_PAGES;
+             p += n + (pass ? pass * 3 : 0)) {
+            n = MIN(MULTIFD_LINK_PAGES - p, 1 + (p + pass) % 300);
             for (uint64_t k = p; k < p + n; k++) {
                 zero += page_fill(&l->src[i], k, pass);
             }
@@ -273,10 +101,10 @@ static const Move moves[] = {
 static void test_move(const void *data)
 {
     const Move *m = data;
-    g_autoptr(Link) l = link_new(m->stack, m->channels);
+    g_autoptr(MultiFDLink) l = multifd_link_new(m->stack, m->channels);
     unsigned passes = m->channels > 100 ? 2 : 4;
 
-    link_start(l, m->method, 1);
+    multifd_link_start(l, m->method, 1);
     for (unsigned pass = 0; pass < passes; pass++) {
         pass_send(l, pass);
     }
@@ -302,15 +130,15 @@ static void test_move(const void *data)
 /* 7.2's layout: every page as data. */
 static void test_no_zero(void)
 {
-    g_autoptr(Link) l = link_new("unix", 2);
-    MultiFDSendConfig sc = send_config(l);
-    MultiFDRecvConfig rc = recv_config(l);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
+    MultiFDSendConfig sc = multifd_link_send_config(l);
+    MultiFDRecvConfig rc = multifd_link_recv_config(l);
 
     sc.find_zero = false;
     l->recv = multifd_recv_new(&rc, &error_abort);
     l->send = multifd_send_new(&sc, &error_abort);
-    accept_one(l, 0, &error_abort);
-    accept_one(l, 1, &error_abort);
+    multifd_link_accept(l, 0, &error_abort);
+    multifd_link_accept(l, 1, &error_abort);
     multifd_send_sync(l->send, &error_abort);
     multifd_recv_sync(l->recv, &error_abort);
     memset(l->dst[1].host, 0xaa, 5 * RAM_PAGE_SIZE);
@@ -325,10 +153,10 @@ static void test_no_zero(void)
 /* The method changes between passes; the destination follows. */
 static void test_set_method(void)
 {
-    g_autoptr(Link) l = link_new("unix", 2);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
     Error *err = NULL;
 
-    link_start(l, MULTIFD_METHOD_NONE, 0);
+    multifd_link_start(l, MULTIFD_METHOD_NONE, 0);
     pass_send(l, 0);
     multifd_send_set_method(l->send, MULTIFD_METHOD_ZLIB, 1, &error_abort);
     pass_send(l, 1);
@@ -348,11 +176,11 @@ static void test_set_method(void)
 
 static void test_paced(void)
 {
-    g_autoptr(Link) l = link_new("unix", 2);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
     gint64 start_us, us;
     uint64_t before;
 
-    link_start(l, MULTIFD_METHOD_NONE, 0);
+    multifd_link_start(l, MULTIFD_METHOD_NONE, 0);
     pacer_set_rate(l->pacer, 20 * 1000 * 1000);
     start_us = g_get_monotonic_time();
     before = stats_get(&l->stats.wire_bytes);
@@ -372,10 +200,11 @@ static void test_paced(void)
 /* -- failures ------------------------------------------------------------------ */
 
 /* Send until an error comes. */
-static void send_until_error(Link *l, Error **errp)
+static void send_until_error(MultiFDLink *l, Error **errp)
 {
     for (unsigned pass = 0;; pass++) {
-        if (!multifd_send_run(l->send, &l->src[0], 0, BLOCK_PAGES, errp) ||
+        if (!multifd_send_run(l->send, &l->src[0], 0, MULTIFD_LINK_PAGES,
+                              errp) ||
             !multifd_send_sync(l->send, errp)) {
             return;
         }
@@ -386,9 +215,9 @@ static void send_until_error(Link *l, Error **errp)
     }
 }
 
-static void noise(Link *l)
+static void noise(MultiFDLink *l)
 {
-    for (uint64_t p = 0; p < BLOCK_PAGES; p++) {
+    for (uint64_t p = 0; p < MULTIFD_LINK_PAGES; p++) {
         memset(l->src[0].host + p * RAM_PAGE_SIZE, p | 1, RAM_PAGE_SIZE);
     }
 }
@@ -397,11 +226,11 @@ static void noise(Link *l)
 static void test_write_fails(void)
 {
     for (unsigned at = 1; at < 40; at += 6) {
-        g_autoptr(Link) l = link_new("unix", 2);
+        g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
         FaultPlan plan = { .fail_at_write = at };
         QIOChannel *master = l->pair[1]->a;
-        MultiFDSendConfig sc = send_config(l);
-        MultiFDRecvConfig rc = recv_config(l);
+        MultiFDSendConfig sc = multifd_link_send_config(l);
+        MultiFDRecvConfig rc = multifd_link_recv_config(l);
         g_autoptr(Error) err = NULL;
         Error *again = NULL;
 
@@ -414,8 +243,8 @@ static void test_write_fails(void)
             /* The second one never comes. */
             multifd_recv_cancel(l->recv, NULL);
         } else {
-            accept_one(l, 0, &error_abort);
-            accept_one(l, 1, &error_abort);
+            multifd_link_accept(l, 0, &error_abort);
+            multifd_link_accept(l, 1, &error_abort);
         }
         if (multifd_send_sync(l->send, &err)) {
             multifd_recv_sync(l->recv, &error_abort);
@@ -434,8 +263,8 @@ static void test_write_fails(void)
 
 static void test_open_fails(void)
 {
-    g_autoptr(Link) l = link_new("unix", 3);
-    MultiFDSendConfig sc = send_config(l);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 3);
+    MultiFDSendConfig sc = multifd_link_send_config(l);
     Error *err = NULL;
 
     l->fail_open = 2;
@@ -449,11 +278,11 @@ static void test_open_fails(void)
 /* The destination dies in the middle. */
 static void test_peer_dies(void)
 {
-    g_autoptr(Link) l = link_new("tcp", 2);
+    g_autoptr(MultiFDLink) l = multifd_link_new("tcp", 2);
     g_autoptr(Error) err = NULL;
 
     noise(l);
-    link_start(l, MULTIFD_METHOD_NONE, 0);
+    multifd_link_start(l, MULTIFD_METHOD_NONE, 0);
     pass_send(l, 0);
     multifd_recv_cancel(l->recv, NULL);
     send_until_error(l, &err);
@@ -463,10 +292,10 @@ static void test_peer_dies(void)
 /* The source dies in the middle: at a packet's end, and within one. */
 static void test_source_dies(void)
 {
-    g_autoptr(Link) l = link_new("unix", 2);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
     Error *err = NULL;
 
-    link_start(l, MULTIFD_METHOD_NONE, 0);
+    multifd_link_start(l, MULTIFD_METHOD_NONE, 0);
     pass_send(l, 0);
     multifd_send_cancel(l->send, NULL);
     g_assert_false(multifd_recv_sync(l->recv, &err));
@@ -475,7 +304,7 @@ static void test_source_dies(void)
 }
 
 typedef struct Canceller {
-    Link *l;
+    MultiFDLink *l;
     unsigned us;
     bool recv;
 } Canceller;
@@ -504,14 +333,15 @@ static void test_cancel(void)
     static const uint64_t rates[] = { 0, 1000 * 1000, 100 * 1000 * 1000 };
 
     for (unsigned i = 0; i < 18; i++) {
-        g_autoptr(Link) l = link_new(i % 3 ? "unix" : "tcp/tls", 1 + i % 4);
+        g_autoptr(MultiFDLink) l =
+            multifd_link_new(i % 3 ? "unix" : "tcp/tls", 1 + i % 4);
         Canceller c = { .l = l, .us = i * 300, .recv = i % 2 };
         g_autoptr(Error) err = NULL;
         QemuThread thread;
 
         noise(l);
-        link_start(l, i % 4 == 3 ? MULTIFD_METHOD_ZLIB : MULTIFD_METHOD_NONE,
-                   1);
+        multifd_link_start(
+            l, i % 4 == 3 ? MULTIFD_METHOD_ZLIB : MULTIFD_METHOD_NONE, 1);
         pacer_set_rate(l->pacer, c.recv ? 0 : rates[i % 3]);
         qemu_thread_create(&thread, "cancel", cancel_thread, &c,
                            QEMU_THREAD_JOINABLE);
@@ -527,8 +357,8 @@ static void test_cancel(void)
 /* Nobody reads: a cancel still ends it. */
 static void test_cancel_blocked(void)
 {
-    g_autoptr(Link) l = link_new("unix", 2);
-    MultiFDSendConfig sc = send_config(l);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
+    MultiFDSendConfig sc = multifd_link_send_config(l);
     Canceller c = { .l = l, .us = 20000 };
     g_autoptr(Error) err = NULL;
     QemuThread thread;
@@ -537,65 +367,17 @@ static void test_cancel_blocked(void)
     l->send = multifd_send_new(&sc, &error_abort);
     qemu_thread_create(&thread, "cancel", cancel_thread, &c,
                        QEMU_THREAD_JOINABLE);
-    while (multifd_send_run(l->send, &l->src[0], 0, BLOCK_PAGES, &err)) {
+    while (multifd_send_run(l->send, &l->src[0], 0, MULTIFD_LINK_PAGES, &err)) {
     }
     qemu_thread_join(&thread);
     g_assert_cmpstr(error_get_pretty(err), ==, "somebody wants it");
 }
 
-/* -- who comes ----------------------------------------------------------------- */
-
-static void hello_write(Link *l, unsigned pair, uint8_t id, const char *uuid)
-{
-    MultiFDHello h = { .id = id };
-    uint8_t buf[MULTIFD_HELLO_SIZE];
-
-    memcpy(h.uuid, uuid, 16);
-    multifd_hello_encode(&h, buf);
-    qio_channel_write_all(l->pair[pair]->a, (char *)buf, sizeof(buf),
-                          &error_abort);
-}
-
-static void test_hello(void)
-{
-    g_autoptr(Link) l = link_new("unix", 4);
-    MultiFDRecvConfig rc = recv_config(l);
-    Error *err = NULL;
-
-    rc.channels = 2;
-    l->recv = multifd_recv_new(&rc, &error_abort);
-    hello_write(l, 0, 1, "0123456789abcdX");
-    g_assert_false(accept_one(l, 0, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==,
-                    "multifd channel 1 is of a guest with another UUID");
-    error_free_or_abort(&err);
-    hello_write(l, 0, 2, "0123456789abcde");
-    g_assert_false(accept_one(l, 0, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==,
-                    "multifd channel 2: only 2 are expected");
-    error_free_or_abort(&err);
-    hello_write(l, 1, 1, "0123456789abcde");
-    accept_one(l, 1, &error_abort);
-    hello_write(l, 2, 1, "0123456789abcde");
-    g_assert_false(accept_one(l, 2, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==, "multifd channel 1 came twice");
-    error_free_or_abort(&err);
-    g_assert_false(multifd_recv_has_all(l->recv));
-    hello_write(l, 3, 0, "0123456789abcde");
-    accept_one(l, 3, &error_abort);
-    g_assert_true(multifd_recv_has_all(l->recv));
-    g_assert_cmpuint(l->recv_errors, ==, 0);
-    multifd_recv_cancel(l->recv, NULL);
-    g_assert_false(multifd_recv_sync(l->recv, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==, "migration was cancelled");
-    error_free_or_abort(&err);
-}
-
 static void test_config(void)
 {
-    g_autoptr(Link) l = link_new("unix", 1);
-    MultiFDSendConfig sc = send_config(l);
-    MultiFDRecvConfig rc = recv_config(l);
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 1);
+    MultiFDSendConfig sc = multifd_link_send_config(l);
+    MultiFDRecvConfig rc = multifd_link_recv_config(l);
     Error *err = NULL;
     const unsigned bad[] = { 0, 256, UINT_MAX };
 
@@ -629,9 +411,9 @@ static void test_config(void)
 
 static void test_zero_copy(void)
 {
-    g_autoptr(Link) l = link_new("tcp", 2);
-    MultiFDSendConfig sc = send_config(l);
-    MultiFDRecvConfig rc = recv_config(l);
+    g_autoptr(MultiFDLink) l = multifd_link_new("tcp", 2);
+    MultiFDSendConfig sc = multifd_link_send_config(l);
+    MultiFDRecvConfig rc = multifd_link_recv_config(l);
 
     if (!qio_channel_has_feature(l->pair[0]->a,
                                  QIO_CHANNEL_FEATURE_WRITE_ZERO_COPY)) {
@@ -641,8 +423,8 @@ static void test_zero_copy(void)
     sc.zero_copy = true;
     l->recv = multifd_recv_new(&rc, &error_abort);
     l->send = multifd_send_new(&sc, &error_abort);
-    accept_one(l, 0, &error_abort);
-    accept_one(l, 1, &error_abort);
+    multifd_link_accept(l, 0, &error_abort);
+    multifd_link_accept(l, 1, &error_abort);
     multifd_send_sync(l->send, &error_abort);
     multifd_recv_sync(l->recv, &error_abort);
     for (unsigned pass = 0; pass < 3; pass++) {
@@ -650,163 +432,6 @@ static void test_zero_copy(void)
     }
     /* Over loopback the kernel copies, and says so. */
     g_assert_cmpuint(l->stats.zero_copy_missed, >, 0);
-}
-
-/* -- hostile packets ----------------------------------------------------------- */
-
-typedef struct Hostile {
-    const char *name;
-    const char *block;
-    uint32_t normal, zero;
-    uint64_t offset;
-    const char *error; /* after "multifd channel 0: " */
-} Hostile;
-
-static const Hostile hostile[] = {
-    { "block", "pc.ram", 1, 0, 0, "unknown RAM block 'pc.ram'" },
-    { "offset", "block.1", 1, 0, BLOCK_PAGES *RAM_PAGE_SIZE,
-      "page 0x2bc000 is not in RAM block 'block.1' of 0x2bc000 bytes" },
-    { "zero-offset", "block.1", 0, 1, BLOCK_PAGES *RAM_PAGE_SIZE,
-      "page 0x2bc000 is not in RAM block 'block.1' of 0x2bc000 bytes" },
-    { "wrap", "block.1", 0, 1, UINT64_MAX - RAM_PAGE_SIZE + 1,
-      "page 0xfffffffffffff000 is not in RAM block 'block.1' of 0x2bc000 "
-      "bytes" },
-};
-
-static void packet_write(Link *l, const MultiFDPacket *p)
-{
-    uint8_t buf[MULTIFD_HEADER_SIZE];
-
-    multifd_packet_encode(p, buf);
-    qio_channel_write_all(l->pair[0]->a, (char *)buf, sizeof(buf),
-                          &error_abort);
-}
-
-/* A destination with one channel whose source is the test. */
-static void hostile_start(Link *l, bool sync)
-{
-    MultiFDRecvConfig rc = recv_config(l);
-    g_autofree MultiFDPacket *p = g_new0(MultiFDPacket, 1);
-
-    l->recv = multifd_recv_new(&rc, &error_abort);
-    hello_write(l, 0, 0, "0123456789abcde");
-    accept_one(l, 0, &error_abort);
-    if (sync) {
-        p->sync = true;
-        packet_write(l, p);
-        multifd_recv_sync(l->recv, &error_abort);
-    }
-}
-
-/* on_error is called, and once; that may be after the sync has returned. */
-static void wait_recv_error(Link *l)
-{
-    while (qatomic_read(&l->recv_errors) == 0) {
-        g_usleep(100);
-    }
-    g_assert_false(multifd_recv_finish(l->recv, NULL));
-    g_assert_cmpuint(qatomic_read(&l->recv_errors), ==, 1);
-}
-
-static void expect_error(Link *l, const char *text)
-{
-    g_autofree char *want = g_strdup_printf("multifd channel 0: %s", text);
-    Error *err = NULL;
-
-    g_assert_false(multifd_recv_sync(l->recv, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==, want);
-    error_free_or_abort(&err);
-    wait_recv_error(l);
-}
-
-static void test_hostile(const void *data)
-{
-    const Hostile *h = data;
-    g_autoptr(Link) l = link_new("unix", 1);
-    g_autofree MultiFDPacket *p = g_new0(MultiFDPacket, 1);
-
-    hostile_start(l, true);
-    p->normal = h->normal;
-    p->zero = h->zero;
-    p->offset[0] = h->offset;
-    g_strlcpy(p->block, h->block, sizeof(p->block));
-    packet_write(l, p);
-    expect_error(l, h->error);
-}
-
-static void test_early(void)
-{
-    g_autoptr(Link) l = link_new("unix", 1);
-    g_autofree MultiFDPacket *p = g_new0(MultiFDPacket, 1);
-
-    hostile_start(l, false);
-    p->zero = 1;
-    g_strlcpy(p->block, "block.0", sizeof(p->block));
-    packet_write(l, p);
-    expect_error(l, "pages of 'block.0' came before the list of RAM blocks");
-}
-
-static void test_quiet(void)
-{
-    g_autoptr(Link) l = link_new("unix", 1);
-    g_autofree MultiFDPacket *p = g_new0(MultiFDPacket, 1);
-
-    hostile_start(l, true);
-    multifd_recv_quiet(l->recv);
-    p->zero = 1;
-    g_strlcpy(p->block, "block.0", sizeof(p->block));
-    packet_write(l, p);
-    expect_error(l, "pages of 'block.0' came after the pre-copy phase");
-}
-
-static void test_garbage(void)
-{
-    g_autoptr(Link) l = link_new("unix", 1);
-    char rubbish[MULTIFD_HEADER_SIZE];
-
-    memset(rubbish, 'r', sizeof(rubbish));
-    hostile_start(l, true);
-    qio_channel_write_all(l->pair[0]->a, rubbish, sizeof(rubbish),
-                          &error_abort);
-    expect_error(l, "magic is 0x72727272, not 0x11223344");
-}
-
-/* The end between packets is fine, until another SYNC is due. */
-static void test_end(void)
-{
-    g_autoptr(Link) l = link_new("unix", 1);
-    Error *err = NULL;
-
-    hostile_start(l, true);
-    qio_channel_shutdown(l->pair[0]->a, QIO_CHANNEL_SHUTDOWN_BOTH,
-                         &error_abort);
-    g_usleep(20000);
-    g_assert_cmpuint(qatomic_read(&l->recv_errors), ==, 0);
-    g_assert_false(multifd_recv_sync(l->recv, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==,
-                    "multifd channel 0: source ended the connection");
-    error_free_or_abort(&err);
-    multifd_recv_finish(l->recv, &error_abort);
-}
-
-/* A cut within the data. */
-static void test_cut(void)
-{
-    g_autoptr(Link) l = link_new("unix", 1);
-    g_autofree MultiFDPacket *p = g_new0(MultiFDPacket, 1);
-    Error *err = NULL;
-
-    hostile_start(l, true);
-    p->normal = 2;
-    p->offset[1] = RAM_PAGE_SIZE;
-    g_strlcpy(p->block, "block.0", sizeof(p->block));
-    packet_write(l, p);
-    qio_channel_write_all(l->pair[0]->a, "some", 4, &error_abort);
-    qio_channel_shutdown(l->pair[0]->a, QIO_CHANNEL_SHUTDOWN_BOTH,
-                         &error_abort);
-    g_assert_false(multifd_recv_sync(l->recv, &err));
-    error_free_or_abort(&err);
-    wait_recv_error(l);
 }
 
 int main(int argc, char **argv)
@@ -828,18 +453,6 @@ int main(int argc, char **argv)
     g_test_add_func("/multifd/fail/source-dies", test_source_dies);
     g_test_add_func("/multifd/cancel/any-time", test_cancel);
     g_test_add_func("/multifd/cancel/blocked", test_cancel_blocked);
-    g_test_add_func("/multifd/hello", test_hello);
     g_test_add_func("/multifd/config", test_config);
-    for (size_t i = 0; i < G_N_ELEMENTS(hostile); i++) {
-        g_autofree char *path =
-            g_strdup_printf("/multifd/hostile/%s", hostile[i].name);
-
-        g_test_add_data_func(path, &hostile[i], test_hostile);
-    }
-    g_test_add_func("/multifd/hostile/early", test_early);
-    g_test_add_func("/multifd/hostile/quiet", test_quiet);
-    g_test_add_func("/multifd/hostile/garbage", test_garbage);
-    g_test_add_func("/multifd/end", test_end);
-    g_test_add_func("/multifd/cut", test_cut);
     return g_test_run();
 }
