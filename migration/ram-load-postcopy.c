@@ -127,8 +127,32 @@ static bool place_host_page(RAMReader *r, Error **errp)
     return true;
 }
 
+/* A host page of one record goes to its place out of the file's buffer. */
+static bool place_single(RAMReader *r, const RAMRecord *rec, Error **errp)
+{
+    RAMIncoming *ri = r->ri;
+    uint8_t *page;
+
+    if (qemu_get_buffer_in_place(r->f, &page, RAM_PAGE_SIZE) != RAM_PAGE_SIZE) {
+        if (!qemu_file_get_error_obj(r->f, errp)) {
+            error_setg(errp, "the stream ends inside of a RAM record");
+        }
+        return false;
+    }
+    if (!ri->config.ops.place(ri->config.ops.opaque, rec->ib->rb, rec->offset,
+                              page, errp)) {
+        return false;
+    }
+    ram_incoming_received(rec->ib, rec->offset >> RAM_PAGE_BITS, 1);
+    return true;
+}
+
 static bool load_record(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
+    if (!r->host_block && rec->ib->host_pages == 1 &&
+        rec->kind == RAM_WIRE_PAGE) {
+        return place_single(r, rec, errp);
+    }
     if (!r->host_block) {
         if (!begin_host_page(r, rec, errp)) {
             return false;
