@@ -209,6 +209,8 @@ static void soft_class_init(ObjectClass *oc, void *data)
     ac->vcpu_intr = soft_vcpu_intr;
     ac->vcpu_signal = soft_vcpu_signal;
     ac->vcpu_tsc_to_ns = soft_vcpu_tsc_to_ns;
+    ac->ram_change_begin = soft_ram_change_begin;
+    ac->ram_change_end = soft_ram_change_end;
     ac->dirty_log_start = soft_log_start;
     ac->dirty_log_stop = soft_log_stop;
     ac->dirty_log_sync = soft_log_sync;

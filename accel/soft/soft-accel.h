@@ -106,6 +106,7 @@ typedef struct SoftCPUPrivate {
     QemuCond wake;  /* exit_request was set */
     QemuCond idle;  /* outside, or work done */
     bool inside;
+    bool barred; /* is not to come inside (soft_ram_change_begin()) */
     bool sleeping;
     uint64_t posted; /* tickets of SoftWork */
     uint64_t done;
@@ -169,6 +170,11 @@ static inline const SoftMemPiece *soft_map_find(SoftCPU *cpu, uint64_t gpa)
     }
     return p;
 }
+
+/* -- soft-work.c: no CPU inside while the map changes -------------------- */
+
+void soft_ram_change_begin(AccelState *accel);
+void soft_ram_change_end(AccelState *accel);
 
 /* -- mem-code.c: pages that hold code ---------------------------- */
 

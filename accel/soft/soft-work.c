@@ -15,6 +15,9 @@ void soft_enter_guest(SoftCPU *cpu)
     SoftCPUPrivate *priv = cpu->priv;
 
     QEMU_LOCK_GUARD(&priv->lock);
+    while (priv->barred) {
+        qemu_cond_wait(&priv->idle, &priv->lock);
+    }
     priv->inside = true;
     if (priv->work.flush_tlb) {
         /* Nothing old may be used from here on; the translator is told at the
@@ -33,6 +36,60 @@ void soft_leave_guest(SoftCPU *cpu)
     QEMU_LOCK_GUARD(&priv->lock);
     priv->inside = false;
     qemu_cond_broadcast(&priv->idle);
+}
+
+static void each_cpu(SoftAccel *s, void (*func)(SoftCPU *cpu))
+{
+    QEMU_LOCK_GUARD(&s->cpus_lock);
+    for (guint i = 0; i < s->cpus->len; i++) {
+        func(g_ptr_array_index(s->cpus, i));
+    }
+}
+
+static void bar(SoftCPU *cpu)
+{
+    QEMU_LOCK_GUARD(&cpu->priv->lock);
+    cpu->priv->barred = true;
+    if (cpu->priv->inside) {
+        soft_exit_request(cpu, SOFT_EXIT_KICK);
+    }
+}
+
+static void unbar(SoftCPU *cpu)
+{
+    QEMU_LOCK_GUARD(&cpu->priv->lock);
+    cpu->priv->barred = false;
+    qemu_cond_broadcast(&cpu->priv->idle);
+}
+
+void soft_ram_change_begin(AccelState *accel)
+{
+    SoftAccel *s = SOFT_ACCEL(accel);
+    guint n;
+
+    each_cpu(s, bar);
+    WITH_QEMU_LOCK_GUARD(&s->cpus_lock)
+    {
+        n = s->cpus->len;
+    }
+    /* A CPU takes cpus_lock while it is inside: not held when waiting. */
+    for (guint i = 0; i < n; i++) {
+        SoftCPUPrivate *priv;
+
+        WITH_QEMU_LOCK_GUARD(&s->cpus_lock)
+        {
+            priv = ((SoftCPU *)g_ptr_array_index(s->cpus, i))->priv;
+        }
+        QEMU_LOCK_GUARD(&priv->lock);
+        while (priv->inside) {
+            qemu_cond_wait(&priv->idle, &priv->lock);
+        }
+    }
+}
+
+void soft_ram_change_end(AccelState *accel)
+{
+    each_cpu(SOFT_ACCEL(accel), unbar);
 }
 
 void soft_wake(SoftCPU *cpu, uint32_t bits)

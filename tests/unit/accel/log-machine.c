@@ -25,10 +25,12 @@ static const uint8_t program[] = {
     0x89, 0xf7,                               /* mov edi, esi */
     0x89, 0xd1,                               /* mov ecx, edx */
     0x89, 0x1f,                               /* next: mov [rdi], ebx */
+    0x89, 0x5f, 0x40,                         /* mov [rdi + 64], ebx */
     0x48, 0x81, 0xc7, 0x00, 0x10, 0x00, 0x00, /* add rdi, 4096 */
+    0x89, 0x5f, 0xfc,                         /* mov [rdi - 4], ebx */
     0xff, 0xc9,                               /* dec ecx */
-    0x75, 0xf3,                               /* jnz next */
-    0xeb, 0xeb,                               /* jmp again */
+    0x75, 0xed,                               /* jnz next */
+    0xeb, 0xe5,                               /* jmp again */
 };
 
 /* -- the host's side ------------------------------------------------------------ */

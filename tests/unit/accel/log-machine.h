@@ -1,6 +1,6 @@
 /*
  * Guests that only write to memory, on any accelerator: each CPU writes a
- * number that grows into the first word of each of its pages, round and round.
+ * number that grows into three words of each of its pages, round and round.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

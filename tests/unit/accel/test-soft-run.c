@@ -501,6 +501,7 @@ static void test_dirty_log(gconstpointer jit)
     g_assert_true(soft_st8(cpu, SM_DATA, 1));
     soft_leave_guest(cpu);
     g_assert_true(sm->ac->dirty_log_start(sm->accel, &error_abort));
+    sm->ac->dirty_log_clear(sm->accel, 0, SM_RAM_BYTES);
     soft_enter_guest(cpu);
     g_assert_true(soft_st8(cpu, SM_DATA + 0x3000, 1));
     sm->ac->ram_written(sm->accel, SM_DATA + 0x5fff, 2);
@@ -516,6 +517,7 @@ static void test_dirty_log(gconstpointer jit)
 
             g_assert_cmpint(!!(bitmap[page / 64] >> (page % 64) & 1), ==, want);
         }
+        sm->ac->dirty_log_clear(sm->accel, 0, SM_RAM_BYTES);
         /* A page that is written again shows again. */
         soft_enter_guest(cpu);
         g_assert_true(soft_st8(cpu, SM_DATA + 0x3001, 1));
