@@ -54,6 +54,25 @@ void migration_channel_untrack(MigrationState *ms, QIOChannel *ioc)
     g_ptr_array_remove(ms->channels, ioc);
 }
 
+void migration_channels_forget(MigrationState *ms)
+{
+    for (;;) {
+        g_autoptr(QIOChannel) ioc = NULL;
+
+        WITH_QEMU_LOCK_GUARD(&ms->lock)
+        {
+            if (ms->channels->len) {
+                ioc =
+                    QIO_CHANNEL(object_ref(g_ptr_array_index(ms->channels, 0)));
+            }
+        }
+        if (!ioc) {
+            return;
+        }
+        migration_channel_untrack(ms, ioc);
+    }
+}
+
 void migration_channels_interrupt(MigrationState *ms)
 {
     QEMU_LOCK_GUARD(&ms->lock);

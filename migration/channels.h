@@ -16,6 +16,10 @@ typedef struct MigrationTarget MigrationTarget;
  * Thread: any. */
 void migration_channels_interrupt(MigrationState *ms);
 
+/** migration_channels_forget: none is in use any more: yank and cancel know
+ * none. */
+void migration_channels_forget(MigrationState *ms);
+
 /**
  * migration_channel_secure:
  * @ioc: (in) connected channel; the reference is taken, also on failure

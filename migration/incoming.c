@@ -46,6 +46,7 @@ typedef struct Candidate {
     QEMUFile *f;     /* owned until it is accepted */
     int64_t deadline_ms;
     bool accepted;
+    bool differs; /* a source, but not of a guest that fits here */
 } Candidate;
 
 struct IncomingRun {
@@ -145,6 +146,7 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
     our_config(mis, &ours);
     if (migrate_param(mis->ms, send_configuration) &&
         !config_section_check(theirs, &ours, errp)) {
+        c->differs = true;
         return false;
     }
     if (!migration_move(&mis->course, MIGRATION_STATUS_SETUP,
@@ -322,6 +324,7 @@ static void incoming_cleanup(MigrationIncoming *mis)
         migration_channel_close(ms, mis->from_src);
         mis->from_src = NULL;
     }
+    migration_channels_forget(ms);
 }
 
 static void move_to_failed(MigrationIncoming *mis)
@@ -461,6 +464,25 @@ static void tell_source(MigrationIncoming *mis, const Error *err)
     return_sender_shut(mis->to_src, 1, text, NULL);
 }
 
+/*
+ * A client that was not let in. A source whose guest does not fit is told so;
+ * query-migrate says why the last one was refused.
+ */
+static void refuse_candidate(Candidate *c, const Error *err)
+{
+    MigrationIncoming *mis = c->mis;
+
+    trace_migration_candidate_refused(c->ioc, error_get_pretty(err));
+    if (c->differs) {
+        g_autoptr(ReturnSender) sender = return_sender_new(c->ioc);
+
+        return_sender_shut(sender, 1, error_get_pretty(err), NULL);
+    }
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    g_free(mis->refused);
+    mis->refused = g_strdup(error_get_pretty(err));
+}
+
 /* Returns: does this thread still own the migration? */
 static bool load(Candidate *c, Error **errp)
 {
@@ -518,7 +540,7 @@ static void *candidate_thread(void *opaque)
         tell_source(mis, err);
     }
     if (err && !accepted) {
-        trace_migration_candidate_refused(c->ioc, error_get_pretty(err));
+        refuse_candidate(c, err);
     }
     candidate_forget(c);
     if (ours && (accepted || only)) {
@@ -741,6 +763,7 @@ bool migration_incoming_begin(MigrationState *ms, MigrationTarget *source,
     WITH_QEMU_LOCK_GUARD(&ms->lock)
     {
         error_free(g_steal_pointer(&mis->error));
+        g_clear_pointer(&mis->refused, g_free);
         qatomic_set(&ms->interrupted, false);
     }
     postcopy_incoming_free(mis);
@@ -854,5 +877,6 @@ void migration_incoming_shutdown(MigrationState *ms)
     qatomic_store_release(&ms->incoming, NULL);
     run_free(mis->run);
     error_free(mis->error);
+    g_free(mis->refused);
     g_free(mis);
 }

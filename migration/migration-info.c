@@ -267,6 +267,8 @@ MigrationInfo *qmp_query_migrate(Error **errp)
         QEMU_LOCK_GUARD(&ms->lock);
         if (mis->error) {
             info->error_desc = g_strdup(error_get_pretty(mis->error));
+        } else if (status == MIGRATION_STATUS_SETUP) {
+            info->error_desc = g_strdup(mis->refused);
         }
     }
     return info;

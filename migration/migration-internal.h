@@ -212,7 +212,8 @@ void migration_channel_untrack(MigrationState *ms, QIOChannel *ioc);
 struct MigrationIncoming {
     MigrationState *ms;
     MigrationCourse course;
-    Error *error; /* the first; under MigrationState.lock; owned */
+    Error *error;  /* the first; under MigrationState.lock; owned */
+    char *refused; /* why the last client was not let in; the same */
 
     QEMUFile *from_src_file; /* main channel; the load thread's */
     QIOChannel *from_src;    /* below it; reference */

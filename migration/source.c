@@ -232,6 +232,7 @@ static void source_cleanup(MigrationState *ms)
         migration_channel_close(ms, ms->to_dst);
         ms->to_dst = NULL;
     }
+    migration_channels_forget(ms);
 }
 
 static void note_error(MigrationState *ms, Error *err)

@@ -281,6 +281,24 @@ static bool open_file(MigrationTarget *t, bool outgoing, Error **errp)
                0;
 }
 
+/* A port that cannot be is told by the command, not by a failed migration. */
+static bool check_port(const InetSocketAddress *inet, Error **errp)
+{
+    guint64 port;
+
+    if (!inet->port[0]) {
+        error_setg(errp, "host '%s' without a port", inet->host);
+        return false;
+    }
+    if (g_ascii_isdigit(inet->port[0]) &&
+        !g_ascii_string_to_unsigned(inet->port, 10, 0, UINT16_MAX, &port,
+                                    NULL)) {
+        error_setg(errp, "'%s' is not a port number", inet->port);
+        return false;
+    }
+    return true;
+}
+
 static bool set_socket(MigrationState *ms, MigrationTarget *t,
                        const SocketAddress *addr, Error **errp)
 {
@@ -291,6 +309,10 @@ static bool set_socket(MigrationState *ms, MigrationTarget *t,
         [SOCKET_ADDRESS_TYPE_FD] = TRANSPORT_FD_SOCKET,
     };
 
+    if (addr->type == SOCKET_ADDRESS_TYPE_INET &&
+        !check_port(&addr->u.inet, errp)) {
+        return false;
+    }
     t->socket = QAPI_CLONE(SocketAddress, addr);
     t->kind = kinds[addr->type];
     g_free(t->text);
