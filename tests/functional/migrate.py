@@ -149,7 +149,7 @@ class Pair:
 
     def emulator(self, *args) -> Ferry:
         out = self.t.path(f'serial{len(self.serial)}')
-        out.touch()
+        out.write_bytes(b'')
         self.serial.append(out)
         return self.t.ferry(
             *self.common, '-chardev', f'file,id=com1,path={out}', '-serial',
