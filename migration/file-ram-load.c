@@ -113,6 +113,11 @@ FileRAMReader *file_ram_reader_new(const FileRAMReaderConfig *config,
     return g_steal_pointer(&r);
 }
 
+QIOChannel *file_ram_reader_get_ioc(FileRAMReader *r)
+{
+    return r->config.ioc;
+}
+
 void file_ram_reader_cancel(FileRAMReader *r, Error *err)
 {
     if (!err) {

@@ -153,6 +153,9 @@ typedef struct FileRAMReaderConfig {
 FileRAMReader *file_ram_reader_new(const FileRAMReaderConfig *config,
                                    Error **errp);
 
+/** file_ram_reader_get_ioc: the pages' channel; borrowed. */
+QIOChannel *file_ram_reader_get_ioc(FileRAMReader *r);
+
 /**
  * file_ram_load_block:
  * @f: the main stream, right behind the block's entry in the list

@@ -229,14 +229,24 @@ bool multifd_recv_start_file(MigrationIncoming *mis, Error **errp)
         return false;
     }
     mis->file_ram = file_ram_reader_new(&config, errp);
-    object_unref(OBJECT(config.ioc));
-    return mis->file_ram != NULL;
+    if (!mis->file_ram) {
+        migration_channel_close(mis->ms, config.ioc);
+        return false;
+    }
+    return true;
 }
 
 void multifd_recv_stop(MigrationIncoming *mis)
 {
+    if (mis->file_ram) {
+        QIOChannel *ioc = file_ram_reader_get_ioc(mis->file_ram);
+
+        object_ref(OBJECT(ioc));
+        g_clear_pointer(&mis->file_ram, file_ram_reader_free);
+        migration_channel_close(mis->ms, ioc);
+        object_unref(OBJECT(ioc));
+    }
     g_clear_pointer(&mis->multifd, multifd_recv_free);
-    g_clear_pointer(&mis->file_ram, file_ram_reader_free);
 }
 
 bool multifd_recv_channel(MigrationIncoming *mis, QIOChannel *ioc,
@@ -246,7 +256,12 @@ bool multifd_recv_channel(MigrationIncoming *mis, QIOChannel *ioc,
         error_setg(errp, "multifd channel, but multifd is off");
         return false;
     }
-    return multifd_recv_add_channel(mis->multifd, ioc, init, errp);
+    if (!multifd_recv_add_channel(mis->multifd, ioc, init, errp)) {
+        return false;
+    }
+    /* For cancel and yank; forgotten with all others at the end. */
+    migration_channel_track(mis->ms, ioc);
+    return true;
 }
 
 bool multifd_recv_complete(const MigrationIncoming *mis)
