@@ -17,11 +17,36 @@
 #include "postcopy.h"
 #include "source.h"
 
-#define BITS_PER_MBIT 1000000.0
-
 static double ratio(uint64_t in, uint64_t out)
 {
     return out ? (double)in / (double)out : 0;
+}
+
+static uint64_t pages_by(const MigrationStats *s, PageMethod method)
+{
+    return stats_get(&s->method[method].pages);
+}
+
+static uint64_t zero_pages(const MigrationStats *s)
+{
+    return stats_get(&s->zero_pages) + stats_get(&s->multifd.zero_pages) +
+           pages_by(s, PAGE_METHOD_UNTOUCHED) + pages_by(s, PAGE_METHOD_ZERO);
+}
+
+static uint64_t normal_pages(const MigrationStats *s)
+{
+    return stats_get(&s->normal_pages) + stats_get(&s->multifd.normal_pages) +
+           pages_by(s, PAGE_METHOD_PLAIN);
+}
+
+/* Now; at the end: over the whole of it. */
+static double mbps(MigrationState *ms, bool over)
+{
+    int64_t ns = qatomic_read(&ms->end_ns) - qatomic_read(&ms->setup_end_ns);
+
+    return over && ns > 0
+               ? (double)stats_transferred(&ms->stats) * 8e3 / (double)ns
+               : stats_mbps(&ms->stats);
 }
 
 static MigrationRAMStats *ram_stats(MigrationState *ms)
@@ -33,11 +58,11 @@ static MigrationRAMStats *ram_stats(MigrationState *ms)
     r->transferred = (int64_t)stats_transferred(s);
     r->total = (int64_t)stats_get(&s->total_bytes);
     r->remaining = over ? 0 : (int64_t)stats_get(&s->remaining_bytes);
-    r->duplicate = (int64_t)stats_get(&s->zero_pages);
-    r->normal = (int64_t)stats_get(&s->normal_pages);
+    r->duplicate = (int64_t)zero_pages(s);
+    r->normal = (int64_t)normal_pages(s);
     r->normal_bytes = r->normal * (int64_t)RAM_PAGE_SIZE;
     r->dirty_pages_rate = (int64_t)stats_get(&s->dirty_pages_rate);
-    r->mbps = stats_mbps(s);
+    r->mbps = mbps(ms, over);
     r->dirty_sync_count = (int64_t)stats_get(&s->dirty_sync_count);
     r->postcopy_requests = (int64_t)stats_get(&s->postcopy_requests);
     r->page_size = (int64_t)RAM_PAGE_SIZE;

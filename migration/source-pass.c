@@ -31,7 +31,7 @@
  * round trips and the sync are measured.
  */
 #define PAUSE_GUESS_NS (INT64_C(3) * 1000 * 1000)
-/* Less than this says nothing about a link. */
+/* Less than this says only that the link is at least so fast. */
 #define BANDWIDTH_MIN_BYTES (UINT64_C(1) << 20)
 
 /* -- reports ---------------------------------------------------------------------- */
@@ -72,12 +72,16 @@ static void learn_bandwidth(MigrationRun *run, const RAMPassReport *ram)
     int64_t busy = ram->duration_ns - ram->wait_ns;
     uint64_t seen;
 
-    if (ram->sent_bytes < BANDWIDTH_MIN_BYTES || ram->duration_ns <= 0) {
+    if (!ram->sent_bytes || ram->duration_ns <= 0) {
         return;
     }
     busy = MAX(busy, ram->duration_ns / 64);
     seen = (uint64_t)((double)ram->sent_bytes * 1e9 / (double)busy);
-    run->bandwidth = run->bandwidth ? (run->bandwidth + seen) / 2 : seen;
+    if (ram->sent_bytes < BANDWIDTH_MIN_BYTES) {
+        run->bandwidth = MAX(run->bandwidth, seen);
+    } else {
+        run->bandwidth = run->bandwidth ? (run->bandwidth + seen) / 2 : seen;
+    }
 }
 
 static int64_t pause_beside_ram(const MigrationRun *run)

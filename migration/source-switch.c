@@ -36,6 +36,7 @@
 #include "return-path.h"
 #include "savevm.h"
 #include "source.h"
+#include "transport-pipe.h"
 #include "transport.h"
 
 /* Beyond the limit by so much, and the forecast was wrong altogether. */
@@ -236,12 +237,16 @@ static bool commit(MigrationRun *run, bool answered, Error **errp)
     if (!source_decide(run, VERDICT_COMMIT)) {
         return false;
     }
-    if (answered) {
+    if (ms->return_path) {
         savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
-        return flush(ms->to_dst_file, errp);
+        if (!flush(ms->to_dst_file, errp)) {
+            return false;
+        }
     }
-    /* A file or pipe is complete when the kernel has taken it all. */
-    return qio_channel_close(ms->to_dst, errp) == 0;
+    /* Without an answer: a file is complete when the kernel has taken it all,
+     * a program has done its work when it says so. */
+    return answered || (migration_pipe_finish(ms->to_dst, -1, true, errp) &&
+                        qio_channel_close(ms->to_dst, errp) == 0);
 }
 
 static void finish_downtime(MigrationRun *run)

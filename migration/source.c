@@ -30,10 +30,14 @@
 #include "postcopy.h"
 #include "return-path.h"
 #include "savevm.h"
+#include "transport-pipe.h"
 #include "transport.h"
 
 /* How long the destination's own words are awaited when a write fails. */
 #define LAST_WORDS_MS 300
+
+/* How long a program that passes the stream on may take to end. */
+#define RELAY_END_MS 5000
 
 bool source_decide(MigrationRun *run, SourceVerdict verdict)
 {
@@ -275,6 +279,8 @@ static void source_end(MigrationRun *run, bool ok, Error *err)
 
     if (ok) {
         error_free(err);
+        /* A program between us still has the last bytes to pass on. */
+        migration_pipe_finish(ms->to_dst, RELAY_END_MS, false, NULL);
     } else {
         if (err && !migration_has_failed(ms)) {
             await_last_words(ms);

@@ -13,10 +13,14 @@
 #include "transport-pipe.h"
 
 #include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "io/channel-command.h"
 #include "io/channel-file.h"
 #include "util/event_notifier.h"
+#include "util/fd.h"
+#include "util/timer.h"
 
 OBJECT_DECLARE_SIMPLE_TYPE(MigrationPipe, MIGRATION_PIPE)
 
@@ -174,6 +178,90 @@ QIOChannel *migration_pipe_new_take(QIOChannel *master, Error **errp)
     }
     qio_channel_set_feature(QIO_CHANNEL(p), QIO_CHANNEL_FEATURE_SHUTDOWN);
     return QIO_CHANNEL(p);
+}
+
+/* -- the end of a program ----------------------------------------------------- */
+
+static void drop_output(int fd)
+{
+    char buf[4096];
+
+    while (read(fd, buf, sizeof(buf)) > 0) {
+    }
+}
+
+/* Returns: false: shut down, or the time is over. */
+static bool wait_for_end(MigrationPipe *p, int pidfd, int limit_ms, bool drain)
+{
+    int64_t end = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + limit_ms;
+
+    for (;;) {
+        struct pollfd fds[] = {
+            { pidfd, POLLIN, 0 },
+            { event_notifier_get_fd(&p->stop), POLLIN, 0 },
+            { drain ? p->readfd : -1, POLLIN, 0 },
+        };
+        int64_t left = end - qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+
+        if (limit_ms >= 0 && left <= 0) {
+            return false;
+        }
+        if (poll(fds, G_N_ELEMENTS(fds), limit_ms < 0 ? -1 : (int)left) < 0 &&
+            errno != EINTR) {
+            return false;
+        }
+        if (fds[0].revents || fds[1].revents) {
+            return !fds[1].revents;
+        }
+        if (fds[2].revents & POLLIN) {
+            drop_output(p->readfd);
+        } else if (fds[2].revents) {
+            drain = false; /* it has closed its output */
+        }
+    }
+}
+
+static bool check_status(int status, Error **errp)
+{
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        return true;
+    }
+    if (WIFEXITED(status)) {
+        error_setg(errp, "the program ended with status %d",
+                   WEXITSTATUS(status));
+    } else {
+        error_setg(errp, "the program was ended by signal %d",
+                   WTERMSIG(status));
+    }
+    return false;
+}
+
+bool migration_pipe_finish(QIOChannel *ioc, int limit_ms, bool drain,
+                           Error **errp)
+{
+    MigrationPipe *p =
+        (MigrationPipe *)object_dynamic_cast(OBJECT(ioc), TYPE_MIGRATION_PIPE);
+    QIOChannelCommand *cmd =
+        p ? (QIOChannelCommand *)object_dynamic_cast(OBJECT(p->master),
+                                                     TYPE_QIO_CHANNEL_COMMAND)
+          : NULL;
+    AUTO_FD pidfd = -1;
+    int status = 0;
+
+    if (!cmd || cmd->pid <= 0) {
+        return true;
+    }
+    pidfd = (int)syscall(SYS_pidfd_open, cmd->pid, 0);
+    p->writefd = -1;
+    cmd->writefd = fd_close(cmd->writefd);
+    if (!wait_for_end(p, pidfd, limit_ms, drain)) {
+        error_setg(errp, "the program does not end");
+        return false;
+    }
+    while (waitpid(cmd->pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    cmd->pid = -1;
+    return check_status(status, errp);
 }
 
 static void pipe_class_init(ObjectClass *oc, void *data)

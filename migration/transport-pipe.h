@@ -20,4 +20,18 @@
  */
 QIOChannel *migration_pipe_new_take(QIOChannel *master, Error **errp);
 
+/**
+ * migration_pipe_finish:
+ * @ioc: (in) a channel from above, or any other, for which nothing happens
+ * @limit_ms: longest wait; -1: none, but shutdown ends it
+ *
+ * All was written: let the program see the end of its input and wait until it
+ * has ended by itself. Closing alone would give it half a second. What it
+ * prints is read and dropped, if @drain.
+ *
+ * Returns: false = it failed, or did not end.
+ */
+bool migration_pipe_finish(QIOChannel *ioc, int limit_ms, bool drain,
+                           Error **errp);
+
 #endif
