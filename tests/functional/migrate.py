@@ -220,8 +220,11 @@ class Pair:
                 parameters.pop('tls-hostname', None)
             if not f:
                 continue
+            on = f.qmp.cmd('query-migrate-capabilities')
             f.qmp.cmd('migrate-set-capabilities', capabilities=[
-                {'capability': c, 'state': True} for c in caps])
+                {'capability': c['capability'],
+                 'state': c['capability'] in caps}
+                for c in on if c['state'] or c['capability'] in caps])
             f.qmp.raw('migrate-set-parameters', dict(parameters))
 
     def status(self, f: Ferry | None = None) -> dict:
