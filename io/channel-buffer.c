@@ -35,9 +35,12 @@ static ssize_t buffer_readv(QIOChannel *ioc, const struct iovec *iov,
                             size_t niov, int **fds, size_t *nfds, Error **errp)
 {
     QIOChannelBuffer *bioc = QIO_CHANNEL_BUFFER(ioc);
-    size_t n = iov_from_buf(iov, niov, 0, bioc->data + bioc->offset,
-                            bioc->usage - bioc->offset);
+    size_t left = bioc->usage - bioc->offset;
+    size_t n = 0;
 
+    if (left > 0) { /* else there may be no memory */
+        n = iov_from_buf(iov, niov, 0, bioc->data + bioc->offset, left);
+    }
     bioc->offset += n;
     return n;
 }
