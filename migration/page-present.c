@@ -5,8 +5,8 @@
  * 6.7) returns ranges that are present or swapped out and not the shared zero
  * page; older kernels are read page by page through /proc/self/pagemap. Shared
  * memory with a descriptor: another mapping may have written it, so not the page
- * tables count but the file's holes. A private mapping of a file may show the
- * file's content anywhere: everything counts as touched.
+ * tables count but the file's holes. A private mapping of a file shows what is in
+ * the file or a page of its own, so it takes both.
  *
  * Source: Linux Documentation/admin-guide/mm/pagemap.rst, lseek(2).
  *
@@ -166,7 +166,7 @@ static bool present_by_holes(const Window *w)
     return true;
 }
 
-static PagePresentWay present_anonymous(const Window *w, int pagemap,
+static PagePresentWay present_in_tables(const Window *w, int pagemap,
                                         PagePresentWay best)
 {
     if (pagemap < 0) {
@@ -197,11 +197,17 @@ PagePresentWay page_present_map(int pagemap, PagePresentWay best,
                  .map = map };
 
     bitmap_zero(map, (long)n);
-    if (rb->fd < 0 && !(rb->flags & RAM_BLOCK_SHARED)) {
-        way = present_anonymous(&w, pagemap, best);
-    } else if (rb->fd >= 0 && (rb->flags & RAM_BLOCK_SHARED) &&
-               best != PAGE_PRESENT_ALL && present_by_holes(&w)) {
-        way = PAGE_PRESENT_HOLES;
+    if (rb->fd >= 0) {
+        if (best != PAGE_PRESENT_ALL && present_by_holes(&w)) {
+            way = PAGE_PRESENT_HOLES;
+        }
+        /* In a private mapping, pages of our own cover the file's. */
+        if (!(rb->flags & RAM_BLOCK_SHARED) && way != PAGE_PRESENT_ALL &&
+            present_in_tables(&w, pagemap, best) == PAGE_PRESENT_ALL) {
+            way = PAGE_PRESENT_ALL;
+        }
+    } else if (!(rb->flags & RAM_BLOCK_SHARED)) {
+        way = present_in_tables(&w, pagemap, best);
     }
     if (way == PAGE_PRESENT_ALL) {
         bitmap_fill(map, (long)n);

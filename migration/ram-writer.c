@@ -215,6 +215,9 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
     uint64_t offset = page << RAM_PAGE_BITS;
     uint64_t end = (page + n) << RAM_PAGE_BITS;
     bool delta = !rs->postcopy && (rs->xbzrle || rs->compress);
+    /* In post-copy nobody else looks: the channels are silent. */
+    bool detect =
+        rs->methods.zero_detect || (rs->postcopy && rs->methods.multifd);
 
     for (; offset < end; offset += RAM_PAGE_SIZE) {
         const uint8_t *p = rb->host + offset;
@@ -222,7 +225,7 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         if (offset + RAM_PAGE_SIZE < end) {
             prefetch_page(p + RAM_PAGE_SIZE);
         }
-        if (rs->methods.zero_detect && test_zero(w, p)) {
+        if (detect && test_zero(w, p)) {
             ram_writer_zero(w, rb, offset);
             if (delta) {
                 ram_delta_zero(rs, rb, offset);

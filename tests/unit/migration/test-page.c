@@ -111,15 +111,28 @@ static void test_only_read(void)
     g_assert_cmphex(map, ==, 0);
 }
 
-/* A private mapping of a file shows the file: nothing is promised. */
+/* A private mapping shows the file's data and pages of its own. */
 static void test_private_file(void)
 {
     g_autoptr(FakeRAM) fr = fake_ram_new();
     RAMBlock *rb =
         fake_ram_add(fr, "ram", 64 * RAM_PAGE_SIZE, 4096, RAM_BLOCK_SHARED);
     unsigned long map = 0;
+    AUTO_FD pagemap = page_present_open();
+    uint8_t byte = 1;
 
+    fake_ram_write(fr, rb, 5 << RAM_PAGE_BITS, &byte, 1);
     rb->flags = 0;
+    g_assert_true(mmap(rb->host, rb->used_length, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_FIXED, rb->fd, 0) == rb->host);
+    fake_ram_write(fr, rb, 9 << RAM_PAGE_BITS, &byte, 1);
+    if (page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, 64, &map) ==
+        PAGE_PRESENT_HOLES) {
+        g_assert_cmphex(map & ((1UL << 5) | (1UL << 9)), ==,
+                        (1UL << 5) | (1UL << 9));
+        g_assert_cmphex(map, !=, ~0UL);
+    }
+    /* Without the page tables nothing is promised. */
     g_assert_cmpint(page_present_map(-1, PAGE_PRESENT_SCAN, rb, 0, 64, &map),
                     ==, PAGE_PRESENT_ALL);
     g_assert_cmphex(map, ==, ~0UL);
