@@ -497,24 +497,30 @@ static bool load_setup(Loader *l, Error **errp)
     return true;
 }
 
+/* What an earlier load has seen. Not before configured() has let this one in:
+ * streams of others may be read up to there at the same time. */
+static void forget_sections(SaveVMRegistry *reg)
+{
+    SaveStateEntry *se;
+
+    QEMU_LOCK_GUARD(&reg->lock);
+    QTAILQ_FOREACH(se, &reg->entries, next) {
+        se->load_seen = false;
+        se->load_ended = false;
+    }
+}
+
 SaveVMLoadResult savevm_load_state(SaveVMRegistry *reg, QEMUFile *f,
                                    const SaveVMLoadOps *ops, void *opaque,
                                    Error **errp)
 {
     Loader l = { .reg = reg, .f = f, .ops = ops, .opaque = opaque };
-    SaveStateEntry *se;
 
-    WITH_QEMU_LOCK_GUARD(&reg->lock)
-    {
-        QTAILQ_FOREACH(se, &reg->entries, next) {
-            se->load_seen = false;
-            se->load_ended = false;
-        }
-    }
-    if (!load_header(&l, errp) || !load_setup(&l, errp)) {
+    if (!load_header(&l, errp)) {
         return SAVEVM_LOAD_ERROR;
     }
-    return load_loop(&l, errp);
+    forget_sections(reg);
+    return load_setup(&l, errp) ? load_loop(&l, errp) : SAVEVM_LOAD_ERROR;
 }
 
 SaveVMLoadResult savevm_load_main(SaveVMRegistry *reg, QEMUFile *f,

@@ -181,7 +181,8 @@ typedef enum SaveVMLoadResult {
  *
  * @configured: (optional) header and configuration were read; @config is
  *     what came (all zero without a configuration section); false ends the
- *     load. First of all calls
+ *     load. First of all calls. Up to here any number of streams may be read
+ *     at once with one registry; at most one may be let in
  * @lock, @unlock: (optional, both) the machine lock, around each device's
  *     section. Released while the file waits for the peer
  * @section: (optional) a section of @se is about to be read

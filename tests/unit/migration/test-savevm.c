@@ -425,6 +425,33 @@ static void test_options(void)
     g_assert_cmpuint(m->dev.reg, ==, 0x1122);
 }
 
+/* While one stream is loaded another client is turned away at the gate. */
+static void other_client(void *opaque, const SaveStateEntry *se G_GNUC_UNUSED)
+{
+    Machine *m = opaque;
+    g_autoptr(QEMUFile) f = file_of(BYTES("QEVM\x00\x00\x00\x03"
+                                          "\x07\x00\x00\x00\x02q3"));
+    g_autoptr(Error) err = NULL;
+
+    g_assert_cmpint(savevm_load_state(m->reg, f, &load_ops, m, &err), ==,
+                    SAVEVM_LOAD_ERROR);
+    g_string_append(m->log, "refused ");
+}
+
+static void test_others_at_the_gate(void)
+{
+    g_autoptr(Machine) m = machine_new_();
+    g_autoptr(QEMUFile) f = file_of(BYTES(HEADER START PART END DEV0 EOS));
+    SaveVMLoadOps ops = load_ops;
+
+    ops.section = other_client;
+    g_assert_cmpint(savevm_load_state(m->reg, f, &ops, m, &error_abort), ==,
+                    SAVEVM_LOAD_OK);
+    g_assert_cmpstr(m->log->str, ==,
+                    "configured load-setup refused S4 refused P4 refused E4 "
+                    "refused ");
+}
+
 /* -- post-copy ------------------------------------------------------------------- */
 
 #define PACKAGED(n) "\x08\x00\x07\x00\x04\x00\x00\x00" n
@@ -672,6 +699,7 @@ int main(int argc, char **argv)
     g_test_add_func("/savevm/missing", test_missing);
     g_test_add_func("/savevm/old-version", test_old_version);
     g_test_add_func("/savevm/options", test_options);
+    g_test_add_func("/savevm/others-at-the-gate", test_others_at_the_gate);
     g_test_add_func("/savevm/postcopy", test_postcopy);
     g_test_add_func("/savevm/load-main", test_load_main);
     g_test_add_func("/savevm/save-postcopy", test_save_postcopy);
