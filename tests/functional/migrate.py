@@ -206,7 +206,8 @@ class Pair:
 
     def settings(self, capabilities=(), parameters=None,
                  source_only=()) -> None:
-        """The same on both sides, but for capabilities of the source."""
+        """The same on both sides, but for capabilities of the source; all
+        other capabilities are off."""
         parameters = dict(parameters or {})
         if self.tls:
             parameters['tls-creds'] = 'tls0'
@@ -281,9 +282,12 @@ class Pair:
         """The source runs the guest, and nobody else does."""
         wait_for(lambda: self.source.qmp.cmd('query-status')['running'],
                  'the source to run the guest again')
-        if self.target and self.target.proc.poll() is None:
-            s = self.target.qmp.cmd('query-status')
-            assert not s['running'], s
+        try:
+            if self.target:
+                s = self.target.qmp.cmd('query-status')
+                assert not s['running'], s
+        except (EOFError, OSError):
+            assert self.target.wait() != 0  # it failed, or was killed
         self.check_of(self.serial.index(self.serial_of(self.source)))
 
     def serial_of(self, f: Ferry) -> Path:
