@@ -13,20 +13,22 @@
 
 #include "hw/core/machine-internal.h"
 #include "hw/machine-lock.h"
+#include "hw/x86/x86-cpu.h"
 #include "migration/register.h"
 #include "util/error.h"
 
 #include "irqchip-internal.h"
 
-#define LINES_MASK    ((1u << PC_IRQCHIP_GSIS) - 1)
-#define PIC_PINS      8u
-#define PIC_STEPS     4u
-#define PIT_RANGE     65536u
-#define PIT_MODES     6u
-#define PIT_MODE_NONE 0xffu
-#define PIT_STATES    5u
-#define PIT_FLAGS     3u
-#define CLOCK_NS_MAX  (INT64_MAX / 4)
+#define LINES_MASK     ((1u << PC_IRQCHIP_GSIS) - 1)
+#define PIC_PINS       8u
+#define PIC_STEPS      4u
+#define PIT_RANGE      65536u
+#define PIT_MODES      6u
+#define PIT_MODE_NONE  0xffu
+#define PIT_STATES     5u
+#define PIT_FLAGS      3u
+#define KVM_CLOCK_BITS 0x9u /* kvmclock, kvmclock2 */
+#define CLOCK_NS_MAX   (INT64_MAX / 4)
 
 /* -- where they are, lines --------------------------------------------------------- */
 
@@ -243,6 +245,15 @@ static const VMStateDescription vmstate_pit = {
             VMSTATE_END_OF_LIST() },
 };
 
+/* A guest that was not shown the clock can go where there is none. */
+static bool clock_needed(void *opaque)
+{
+    const GPtrArray *cpus = ((PCIrqchip *)opaque)->machine->cpus.cpus;
+
+    return cpus->len > 0 &&
+           (X86_CPU(cpus->pdata[0])->features[FEAT_KVM_EAX] & KVM_CLOCK_BITS);
+}
+
 static bool clock_pre_save(void *opaque, Error **errp)
 {
     return vm_get(opaque, X86_VM_CLOCK, errp);
@@ -264,6 +275,7 @@ static const VMStateDescription vmstate_kvmclock = {
     .name = "kvmclock",
     .version_id = 1,
     .minimum_version_id = 1,
+    .needed = clock_needed,
     .pre_save_errp = clock_pre_save,
     .post_load_errp = clock_post_load,
     .fields =

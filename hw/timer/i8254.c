@@ -547,7 +547,7 @@ static bool counter_post_load(void *opaque, int version_id, Error **errp)
     const Counter *c = opaque;
 
     if (c->mode > 5 || c->rw == RW_LATCH || c->rw > RW_BOTH ||
-        c->count > range_of(c) || c->next_count > range_of(c) ||
+        c->count > BINARY_RANGE || c->next_count > BINARY_RANGE ||
         c->start_ns < 0 || c->start_ns > TIME_MAX || c->start_tick > TICK_MAX) {
         error_setg(errp,
                    "8254: counter of mode %u, access %u, count %u from "

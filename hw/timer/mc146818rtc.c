@@ -84,6 +84,19 @@
 
 OBJECT_DECLARE_SIMPLE_TYPE(RTCState, MC146818_RTC)
 
+/* What a state for another host has; taken over when all of it is checked, for
+ * a reset does not set the time. */
+typedef struct RTCSaved {
+    bool host_clock;
+    uint8_t cmos[CMOS_SIZE];
+    uint8_t index;
+    int64_t base_s;
+    int64_t start_s;
+    int64_t phase_ns;
+    int64_t last_tick;
+    int64_t last_second;
+} RTCSaved;
+
 struct RTCState {
     ISADevice parent_obj;
 
@@ -105,7 +118,7 @@ struct RTCState {
     int64_t last_tick;   /* number of the last periodic tick seen */
     int64_t last_second; /* last update seen, seconds of the guest's clock */
 
-    bool saved_host_clock; /* of a state that is saved or loaded */
+    RTCSaved saved;
 };
 
 /* -- time ---------------------------------------------------------------------- */
@@ -565,13 +578,46 @@ static void rtc_reset(DeviceState *dev)
 /* -- state for another host -------------------------------------------------------------- */
 
 #define SECONDS_MAX (1ll << 40)
+#define TICKS_MAX   (1ll << 46) /* as old as a guest can be */
 
 static int rtc_pre_save(void *opaque)
 {
     RTCState *s = opaque;
 
-    s->saved_host_clock = s->options.host_clock;
+    s->saved = (RTCSaved){ .host_clock = s->options.host_clock,
+                           .index = s->index,
+                           .base_s = s->base_s,
+                           .start_s = s->start_s,
+                           .phase_ns = s->phase_ns,
+                           .last_tick = s->last_tick,
+                           .last_second = s->last_second };
+    memcpy(s->saved.cmos, s->cmos, CMOS_SIZE);
     return 0;
+}
+
+static bool in_era(int64_t seconds)
+{
+    return seconds >= -SECONDS_MAX && seconds <= SECONDS_MAX;
+}
+
+static bool saved_valid(const RTCSaved *v)
+{
+    return v->index < CMOS_SIZE && v->phase_ns >= 0 && v->phase_ns < NS_PER_S &&
+           in_era(v->base_s) && in_era(v->start_s) && in_era(v->last_second) &&
+           v->last_tick >= 0 && v->last_tick <= TICKS_MAX;
+}
+
+static void take_saved(RTCState *s)
+{
+    const RTCSaved *v = &s->saved;
+
+    memcpy(s->cmos, v->cmos, CMOS_SIZE);
+    s->index = v->index;
+    s->base_s = v->base_s;
+    s->start_s = v->start_s;
+    s->phase_ns = v->phase_ns;
+    s->last_second = v->last_second;
+    s->last_tick = MIN(v->last_tick, tick_now(s));
 }
 
 /* With clock=host the guest's clock keeps its distance to the host's, whose
@@ -579,23 +625,21 @@ static int rtc_pre_save(void *opaque)
 static bool rtc_post_load(void *opaque, int version_id, Error **errp)
 {
     RTCState *s = opaque;
+    const RTCSaved *v = &s->saved;
 
-    if (s->saved_host_clock != s->options.host_clock) {
+    if (v->host_clock != s->options.host_clock) {
         error_setg(errp, "the source has -rtc clock=%s",
-                   s->saved_host_clock ? "host" : "vm");
+                   v->host_clock ? "host" : "vm");
         return false;
     }
-    if (s->index >= CMOS_SIZE || s->phase_ns < 0 || s->phase_ns >= NS_PER_S ||
-        s->base_s < -SECONDS_MAX || s->base_s > SECONDS_MAX ||
-        s->start_s < -SECONDS_MAX || s->start_s > SECONDS_MAX ||
-        s->last_second < -SECONDS_MAX || s->last_second > SECONDS_MAX ||
-        s->last_tick < 0 || s->last_tick > tick_now(s)) {
+    if (!saved_valid(v)) {
         error_setg(errp,
                    "clock: register %u, %" PRId64 " s from the host's, phase "
                    "%" PRId64 " ns, tick %" PRId64,
-                   s->index, s->base_s, s->phase_ns, s->last_tick);
+                   v->index, v->base_s, v->phase_ns, v->last_tick);
         return false;
     }
+    take_saved(s);
     update_irq(s);
     arm_timer(s);
     return true;
@@ -608,13 +652,15 @@ static const VMStateDescription vmstate_rtc = {
     .pre_save = rtc_pre_save,
     .post_load_errp = rtc_post_load,
     .fields =
-        (const VMStateField[]){
-            VMSTATE_BOOL(saved_host_clock, RTCState),
-            VMSTATE_BUFFER(cmos, RTCState), VMSTATE_UINT8(index, RTCState),
-            VMSTATE_INT64(base_s, RTCState), VMSTATE_INT64(start_s, RTCState),
-            VMSTATE_INT64(phase_ns, RTCState),
-            VMSTATE_INT64(last_tick, RTCState),
-            VMSTATE_INT64(last_second, RTCState), VMSTATE_END_OF_LIST() },
+        (const VMStateField[]){ VMSTATE_BOOL(saved.host_clock, RTCState),
+                                VMSTATE_BUFFER(saved.cmos, RTCState),
+                                VMSTATE_UINT8(saved.index, RTCState),
+                                VMSTATE_INT64(saved.base_s, RTCState),
+                                VMSTATE_INT64(saved.start_s, RTCState),
+                                VMSTATE_INT64(saved.phase_ns, RTCState),
+                                VMSTATE_INT64(saved.last_tick, RTCState),
+                                VMSTATE_INT64(saved.last_second, RTCState),
+                                VMSTATE_END_OF_LIST() },
 };
 
 static void rtc_get_date(Object *obj, struct tm *tm, Error **errp)

@@ -114,7 +114,8 @@ static GByteArray *spoil(const void *data, size_t len, GRand *rand)
 
 unsigned vmstate_assert_robust(const VMStateDescription *vmsd, void *from,
                                void *to, unsigned rounds, GRand *rand,
-                               void (*use)(void *opaque), void *opaque)
+                               void (*use)(void *opaque, bool loaded),
+                               void *opaque)
 {
     g_autoptr(GBytes) saved = vmstate_to_bytes(vmsd, from);
     gsize len;
@@ -125,11 +126,13 @@ unsigned vmstate_assert_robust(const VMStateDescription *vmsd, void *from,
         g_autoptr(GByteArray) bytes = spoil(data, len, rand);
         Error *err = NULL;
 
-        loaded += vmstate_from_bytes(vmsd, to, vmsd->version_id, bytes->data,
+        bool ok = vmstate_from_bytes(vmsd, to, vmsd->version_id, bytes->data,
                                      bytes->len, &err);
+
         error_free(err);
+        loaded += ok;
         if (use) {
-            use(opaque);
+            use(opaque, ok);
         }
     }
     return loaded;

@@ -36,13 +36,14 @@ void device_assert_moves(DeviceState *from, DeviceState *to);
  * @from: (in) an object whose bytes are the start
  * @to: (inout) gets @rounds loads of changed bytes
  * @rand: (in) the test's
- * @use: (optional) called with @opaque after each load, whether it failed or
- *       not: does with @to what a guest could do
+ * @use: (optional) called with @opaque after each load: does with @to what a
+ *       guest could do, after a reset if it was not @loaded
  *
  * Returns: how many loads succeeded.
  */
 unsigned vmstate_assert_robust(const VMStateDescription *vmsd, void *from,
                                void *to, unsigned rounds, GRand *rand,
-                               void (*use)(void *opaque), void *opaque);
+                               void (*use)(void *opaque, bool loaded),
+                               void *opaque);
 
 #endif
