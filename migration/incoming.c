@@ -38,6 +38,8 @@
 /* Header and configuration of a candidate. */
 #define CANDIDATE_LIMIT_MS 30000
 #define CANDIDATES_MAX     64
+/* How long questions are answered; longer than the source asks. */
+#define LINGER_MS 30000
 
 /* One stream that may be the source's. */
 typedef struct Candidate {
@@ -57,6 +59,10 @@ struct IncomingRun {
                                 others and touches nothing any more */
     bool closing;            /* atomic: the program ends */
     bool will_commit;        /* the source said so */
+    bool in_doubt;           /* all is here, the commit is not; ms->lock */
+    bool committed;          /* atomic: the guest is ours */
+    bool heard;              /* the source knows that */
+    QEMUTimer *linger;       /* the listener's last moments; or NULL */
     QemuSemaphore started;   /* the main loop has done the last step */
 };
 
@@ -158,9 +164,6 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
     mis->start_ns = now_ns();
     mis->from_src = QIO_CHANNEL(object_ref(OBJECT(c->ioc)));
     mis->from_src_file = g_steal_pointer(&c->f);
-    if (mis->listener) {
-        migration_listener_check(mis->listener);
-    }
     return multifd_recv_start_file(mis, errp) && make_ram(mis, errp);
 }
 
@@ -199,6 +202,10 @@ static bool load_ping(void *opaque, uint32_t value, Error **errp)
     }
     if (!return_sender_pong(mis->to_src, value, errp)) {
         return false;
+    }
+    if (value == MIGRATION_PING_WILL_COMMIT) {
+        postcopy_incoming_will_commit(mis);
+        return return_sender_pong(mis->to_src, MIGRATION_PONG_COMMITS, errp);
     }
     /* Everything that a destination prepares is prepared by now. */
     return value != MIGRATION_PING_OPEN ||
@@ -307,11 +314,25 @@ bool migration_incoming_postcopy_run(MigrationIncoming *mis, Error **errp)
 
 /* -- the end ---------------------------------------------------------------------------- */
 
+static void listener_end(void *opaque)
+{
+    MigrationIncoming *mis = opaque;
+    MigrationListener *l;
+
+    WITH_QEMU_LOCK_GUARD(&mis->ms->lock)
+    {
+        l = g_steal_pointer(&mis->listener);
+    }
+    migration_listener_free(l);
+}
+
 static void incoming_cleanup(MigrationIncoming *mis)
 {
     MigrationState *ms = mis->ms;
 
-    g_clear_pointer(&mis->listener, migration_listener_free);
+    if (!qatomic_read(&mis->run->committed) || mis->run->heard) {
+        listener_end(mis);
+    }
     multifd_recv_stop(mis);
     if (mis->from_src_file) {
         savevm_load_cleanup(ms->host->registry(ms->host_opaque));
@@ -381,6 +402,12 @@ static void incoming_end(MigrationIncoming *mis, Error *err)
         migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
                        MIGRATION_STATUS_COMPLETED);
     }
+    if (ok && mis->listener) {
+        /* The source may still have to ask who runs the guest. */
+        mis->run->linger = timer_new_ms(QEMU_CLOCK_REALTIME, listener_end, mis);
+        timer_mod(mis->run->linger,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + LINGER_MS);
+    }
 }
 
 /* -- post-copy ends in a thread of its own --------------------------------------------------- */
@@ -416,12 +443,27 @@ void migration_incoming_postcopy_end(MigrationIncoming *mis, Error *err)
 
 /* -- the load --------------------------------------------------------------------------- */
 
+static bool get_ping(QEMUFile *f, uint32_t *ret_value)
+{
+    bool good = qemu_get_byte(f) == STREAM_COMMAND;
+
+    good = qemu_get_be16(f) == STREAM_CMD_PING && good;
+    good = qemu_get_be16(f) == sizeof(*ret_value) && good;
+    *ret_value = qemu_get_be32(f);
+    return good && qemu_file_get_error(f) == 0;
+}
+
+static void set_in_doubt(MigrationIncoming *mis, bool on)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    mis->run->in_doubt = on;
+}
+
 /* The source's word that it will never run the guest again. */
 static bool await_commit(MigrationIncoming *mis, Error **errp)
 {
     QEMUFile *f = mis->from_src_file;
     uint32_t value;
-    bool good;
 
     if (qemu_peek_byte(f, 0) == STREAM_VMDESCRIPTION &&
         !savevm_load_vmdesc(f, errp)) {
@@ -430,11 +472,7 @@ static bool await_commit(MigrationIncoming *mis, Error **errp)
     if (!mis->run->will_commit) {
         return true;
     }
-    good = qemu_get_byte(f) == STREAM_COMMAND;
-    good = qemu_get_be16(f) == STREAM_CMD_PING && good;
-    good = qemu_get_be16(f) == sizeof(value) && good;
-    value = qemu_get_be32(f);
-    if (qemu_file_get_error(f) < 0 || !good || value != MIGRATION_PING_COMMIT) {
+    if (!get_ping(f, &value) || value != MIGRATION_PING_COMMIT) {
         error_setg(errp, "everything is here, but the source has not given "
                          "the guest up: it goes on there");
         return false;
@@ -442,14 +480,37 @@ static bool await_commit(MigrationIncoming *mis, Error **errp)
     return true;
 }
 
+/* The guest runs. Does the source know? If not, it will ask for a while. */
+static void confirm(MigrationIncoming *mis)
+{
+    uint32_t value;
+
+    mis->run->heard =
+        !mis->run->will_commit ||
+        (return_sender_pong(mis->to_src, MIGRATION_PING_COMMIT, NULL) &&
+         get_ping(mis->from_src_file, &value));
+}
+
 static bool finish_load(MigrationIncoming *mis, Error **errp)
 {
+    bool ok;
+
     if (!ram_load_finish(mis->ram, errp) ||
-        !return_sender_shut(mis->to_src, 0, NULL, errp) ||
-        !await_commit(mis, errp)) {
+        !return_sender_shut(mis->to_src, 0, NULL, errp)) {
         return false;
     }
-    return start_guest(mis, errp);
+    set_in_doubt(mis, true);
+    ok = await_commit(mis, errp);
+    set_in_doubt(mis, false);
+    if (!ok) {
+        return false;
+    }
+    qatomic_store_release(&mis->run->committed, true);
+    if (!start_guest(mis, errp)) {
+        return false;
+    }
+    confirm(mis);
+    return true;
 }
 
 /* The first reason counts: other threads' may be the cause of ours. */
@@ -637,14 +698,35 @@ static bool found_recovered(void *opaque, QIOChannel *ioc,
     return postcopy_incoming_recover(opaque, ioc, prefill, len, errp);
 }
 
-/* Post-copy may need another urgent channel at any time. */
+/*
+ * The source's connection broke when it had given the guest up, and it wants
+ * to know whether that was heard. As long as that is open here, too, the old
+ * connection is of no use: end it, and let the source ask again.
+ */
+static void answer_asked(void *opaque, QIOChannel *ioc)
+{
+    MigrationIncoming *mis = opaque;
+    char answer = MIGRATION_ASK_ABSENT;
+
+    if (qatomic_load_acquire(&mis->run->committed)) {
+        answer = MIGRATION_ASK_RUNS;
+    } else if (migration_status(&mis->course) == MIGRATION_STATUS_ACTIVE) {
+        QEMU_LOCK_GUARD(&mis->ms->lock);
+        if (mis->run->in_doubt) {
+            qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH,
+                                 NULL);
+        }
+        return;
+    }
+    qio_channel_write_all(ioc, &answer, 1, NULL);
+}
+
+/* Urgent channels may come at any time, and questions at the end. */
 static bool still_wants(void *opaque)
 {
     MigrationIncoming *mis = opaque;
 
-    return migration_status(&mis->course) == MIGRATION_STATUS_SETUP ||
-           !multifd_recv_complete(mis) ||
-           migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
+    return migration_status_is_running(migration_status(&mis->course));
 }
 
 static bool secure(void *opaque, QIOChannel *ioc, QIOChannel **ret_tls,
@@ -663,6 +745,7 @@ static const ListenerOps listener_ops = {
     .main_stream = found_main,
     .multifd = found_multifd,
     .preempt = found_preempt,
+    .asked = answer_asked,
     .recovered = found_recovered,
     .wants = still_wants,
     .secure = secure,
@@ -674,6 +757,7 @@ static void run_free(IncomingRun *run)
 {
     if (run) {
         migration_target_free(run->source);
+        timer_free(run->linger);
         qemu_sem_destroy(&run->started);
         g_free(run);
     }
@@ -808,9 +892,12 @@ bool migration_incoming_recover(MigrationState *ms, MigrationTarget *source,
         qatomic_set(&ms->interrupted, false);
     }
     /* The same address may be wanted again. */
-    g_clear_pointer(&mis->listener, migration_listener_free);
+    listener_end(mis);
     l = migration_listener_new(source->socket, true, &listener_ops, mis, errp);
-    mis->listener = l;
+    WITH_QEMU_LOCK_GUARD(&ms->lock)
+    {
+        mis->listener = l;
+    }
     return l != NULL;
 }
 
@@ -873,6 +960,7 @@ void migration_incoming_shutdown(MigrationState *ms)
         g_usleep(1000);
     }
     incoming_cleanup(mis);
+    listener_end(mis);
     postcopy_incoming_free(mis);
     qatomic_store_release(&ms->incoming, NULL);
     run_free(mis->run);

@@ -17,6 +17,7 @@
 #include "postcopy.h"
 #include "return-sender.h"
 #include "savevm.h"
+#include "source.h"
 #include "uffd.h"
 
 bool postcopy_supported(const RAMBlockList *blocks, Error **errp)
@@ -254,6 +255,47 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
     return true;
 }
 
+void postcopy_incoming_will_commit(MigrationIncoming *mis)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+
+    qemu_mutex_lock(&pi->lock);
+    pi->will_commit = true;
+    qemu_mutex_unlock(&pi->lock);
+}
+
+bool postcopy_incoming_commit(PostcopyIncoming *pi, Error **errp)
+{
+    bool ran;
+
+    qemu_mutex_lock(&pi->lock);
+    ran = pi->ran;
+    pi->committed = true;
+    qemu_cond_broadcast(&pi->cond);
+    qemu_mutex_unlock(&pi->lock);
+    /* The first answer may have been lost. Else it comes when it is true. */
+    return !ran ||
+           return_sender_pong(pi->mis->to_src, MIGRATION_PING_COMMIT, errp);
+}
+
+/* The guest is loaded, and still the source's until it says otherwise. */
+static bool incoming_wait_commit(PostcopyIncoming *pi, Error **errp)
+{
+    bool go;
+
+    qemu_mutex_lock(&pi->lock);
+    while (pi->will_commit && !pi->committed && !pi->quit) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    go = !pi->quit;
+    qemu_mutex_unlock(&pi->lock);
+    if (!go) {
+        error_setg(errp, "the program ended before the source gave the guest "
+                         "away");
+    }
+    return go;
+}
+
 bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp)
 {
     PostcopyIncoming *pi = mis->postcopy;
@@ -262,13 +304,18 @@ bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp)
         error_setg(errp, "POSTCOPY_RUN in the wrong place");
         return false;
     }
-    if (!migration_incoming_postcopy_run(mis, errp)) {
+    if (!incoming_wait_commit(pi, errp) ||
+        !migration_incoming_postcopy_run(mis, errp)) {
         return false;
     }
     qemu_mutex_lock(&pi->lock);
     pi->ran = true;
     qemu_cond_broadcast(&pi->cond);
     qemu_mutex_unlock(&pi->lock);
+    if (pi->will_commit) {
+        /* If it is lost the source will ask again. */
+        return_sender_pong(mis->to_src, MIGRATION_PING_COMMIT, NULL);
+    }
     return true;
 }
 

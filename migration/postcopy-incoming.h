@@ -37,6 +37,8 @@ struct PostcopyIncoming {
 
     QemuMutex lock; /* guards all below */
     QemuCond cond;
+    bool will_commit;     /* RUN waits for the source's commit */
+    bool committed;       /* which has come */
     bool ran;             /* RUN was carried out */
     Error *package_error; /* the package could not be loaded; owned */
     bool paused;          /* no connection */
@@ -55,6 +57,10 @@ struct PostcopyIncoming {
     bool urgent_complete; /* its EOS has come */
     Error *urgent_error;  /* owned */
 };
+
+/** postcopy_incoming_commit: the source's commit has come, maybe once more.
+ *  Thread: the listen thread. */
+bool postcopy_incoming_commit(PostcopyIncoming *pi, Error **errp);
 
 /** postcopy_listen_start: the listen thread, and the urgent channel's if it is
  *  there. */

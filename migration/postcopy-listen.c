@@ -25,6 +25,7 @@
 #include "postcopy.h"
 #include "return-sender.h"
 #include "savevm.h"
+#include "source.h"
 
 /* -- the urgent channel -------------------------------------------------------- */
 
@@ -193,6 +194,9 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = (MigrationIncoming *)opaque;
 
+    if (value == MIGRATION_PING_COMMIT) {
+        return postcopy_incoming_commit(mis->postcopy, errp);
+    }
     return return_sender_pong(mis->to_src, value, errp);
 }
 

@@ -286,7 +286,6 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
     MigrationStatsPeriod period = { 0 };
-    bool runs = false;
     int64_t n;
 
     qemu_mutex_lock(&ps->send_lock);
@@ -294,8 +293,8 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     qemu_mutex_unlock(&ps->send_lock);
     send_queue_limit(ps);
     while ((n = send_batch(ps, errp)) > 0) {
-        if (!runs && return_path_ponged(ms, RETURN_PING_DEVICES)) {
-            runs = true;
+        if (!ps->runs && return_path_guest_runs(ms)) {
+            ps->runs = true;
             ram_postcopy_release_ok(ps->ram);
         }
         stats_sample(&ms->stats, &period, get_clock());

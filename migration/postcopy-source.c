@@ -4,9 +4,10 @@
  *
  * The package holds all device states and is one piece in the stream: the
  * destination has it whole before it looks inside, because from LISTEN on
- * another thread reads the pages that follow it. As long as it was not handed
- * over to its last byte, and as long as the destination says that it could not
- * load it, the guest cannot have run there.
+ * another thread reads the pages that follow it. The guest cannot have run there
+ * before the package was handed over to its last byte; nor, if the destination is
+ * one that waits for our commit, before that; nor if the destination says that it
+ * could not load it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,9 +21,12 @@
 #include "postcopy.h"
 #include "ram-wire.h"
 #include "return-path.h"
+#include "source.h"
 
 /* Ranges of dirty pages collected before they are sent. */
 #define DISCARD_RANGES (STREAM_DISCARD_MAX * 64)
+/* Loading the devices may take so much longer than the downtime limit. */
+#define LOAD_SPARE_MS 10000
 
 static const RAMBlockList *source_blocks(const MigrationState *ms)
 {
@@ -169,6 +173,33 @@ static bool source_sync_channels(PostcopySource *ps, QEMUFile *f, Error **errp)
     return true;
 }
 
+/*
+ * A destination that waits for our commit: do not give the guest away before
+ * all was loaded. Of another's nobody can say from now on whether it runs.
+ */
+static bool source_wait_loaded(PostcopySource *ps, Error **errp)
+{
+    MigrationState *ms = ps->ms;
+
+    ps->commits = return_path_commits(ms);
+    return !ps->commits ||
+           return_path_wait_pong(
+               ms, RETURN_PING_DEVICES,
+               migrate_param(ms, downtime_limit) + LOAD_SPARE_MS, errp);
+}
+
+void postcopy_commit(PostcopySource *ps)
+{
+    QEMUFile *f = ps->ms->to_dst_file;
+
+    if (ps->commits && !ps->runs) {
+        qemu_mutex_lock(&ps->send_lock);
+        savevm_send_ping(f, MIGRATION_PING_COMMIT);
+        qemu_fflush(f);
+        qemu_mutex_unlock(&ps->send_lock);
+    }
+}
+
 bool postcopy_start(MigrationState *ms, Error **errp)
 {
     PostcopySource *ps = ms->postcopy;
@@ -188,7 +219,8 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     source_send_discards(ps, f);
     savevm_send_ping(f, RETURN_PING_DISCARD);
     qatomic_store_release(&ps->active, true);
-    if (!source_send_package(ps, f, &devices, errp)) {
+    if (!source_send_package(ps, f, &devices, errp) ||
+        !source_wait_loaded(ps, errp)) {
         qatomic_store_release(&ps->active, false);
         return false;
     }
@@ -197,6 +229,7 @@ bool postcopy_start(MigrationState *ms, Error **errp)
         migration_move(&ms->course, MIGRATION_STATUS_DEVICE,
                        MIGRATION_STATUS_POSTCOPY_ACTIVE);
     }
+    postcopy_commit(ps);
     return true;
 }
 
@@ -210,8 +243,8 @@ PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
         if (postcopy_send_rest(ps, &err) && return_path_wait_shut(ms, &err)) {
             return POSTCOPY_COMPLETED;
         }
-        if (!return_path_ponged(ms, RETURN_PING_DEVICES) &&
-            return_path_refused(ms, NULL)) {
+        ps->runs |= return_path_guest_runs(ms);
+        if (!ps->runs && return_path_refused(ms, NULL)) {
             error_free(err);
             return_path_refused(ms, errp);
             return POSTCOPY_ROLLBACK;

@@ -22,7 +22,9 @@ struct PostcopySource {
     SaveVMRegistry *registry;    /* the machine's */
     const SaveStateEntry *entry; /* section "ram" */
 
-    bool active; /* atomic: requests may come */
+    bool active;  /* atomic: requests may come */
+    bool commits; /* the destination waits for the commit */
+    bool runs;    /* it has said that the guest runs there */
 
     /*
      * Guards ms->to_dst_file and its RAM writer from postcopy_run() on. Held
@@ -45,6 +47,12 @@ struct PostcopySource {
     QIOChannel *resume_ioc; /* from postcopy_source_resume(); reference */
     bool quit;
 };
+
+/* postcopy-source.c */
+
+/** postcopy_commit: the guest may run there; again after each recovery until
+ *  that was heard. What fails is seen by who sends next. */
+void postcopy_commit(PostcopySource *ps);
 
 /* postcopy-send.c */
 

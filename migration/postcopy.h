@@ -7,7 +7,9 @@
  *   guest stopped, last sync
  *   DISCARD of what is dirty     ------>  pages become missing
  *   PACKAGED { LISTEN, devices,  ------>  faults are ours, a thread reads on
- *              PING 3, RUN }              here; devices loaded; guest runs
+ *              PING 3, RUN }              here; devices are loaded
+ *                                <------  PONG 3
+ *   PING "commit"                ------>  the guest runs
  *   dirty pages, in order        ------>  placed
  *                                <------  REQ_PAGES of what the guest touches
  *   those pages, at once         ------>  placed first
@@ -18,6 +20,9 @@
  * that reads the return path sends it, by the urgent channel (capability
  * postcopy-preempt), else by the main one unless the migration thread is just
  * writing there, which then serves the request before it goes on.
+ *
+ * PING "commit" is ours: up to then the source can take the guest back, whatever
+ * breaks; a destination of another program runs at RUN already.
  *
  * When the connection breaks both sides are paused. After migrate-recover
  * (destination) and migrate resume=true (source) the destination says what it
@@ -131,6 +136,10 @@ bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp);
 bool postcopy_incoming_resume(MigrationIncoming *mis, Error **errp);
 bool postcopy_incoming_recv_bitmap(MigrationIncoming *mis, const char *name,
                                    Error **errp);
+
+/** postcopy_incoming_will_commit: the source is one that says when the guest may
+ *  run, after it has heard that everything was loaded. */
+void postcopy_incoming_will_commit(MigrationIncoming *mis);
 
 /** postcopy_incoming_listening: LISTEN has come: mis->from_src_file belongs to
  *  the listen thread, which ends the migration by

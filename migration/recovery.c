@@ -166,6 +166,7 @@ bool recovery_wait(PostcopySource *ps, Error *why)
             migration_move(&ms->course, MIGRATION_STATUS_POSTCOPY_RECOVER,
                            MIGRATION_STATUS_POSTCOPY_ACTIVE);
             recovery_note(ms, NULL);
+            postcopy_commit(ps);
             trace_postcopy_recovered(ms);
             return true;
         }

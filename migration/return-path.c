@@ -11,10 +11,13 @@
 
 #include "return-path.h"
 
+#include "util/timer.h"
+
 #include "migration-internal.h"
 #include "postcopy-source.h"
 #include "return-reader.h"
 #include "return-wire.h"
+#include "source.h"
 
 struct ReturnPath {
     MigrationState *ms;
@@ -23,6 +26,8 @@ struct ReturnPath {
     QemuMutex lock; /* guards all below */
     QemuCond cond;
     uint32_t pongs; /* a bit for each value below 32 */
+    bool commits;   /* the destination waits for the commit */
+    bool runs;      /* and has carried it out */
     unsigned bitmaps;
     bool resume_acked;
     bool shut;
@@ -49,6 +54,8 @@ static bool path_pong(void *opaque, uint32_t value, Error **errp)
     if (value < 32) {
         rp->pongs |= 1u << value;
     }
+    rp->commits |= value == MIGRATION_PONG_COMMITS;
+    rp->runs |= value == MIGRATION_PING_COMMIT;
     qemu_cond_broadcast(&rp->cond);
     qemu_mutex_unlock(&rp->lock);
     qatomic_set(&rp->ms->last_pong, value);
@@ -206,25 +213,35 @@ void return_path_stop(MigrationState *ms)
 
 typedef bool PathCondition(const ReturnPath *rp, uint32_t value);
 
-/* Until @done or the end of the reader. */
-static bool path_wait(MigrationState *ms, PathCondition *done, uint32_t value,
-                      Error **errp)
+/* Until @done, the end of the reader, or @end_ms. */
+static bool path_wait_until(MigrationState *ms, PathCondition *done,
+                            uint32_t value, int64_t end_ms, Error **errp)
 {
     ReturnPath *rp = ms->return_path;
+    int64_t left = 1;
     bool ok;
 
     qemu_mutex_lock(&rp->lock);
-    while (!done(rp, value) && !rp->ended) {
-        qemu_cond_wait(&rp->cond, &rp->lock);
+    while (!done(rp, value) && !rp->ended && left > 0) {
+        left = end_ms - get_clock() / SCALE_MS;
+        qemu_cond_timedwait(&rp->cond, &rp->lock, (int)CLAMP(left, 0, INT_MAX));
     }
     ok = done(rp, value);
     if (!ok && rp->error) {
         error_propagate(errp, error_copy(rp->error));
-    } else if (!ok) {
+    } else if (!ok && rp->ended) {
         error_setg(errp, "the destination closed the return path");
+    } else if (!ok) {
+        error_setg(errp, "the destination did not answer in time");
     }
     qemu_mutex_unlock(&rp->lock);
     return ok;
+}
+
+static bool path_wait(MigrationState *ms, PathCondition *done, uint32_t value,
+                      Error **errp)
+{
+    return path_wait_until(ms, done, value, INT64_MAX, errp);
 }
 
 /* The thread has ended too: nothing it does comes later. */
@@ -253,9 +270,11 @@ bool return_path_wait_shut(MigrationState *ms, Error **errp)
     return !ms->return_path || path_wait(ms, path_is_shut, 0, errp);
 }
 
-bool return_path_wait_pong(MigrationState *ms, uint32_t value, Error **errp)
+bool return_path_wait_pong(MigrationState *ms, uint32_t value,
+                           uint64_t limit_ms, Error **errp)
 {
-    return path_wait(ms, path_has_pong, value, errp);
+    return path_wait_until(ms, path_has_pong, value,
+                           get_clock() / SCALE_MS + (int64_t)limit_ms, errp);
 }
 
 bool return_path_wait_bitmaps(MigrationState *ms, unsigned n, Error **errp)
@@ -268,18 +287,29 @@ bool return_path_wait_resume_ack(MigrationState *ms, Error **errp)
     return path_wait(ms, path_has_resume_ack, 0, errp);
 }
 
-bool return_path_ponged(MigrationState *ms, uint32_t value)
+bool return_path_commits(MigrationState *ms)
 {
     ReturnPath *rp = ms->return_path;
-    bool came;
+    bool commits;
+
+    qemu_mutex_lock(&rp->lock);
+    commits = rp->commits;
+    qemu_mutex_unlock(&rp->lock);
+    return commits;
+}
+
+bool return_path_guest_runs(MigrationState *ms)
+{
+    ReturnPath *rp = ms->return_path;
+    bool runs;
 
     if (!rp) {
         return false;
     }
     qemu_mutex_lock(&rp->lock);
-    came = path_has_pong(rp, value);
+    runs = rp->commits ? rp->runs : path_has_pong(rp, RETURN_PING_DEVICES);
     qemu_mutex_unlock(&rp->lock);
-    return came;
+    return runs;
 }
 
 bool return_path_refused(MigrationState *ms, Error **errp)

@@ -46,11 +46,18 @@ void return_path_stop(MigrationState *ms);
  */
 bool return_path_wait_shut(MigrationState *ms, Error **errp);
 
-/** return_path_wait_pong: until PONG @value; false as above. */
-bool return_path_wait_pong(MigrationState *ms, uint32_t value, Error **errp);
+/** return_path_wait_pong: until PONG @value (0..31), for at most @limit_ms;
+ *  false as above, or the time is over. */
+bool return_path_wait_pong(MigrationState *ms, uint32_t value,
+                           uint64_t limit_ms, Error **errp);
 
-/** return_path_ponged: has PONG @value (0..31) come? Thread: any. */
-bool return_path_ponged(MigrationState *ms, uint32_t value);
+/** return_path_commits: does the destination wait for the commit? Known when
+ *  PONG 3 is there. Thread: any. */
+bool return_path_commits(MigrationState *ms);
+
+/** return_path_guest_runs: has the destination said that the guest runs there?
+ *  One that does not wait for a commit: that it is about to. Thread: any. */
+bool return_path_guest_runs(MigrationState *ms);
 
 /** return_path_refused: did it say SHUT with an error? Then @errp is that. */
 bool return_path_refused(MigrationState *ms, Error **errp);

@@ -17,8 +17,11 @@ typedef struct MigrationTarget MigrationTarget;
 #define MIGRATION_PING_OPEN 1
 /* Ours: this source will say when the guest may run there ... */
 #define MIGRATION_PING_WILL_COMMIT 0x46455252u /* "FERR" */
-/* ... which is now. After the stream's end. */
+/* ... which is now. After the stream's end; in post-copy after PONG 3, and
+ * answered when the guest runs. */
 #define MIGRATION_PING_COMMIT 0x46434f4du /* "FCOM" */
+/* Ours: a PONG to no PING: this destination waits for the commit. */
+#define MIGRATION_PONG_COMMITS 0x46594553u /* "FYES" */
 
 /**
  * migration_source_start:
@@ -107,6 +110,15 @@ bool source_switch(MigrationRun *run, Error **errp);
 
 /** source_postcopy: the same by post-copy. */
 bool source_postcopy(MigrationRun *run, Error **errp);
+
+/**
+ * source_ask_who_runs:
+ *
+ * The commit was sent, but the connection broke before the destination said
+ * that it came. Waits. Returns: true = the guest runs there. false: it does not
+ * and must be taken back; or, with run->committed set, nobody knows.
+ */
+bool source_ask_who_runs(MigrationRun *run, Error **errp);
 
 /** source_take_back: a switchover that failed: the guest goes on here. */
 void source_take_back(MigrationRun *run);

@@ -1,0 +1,245 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Post-copy: a guest runs at the destination before its memory is there; the
+connection breaks at any moment and comes back."""
+import itertools
+import os
+import random
+import time
+
+import ferrytest
+from ferrytest import LONG, QmpError, Skip, Test, wait_for
+from migrate import VERIFY, Pair, Relay
+
+# Writes much and without a pause, so that a pre-copy would never end.
+BUSY = VERIFY.replace('48M', '96M').replace('rate=20000', 'rate=0')
+CUTS = 20 if LONG else 5
+
+
+def requires_userfaultfd(t: Test) -> None:
+    if not os.access('/dev/userfaultfd', os.R_OK | os.W_OK) and \
+            os.geteuid() != 0:
+        raise Skip('userfaultfd is not allowed')
+
+
+def first_pass(p: Pair) -> None:
+    p.wait_status('active')
+    wait_for(lambda: p.status().get('ram', {}).get('dirty-sync-count', 0) >= 1,
+             'the first pass')
+
+
+def start_postcopy(p: Pair) -> None:
+    first_pass(p)
+    p.source.qmp.cmd('migrate-start-postcopy')
+
+
+class Recoverable:
+    """A pair between which a relay stands, in post-copy."""
+
+    number = itertools.count()
+
+    def __init__(self, t: Test, capabilities=(), tls=None, accel='kvm',
+                 transport='unix', bandwidth=10 << 20):
+        self.t = t
+        self.p = p = Pair(t, memory='192', append=BUSY, tls=tls,
+                          accel=accel)
+        p.new_target()
+        p.settings(['postcopy-ram', *capabilities],
+                   {'max-bandwidth': 30 << 20,
+                    'max-postcopy-bandwidth': bandwidth})
+        self.relay = self.relay_to(p.listen(transport))
+        p.source.qmp.cmd('migrate', uri=self.relay.uri)
+        start_postcopy(p)
+        p.wait_status('postcopy-active')
+
+    def relay_to(self, uri: str) -> Relay:
+        kind, rest = uri.split(':', 1)
+        target = rest if kind == 'unix' else \
+            (rest.split(':')[0], int(rest.split(':')[1]))
+        return Relay(self.t, target, f'relay{next(self.number)}')
+
+    def wait_paused(self) -> None:
+        self.p.wait_status('postcopy-paused')
+        self.p.wait_status('postcopy-paused', f=self.p.target)
+
+    def recover(self) -> None:
+        uri = f'unix:{self.t.path(f"recover{next(self.number)}")}'
+        self.p.target.qmp.cmd('migrate-recover', uri=uri)
+        self.relay = self.relay_to(uri)
+        self.p.source.qmp.cmd('migrate', uri=self.relay.uri, resume=True)
+
+    def finish(self) -> None:
+        self.p.source.qmp.raw('migrate-set-parameters',
+                              {'max-postcopy-bandwidth': 0})
+        self.p.finish()
+        self.p.check()
+
+
+def crosses(t: Test, transport: str, capabilities=(), **kw) -> dict:
+    p = Pair(t, memory='192', append=BUSY, **kw)
+    p.migrate(transport, ['postcopy-ram', *capabilities],
+              {'max-bandwidth': 30 << 20}, after_start=start_postcopy)
+    p.check()
+    print(f'# {transport} {capabilities} {kw}')
+    times = p.source.qmp.cmd('query-migrate')
+    t.cleanup_ferries()
+    return times
+
+
+def test_crosses(t: Test) -> None:
+    requires_userfaultfd(t)
+    for transport, capabilities, kw in (
+            ('unix', [], {}),
+            ('tcp', ['postcopy-preempt'], {}),
+            ('unix', ['multifd'], {}),
+            ('unix', ['multifd', 'postcopy-preempt', 'release-ram'], {}),
+            ('tcp', ['postcopy-preempt'], {'tls': 'psk'}),
+            ('unix', [], {'tls': 'x509'}),
+            ('unix', ['postcopy-preempt'], {'accel': 'soft'}),
+            ('unix', ['postcopy-preempt'], {'args': (
+                '-object', 'memory-backend-memfd,id=m,size=192M,share=on',
+                '-machine', 'memory-backend=m')})):
+        info = crosses(t, transport, capabilities, **kw)
+        assert info['status'] == 'completed', info
+
+
+def test_blocktime(t: Test) -> None:
+    requires_userfaultfd(t)
+    info = crosses(t, 'unix', ['postcopy-blocktime'])
+    assert len(info['postcopy-vcpu-blocktime']) == 1, info
+    assert 'postcopy-blocktime' in info, info
+
+
+def test_random_cuts(t: Test) -> None:
+    """Cut at random moments, also while it recovers."""
+    requires_userfaultfd(t)
+    seed = int.from_bytes(os.urandom(4), 'big')
+    rnd = random.Random(seed)
+    print(f'# seed {seed}')
+    for capabilities in ([], ['postcopy-preempt']):
+        r = Recoverable(t, capabilities, bandwidth=2 << 20)
+        for _ in range(CUTS):
+            time.sleep(rnd.random() * 0.3)
+            r.relay.cut()
+            r.wait_paused()
+            r.recover()
+            if rnd.random() < 0.5:
+                time.sleep(rnd.random() * 0.01)
+                r.relay.cut()
+                r.wait_paused()
+                r.recover()
+            r.p.wait_status('postcopy-active', 'completed')
+        r.finish()
+        t.cleanup_ferries()
+
+
+def test_cut_in_message(t: Test) -> None:
+    """Cut after so many bytes of the new connection, down to none."""
+    requires_userfaultfd(t)
+    r = Recoverable(t, ['postcopy-preempt'], bandwidth=2 << 20)
+    r.relay.cut()
+    for after in (1, 3, 20, 60, 100, 400, 5000, 70000):
+        r.wait_paused()
+        uri = f'unix:{t.path(f"after{after}")}'
+        r.p.target.qmp.cmd('migrate-recover', uri=uri)
+        relay = Relay(t, uri.split(':', 1)[1], f'relay-after{after}',
+                      after=after)
+        r.p.source.qmp.cmd('migrate', uri=relay.uri, resume=True)
+        wait_for(lambda: relay.passed >= after, 'the cut')
+    r.wait_paused()
+    r.recover()
+    r.finish()
+
+
+def test_pause_command(t: Test) -> None:
+    requires_userfaultfd(t)
+    r = Recoverable(t, ['postcopy-preempt'])
+    for side in (r.p.source, r.p.target):
+        side.qmp.cmd('migrate-pause')
+        r.wait_paused()
+        try:
+            side.qmp.cmd('migrate-pause')
+            raise AssertionError('paused twice')
+        except QmpError:
+            pass
+        # Questions are answered, whoever hangs.
+        for f in (r.p.source, r.p.target):
+            f.qmp.cmd('query-status')
+            f.qmp.cmd('query-migrate')
+        r.recover()
+        r.p.wait_status('postcopy-active')
+    r.finish()
+
+
+def test_commands_refuse(t: Test) -> None:
+    requires_userfaultfd(t)
+    r = Recoverable(t)
+    for name, args in (('migrate', {'uri': 'unix:/nowhere'}),
+                       ('migrate', {'uri': 'unix:/nowhere', 'resume': True}),
+                       ('migrate_cancel', {})):
+        try:
+            r.p.source.qmp.cmd(name, **args)
+            raise AssertionError(f'{name} during post-copy')
+        except QmpError:
+            pass
+    try:
+        r.p.target.qmp.cmd('migrate-recover', uri=f'unix:{t.path("x")}')
+        raise AssertionError('recover while it runs')
+    except QmpError:
+        pass
+    assert r.p.status()['status'] == 'postcopy-active'
+    # A way to nowhere leads back to paused.
+    r.relay.cut()
+    r.wait_paused()
+    r.p.source.qmp.cmd('migrate', uri=f'unix:{t.path("none")}', resume=True)
+    r.p.wait_status('postcopy-paused')
+    r.recover()
+    r.finish()
+
+
+def test_destination_cannot_load(t: Test) -> None:
+    """A device that is not there: the package does not load, and the guest
+    goes on where it was."""
+    requires_userfaultfd(t)
+    p = Pair(t, memory='192', append=BUSY, source_args=('-device', 'virtio-rng-pci'))
+    p.new_target('-incoming', 'defer')
+    p.settings(['postcopy-ram'], {'max-bandwidth': 30 << 20})
+    p.source.qmp.cmd('migrate', uri=p.listen('unix', **{
+        'exit-on-error': False}))
+    start_postcopy(p)
+    info = p.wait_status('failed')
+    assert 'destination' in info['error-desc'], info
+    assert p.status(p.target)['status'] == 'failed'
+    p.still_here()
+
+
+def test_quit_while_paused(t: Test) -> None:
+    requires_userfaultfd(t)
+    r = Recoverable(t)
+    r.relay.cut()
+    r.wait_paused()
+    r.p.source.qmp.cmd('quit')
+    r.p.source.proc.wait(timeout=ferrytest.TIMEOUT)
+    r.p.target.qmp.cmd('quit')
+    r.p.target.proc.wait(timeout=ferrytest.TIMEOUT)
+
+
+def test_urgent_is_not_limited(t: Test) -> None:
+    """At 1 MB/s the guest still makes its rounds."""
+    requires_userfaultfd(t)
+    for capabilities in ([], ['postcopy-preempt']):
+        r = Recoverable(t, capabilities, bandwidth=1 << 20)
+        start = time.monotonic()
+        r.p.wait_guest(r'kept round \d+ pages \d+ errors 0')
+        took = time.monotonic() - start
+        # 24 MiB that it reads would take 24 s.
+        assert took < 12, took
+        assert r.p.status()['status'] == 'postcopy-active'
+        requests = r.p.status()['ram']['postcopy-requests']
+        assert requests > 100, requests
+        r.finish()
+        t.cleanup_ferries()
+
+
+if __name__ == '__main__':
+    ferrytest.main()
