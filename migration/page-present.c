@@ -60,6 +60,7 @@ typedef struct Window {
     uint64_t start;
     uint64_t end;
     unsigned long *map;
+    uint64_t *data_end; /* see page_present_map() */
 } Window;
 
 /* Set the bits of the pages that [start, end) of the block touches. */
@@ -143,25 +144,29 @@ static bool present_by_pagemap(const Window *w, int pagemap)
 static bool present_by_holes(const Window *w)
 {
     uint64_t base = w->rb->fd_offset;
-    off_t at = (off_t)(base + w->start);
-    off_t end = (off_t)(base + w->end);
+    uint64_t at = w->start;
 
-    while (at < end) {
-        off_t data = lseek(w->rb->fd, at, SEEK_DATA);
+    if (*w->data_end > at) {
+        at = MIN(*w->data_end, w->end);
+        mark(w, w->start, at);
+    }
+    while (at < w->end) {
+        off_t data = lseek(w->rb->fd, (off_t)(base + at), SEEK_DATA);
         off_t hole;
 
         if (data < 0) {
             return errno == ENXIO; /* nothing but a hole up to the end */
         }
-        if (data >= end) {
+        if ((uint64_t)data >= base + w->end) {
             return true;
         }
         hole = lseek(w->rb->fd, data, SEEK_HOLE);
         if (hole <= data) {
             return false;
         }
-        mark(w, (uint64_t)data - base, (uint64_t)hole - base);
-        at = hole;
+        at = (uint64_t)hole - base;
+        mark(w, (uint64_t)data - base, at);
+        *w->data_end = at;
     }
     return true;
 }
@@ -188,10 +193,12 @@ int page_present_open(void)
 
 PagePresentWay page_present_map(int pagemap, PagePresentWay best,
                                 const RAMBlock *rb, uint64_t first, uint64_t n,
-                                unsigned long *map)
+                                unsigned long *map, uint64_t *data_end)
 {
     PagePresentWay way = PAGE_PRESENT_ALL;
-    Window w = { .rb = rb,
+    uint64_t no_data = 0;
+    Window w = { .data_end = data_end ? data_end : &no_data,
+                 .rb = rb,
                  .start = first << RAM_PAGE_BITS,
                  .end = (first + n) << RAM_PAGE_BITS,
                  .map = map };

@@ -29,12 +29,14 @@ int page_present_open(void);
  * @map: (out) @n bits, bit 0 is page @first's; set for each page that may be
  *       other than zero. A clear bit is a promise: the page is zero, and
  *       reading it would only make the kernel allocate
+ * @data_end: (inout) 0 before the first call for @rb, or NULL; windows that follow one
+ *       another need not look through the same data of a file again
  *
  * Pages that are touched while this runs may be missed: have their writes
  * logged beforehand. Thread: any.
  */
 PagePresentWay page_present_map(int pagemap, PagePresentWay best,
                                 const RAMBlock *rb, uint64_t first, uint64_t n,
-                                unsigned long *map);
+                                unsigned long *map, uint64_t *data_end);
 
 #endif

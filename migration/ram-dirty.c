@@ -136,7 +136,7 @@ void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run)
     rs->chunk_known = rs->pass <= 1;
     if (rs->chunk_known) {
         page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, run->sb->rb, first, n,
-                         rs->chunk_touched);
+                         rs->chunk_touched, &run->sb->data_end);
     }
 }
 
@@ -179,8 +179,9 @@ bool ram_postcopy_start(RAMSource *rs, Error **errp)
         if (rs->pass <= 1 && !sb->touched) {
             sb->touched = bitmap_try_new((long)sb->pages);
             if (sb->touched) {
+                sb->data_end = 0;
                 page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, sb->rb, 0,
-                                 sb->pages, sb->touched);
+                                 sb->pages, sb->touched, &sb->data_end);
             }
         }
         WITH_QEMU_LOCK_GUARD(&rs->lock)

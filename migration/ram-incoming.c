@@ -37,6 +37,7 @@ static bool block_init(RAMIncoming *ri, RAMIncomingBlock *ib, RAMBlock *rb,
                        int pagemap, Error **errp)
 {
     uint64_t max_pages = rb->max_length >> RAM_PAGE_BITS;
+    uint64_t data_end = 0;
 
     ib->rb = rb;
     ib->pages = ram_block_pages(rb);
@@ -52,7 +53,8 @@ static bool block_init(RAMIncoming *ri, RAMIncomingBlock *ib, RAMBlock *rb,
                    rb->idstr);
         return false;
     }
-    page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, max_pages, ib->touched);
+    page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, max_pages, ib->touched,
+                     &data_end);
     return true;
 }
 

@@ -36,6 +36,7 @@ typedef struct CompressPool CompressPool;
 typedef struct RAMSourceBlock {
     RAMBlock *rb;
     uint64_t pages;
+    uint64_t data_end;        /* page_present_map()'s */
     uint64_t key_base;        /* number of its first page in all of RAM */
     uint64_t host_pages;      /* target pages in a page of the mapping */
     unsigned long *dirty;     /* to be sent; under RAMSource.lock */

@@ -48,6 +48,7 @@ static PagePresentWay check_present(unsigned flags, PagePresentWay best,
     g_autofree unsigned long *map = bitmap_new(PAGES);
     AUTO_FD pagemap = page_present_open();
     PagePresentWay way;
+    uint64_t data_end = 0;
     uint8_t byte = 1;
 
     madvise(rb->host, rb->used_length, MADV_NOHUGEPAGE);
@@ -62,7 +63,7 @@ static PagePresentWay check_present(unsigned flags, PagePresentWay best,
         g_autofree unsigned long *part = bitmap_new(77);
 
         bitmap_fill(part, 77);
-        way = page_present_map(pagemap, best, rb, p, n, part);
+        way = page_present_map(pagemap, best, rb, p, n, part, &data_end);
         for (uint64_t i = 0; i < n; i++) {
             if (test_bit((long)i, part)) {
                 set_bit((long)(p + i), map);
@@ -94,6 +95,7 @@ static void test_only_read(void)
     g_autoptr(FakeRAM) fr = fake_ram_new();
     RAMBlock *rb = fake_ram_add(fr, "ram", 64 * RAM_PAGE_SIZE, 4096, 0);
     unsigned long map = 0;
+    uint64_t data_end = 0;
     AUTO_FD pagemap = page_present_open();
     volatile uint8_t *host = rb->host;
     uint8_t sum = 0;
@@ -103,8 +105,8 @@ static void test_only_read(void)
         sum |= host[p << RAM_PAGE_BITS];
     }
     g_assert_cmpint(sum, ==, 0);
-    if (page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, 64, &map) !=
-        PAGE_PRESENT_SCAN) {
+    if (page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, 64, &map,
+                         &data_end) != PAGE_PRESENT_SCAN) {
         g_test_skip("no PAGEMAP_SCAN in this kernel");
         return;
     }
@@ -118,6 +120,7 @@ static void test_private_file(void)
     RAMBlock *rb =
         fake_ram_add(fr, "ram", 64 * RAM_PAGE_SIZE, 4096, RAM_BLOCK_SHARED);
     unsigned long map = 0;
+    uint64_t data_end = 0;
     AUTO_FD pagemap = page_present_open();
     uint8_t byte = 1;
 
@@ -126,14 +129,15 @@ static void test_private_file(void)
     g_assert_true(mmap(rb->host, rb->used_length, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_FIXED, rb->fd, 0) == rb->host);
     fake_ram_write(fr, rb, 9 << RAM_PAGE_BITS, &byte, 1);
-    if (page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, 64, &map) ==
-        PAGE_PRESENT_HOLES) {
+    if (page_present_map(pagemap, PAGE_PRESENT_SCAN, rb, 0, 64, &map,
+                         &data_end) == PAGE_PRESENT_HOLES) {
         g_assert_cmphex(map & ((1UL << 5) | (1UL << 9)), ==,
                         (1UL << 5) | (1UL << 9));
         g_assert_cmphex(map, !=, ~0UL);
     }
     /* Without the page tables nothing is promised. */
-    g_assert_cmpint(page_present_map(-1, PAGE_PRESENT_SCAN, rb, 0, 64, &map),
+    g_assert_cmpint(page_present_map(-1, PAGE_PRESENT_SCAN, rb, 0, 64, &map,
+                                     &data_end),
                     ==, PAGE_PRESENT_ALL);
     g_assert_cmphex(map, ==, ~0UL);
 }
