@@ -71,7 +71,7 @@ static MigrationRAMStats *ram_stats(MigrationState *ms)
     r->precopy_bytes = stats_get(&s->precopy_bytes);
     r->downtime_bytes = stats_get(&s->downtime_bytes);
     r->postcopy_bytes = stats_get(&s->postcopy_bytes);
-    r->dirty_sync_missed_zero_copy = stats_get(&s->dirty_sync_missed_zero_copy);
+    r->dirty_sync_missed_zero_copy = stats_get(&s->multifd.zero_copy_missed);
     return r;
 }
 
