@@ -301,7 +301,7 @@ static bool capture_device(SaveVMRegistry *reg, QEMUFile *f, SaveStateEntry *se,
     put_section_header(f, STREAM_SECTION_FULL, se);
     if (vmdesc) {
         json_writer_start_object(vmdesc, NULL);
-        json_writer_str(vmdesc, "name", se->idstr);
+        json_writer_str_dup(vmdesc, "name", se->idstr);
         json_writer_int64(vmdesc, "instance_id", se->instance_id);
     }
     ret = se->vmsd ? vmstate_save_state(f, se->vmsd, se->opaque, vmdesc)
@@ -333,19 +333,6 @@ static void pad_vmdesc(GString *text)
     }
 }
 
-static void finish_vmdesc(JSONWriter *vmdesc, SaveVMDevices *ret)
-{
-    GString *text;
-
-    json_writer_end_array(vmdesc);
-    json_writer_end_object(vmdesc);
-    text = g_string_new_len(json_writer_get(vmdesc),
-                            (gssize)json_writer_len(vmdesc));
-    pad_vmdesc(text);
-    ret->vmdesc_len = text->len;
-    ret->vmdesc = g_string_free(text, FALSE);
-}
-
 bool savevm_capture_devices(SaveVMRegistry *reg, bool vmdesc,
                             SaveVMDevices *ret, Error **errp)
 {
@@ -369,7 +356,9 @@ bool savevm_capture_devices(SaveVMRegistry *reg, bool vmdesc,
         d.sections++;
     }
     if (json) {
-        finish_vmdesc(json, &d);
+        json_writer_end_array(json);
+        json_writer_end_object(json);
+        d.notes = g_steal_pointer(&json);
     }
     d.data = qemu_file_memory_steal(f, &d.len, errp);
     if (qemu_file_get_error(f)) {
@@ -384,6 +373,7 @@ void savevm_devices_clear(SaveVMDevices *d)
 {
     g_free(d->data);
     g_free(d->vmdesc);
+    json_writer_free(d->notes);
     *d = (SaveVMDevices){ 0 };
 }
 
@@ -397,12 +387,30 @@ void savevm_send_eof(QEMUFile *f)
     qemu_put_byte(f, STREAM_EOF);
 }
 
-void savevm_send_vmdesc(QEMUFile *f, const SaveVMDevices *d)
+void savevm_devices_describe(SaveVMDevices *d)
 {
-    if (d->vmdesc) {
-        qemu_put_byte(f, STREAM_VMDESCRIPTION);
-        qemu_put_be32(f, (unsigned)d->vmdesc_len);
-        qemu_put_buffer_async(f, (const uint8_t *)d->vmdesc, d->vmdesc_len,
-                              false);
+    g_autofree char *plain = NULL;
+    GString *text;
+    size_t len;
+
+    if (!d->notes || d->vmdesc) {
+        return;
     }
+    plain = json_writer_text(d->notes, &len);
+    text = g_string_new_len(plain, (gssize)len);
+    pad_vmdesc(text);
+    d->vmdesc_len = text->len;
+    d->vmdesc = g_string_free(text, FALSE);
+}
+
+void savevm_send_vmdesc(QEMUFile *f, SaveVMDevices *d)
+{
+    if (!d->notes) {
+        return;
+    }
+    qemu_fflush(f); /* the other side loads while we write prose */
+    savevm_devices_describe(d);
+    qemu_put_byte(f, STREAM_VMDESCRIPTION);
+    qemu_put_be32(f, (unsigned)d->vmdesc_len);
+    qemu_put_buffer_async(f, (const uint8_t *)d->vmdesc, d->vmdesc_len, false);
 }

@@ -103,12 +103,15 @@ void savevm_part_end(SaveVMRegistry *reg, QEMUFile *f,
 /**
  * SaveVMDevices: device states in memory.
  * @data: @len bytes: FULL sections, without EOF
- * @vmdesc: (nullable) @vmdesc_len bytes of JSON without NUL
+ * @notes: (nullable) of what the description will say
+ * @vmdesc: @vmdesc_len bytes of JSON without NUL; NULL until
+ *     savevm_devices_describe(), and without notes
  * @sections: their number
  */
 typedef struct SaveVMDevices {
     uint8_t *data;
     size_t len;
+    JSONWriter *notes;
     char *vmdesc;
     size_t vmdesc_len;
     unsigned sections;
@@ -116,7 +119,7 @@ typedef struct SaveVMDevices {
 
 /**
  * savevm_capture_devices:
- * @vmdesc: make the description too
+ * @vmdesc: with a description
  * @ret: (out) for savevm_devices_clear()
  *
  * Thread: machine lock held, guest stopped. No I/O.
@@ -132,9 +135,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SaveVMDevices, savevm_devices_clear)
 void savevm_send_devices(QEMUFile *f, const SaveVMDevices *d);
 /** savevm_send_eof: no more sections. */
 void savevm_send_eof(QEMUFile *f);
-/** savevm_send_vmdesc: after EOF, not in post-copy; nothing if there is none.
- *  @d must stay until the next flush. */
-void savevm_send_vmdesc(QEMUFile *f, const SaveVMDevices *d);
+/** savevm_devices_describe: write the description, if it is to have one and
+ *  has not yet. Thread: any, no lock. */
+void savevm_devices_describe(SaveVMDevices *d);
+/**
+ * savevm_send_vmdesc: after EOF, not in post-copy; nothing if there is none.
+ * Flushes, so that the destination has all while the text is made. @d must
+ * stay until the next flush.
+ */
+void savevm_send_vmdesc(QEMUFile *f, SaveVMDevices *d);
 
 /* Commands. */
 void savevm_send_open_return_path(QEMUFile *f);

@@ -29,7 +29,7 @@ VMStateDump *vmstate_dump_new(const char *machine)
     d->tables = g_hash_table_new(NULL, NULL);
     json_writer_start_object(d->json, NULL);
     json_writer_start_object(d->json, "vmschkmachine");
-    json_writer_str(d->json, "Name", machine);
+    json_writer_str_dup(d->json, "Name", machine);
     json_writer_end_object(d->json);
     return d;
 }
@@ -93,12 +93,16 @@ static void dump_description(JSONWriter *w, const VMStateDescription *vmsd)
 void vmstate_dump_add(VMStateDump *d, const char *name,
                       const VMStateDescription *vmsd)
 {
+    char *kept;
+
     g_hash_table_add(d->tables, (gpointer)vmsd);
-    if (!g_hash_table_add(d->names, g_strdup(name))) {
+    if (g_hash_table_contains(d->names, name)) {
         return;
     }
-    json_writer_start_object(d->json, name);
-    json_writer_str(d->json, "Name", name);
+    kept = g_strdup(name); /* the set keeps it for the writer, too */
+    g_hash_table_add(d->names, kept);
+    json_writer_start_object(d->json, kept);
+    json_writer_str(d->json, "Name", kept);
     json_writer_int64(d->json, "version_id", vmsd->version_id);
     json_writer_int64(d->json, "minimum_version_id", vmsd->minimum_version_id);
     json_writer_start_object(d->json, "Description");
@@ -118,8 +122,10 @@ void vmstate_dump_add_registry(VMStateDump *d, SaveVMRegistry *reg)
     }
 }
 
-const char *vmstate_dump_text(VMStateDump *d)
+char *vmstate_dump_text(VMStateDump *d)
 {
+    size_t len;
+
     json_writer_end_object(d->json);
-    return json_writer_get(d->json);
+    return json_writer_text(d->json, &len);
 }

@@ -1,10 +1,11 @@
 /*
- * JSONWriter: JSON text as a stream of calls, for descriptions that are
- * written while device states are captured. No tree is built; a pause is
- * being measured.
+ * JSONWriter: JSON text as a stream of calls, for descriptions that are made
+ * while device states are captured. A guest stands still meanwhile: so a call
+ * notes what it is about and no more, and the text is made of the notes
+ * when it is asked for, at any later time.
  *
- * Names and strings are program constants and section names: text that is
- * not valid UTF-8 is not expected; quotes and control characters are escaped.
+ * Names and strings are program constants, or copied on request. They are
+ * expected to be UTF-8; quotes and control characters are escaped.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,19 +22,17 @@ typedef struct JSONWriter JSONWriter;
 JSONWriter *json_writer_new(bool pretty);
 /** json_writer_free: accepts NULL. */
 void json_writer_free(JSONWriter *w);
-/** json_writer_get: the text so far; borrowed. */
-const char *json_writer_get(const JSONWriter *w);
-/** json_writer_len: its bytes. */
-size_t json_writer_len(const JSONWriter *w);
-/** json_writer_steal: (transfer full) text of @len bytes; @w is freed. */
-char *json_writer_steal(JSONWriter *w, size_t *len);
+/** json_writer_text: (transfer full) text of *@len bytes and a NUL. */
+char *json_writer_text(const JSONWriter *w, size_t *len);
 
-/* @name: of the member; NULL in arrays and outermost. */
+/* @name: of the member, a constant; NULL in arrays and outermost. */
 void json_writer_start_object(JSONWriter *w, const char *name);
 void json_writer_end_object(JSONWriter *w);
 void json_writer_start_array(JSONWriter *w, const char *name);
 void json_writer_end_array(JSONWriter *w);
 void json_writer_str(JSONWriter *w, const char *name, const char *value);
+/** json_writer_str_dup: @value need not stay. */
+void json_writer_str_dup(JSONWriter *w, const char *name, const char *value);
 void json_writer_int64(JSONWriter *w, const char *name, int64_t value);
 void json_writer_bool(JSONWriter *w, const char *name, bool value);
 

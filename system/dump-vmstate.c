@@ -20,7 +20,7 @@ bool system_dump_vmstate(MachineState *machine, const char *path, Error **errp)
     g_autoptr(GSList) classes =
         object_class_get_list_sorted(TYPE_DEVICE, false);
     g_autoptr(GError) gerr = NULL;
-    g_autofree char *text = NULL;
+    g_autofree char *json = NULL, *text = NULL;
 
     for (GSList *l = classes; l; l = l->next) {
         DeviceClass *dc = DEVICE_CLASS(l->data);
@@ -33,7 +33,8 @@ bool system_dump_vmstate(MachineState *machine, const char *path, Error **errp)
     machine_lock();
     vmstate_dump_add_registry(dump, machine_savevm(machine));
     machine_unlock();
-    text = g_strconcat(vmstate_dump_text(dump), "\n", NULL);
+    json = vmstate_dump_text(dump);
+    text = g_strconcat(json, "\n", NULL);
     if (!g_file_set_contents(path, text, -1, &gerr)) {
         error_setg(errp, "-dump-vmstate %s: %s", path, gerr->message);
         return false;

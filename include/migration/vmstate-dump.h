@@ -29,8 +29,8 @@ void vmstate_dump_add(VMStateDump *d, const char *name,
  *  added before. */
 void vmstate_dump_add_registry(VMStateDump *d, SaveVMRegistry *reg);
 
-/** vmstate_dump_text: the JSON text; once, at the end. Borrowed. */
-const char *vmstate_dump_text(VMStateDump *d);
+/** vmstate_dump_text: (transfer full) the JSON text; once, at the end. */
+char *vmstate_dump_text(VMStateDump *d);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VMStateDump, vmstate_dump_free)
 

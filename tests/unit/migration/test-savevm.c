@@ -265,6 +265,8 @@ static void test_vmdesc_length(void)
         vmstate_register_with(reg, name2, -1, &vmstate_dev, &dev, 0,
                               &error_abort);
         g_assert_true(savevm_capture_devices(reg, true, &d, &error_abort));
+        g_assert_null(d.vmdesc);
+        savevm_devices_describe(&d);
         g_assert_cmpint(d.vmdesc_len & 0xff, !=, '{');
         g_assert_cmpint(d.vmdesc_len >> 8, !=, '{');
         g_assert_cmpuint(strlen(d.vmdesc), ==, d.vmdesc_len);

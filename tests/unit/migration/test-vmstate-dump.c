@@ -25,6 +25,7 @@ static void test_dump(void)
     g_autoptr(VMStateDump) d = vmstate_dump_new("pc-9");
     g_autoptr(SaveVMRegistry) reg = savevm_registry_new();
     json_t *root, *sample, *desc, *field, *sub;
+    g_autofree char *text = NULL;
     json_error_t error;
     size_t i;
     int version = 0;
@@ -36,7 +37,8 @@ static void test_dump(void)
     vmstate_register_with(reg, "other", -1, &other, NULL, 0, &error_abort);
     vmstate_dump_add_registry(d, reg);
 
-    root = json_loads(vmstate_dump_text(d), JSON_REJECT_DUPLICATES, &error);
+    text = vmstate_dump_text(d);
+    root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     g_assert_nonnull(root);
     g_assert_cmpuint(json_object_size(root), ==, 3);
     g_assert_cmpint(json_unpack(json_object_get(root, "other"), "{s:i}",

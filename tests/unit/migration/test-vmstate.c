@@ -389,6 +389,7 @@ static void test_description(void)
     g_autoptr(Sample) s = sample_new_filled();
     g_autoptr(JSONWriter) w = json_writer_new(false);
     g_autofree uint8_t *bytes = NULL;
+    g_autofree char *text = NULL;
     json_error_t error;
     json_t *desc, *field;
     size_t len, i, sum = 0;
@@ -397,7 +398,9 @@ static void test_description(void)
     json_writer_start_object(w, NULL);
     bytes = save_bytes(s, 2, w, &len);
     json_writer_end_object(w);
-    desc = json_loads(json_writer_get(w), JSON_REJECT_DUPLICATES, &error);
+    text = json_writer_text(w, &len);
+    g_assert_cmpuint(strlen(text), ==, len);
+    desc = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     g_assert_nonnull(desc);
     g_assert_cmpstr(json_string_value(json_object_get(desc, "vmsd_name")), ==,
                     "sample");
