@@ -221,11 +221,13 @@ static const TypeInfo migration_type_state = {
 };
 
 extern const TypeInfo migration_type_pipe;
+extern const TypeInfo migration_type_dirty_tracking;
 
 void migration_register_types(void)
 {
     static const TypeInfo *const types[] = { &migration_type_state,
-                                             &migration_type_pipe };
+                                             &migration_type_pipe,
+                                             &migration_type_dirty_tracking };
     static gsize once;
 
     io_register_types();

@@ -68,6 +68,7 @@ const ParamDef migration_param_table[] = {
     TEXT("tls-creds", tls_creds),
     TEXT("tls-hostname", tls_hostname),
     TEXT("tls-authz", tls_authz),
+    TEXT("x-record", x_record),
     NUMBER("max-bandwidth", "x-max-bandwidth", max_bandwidth, 128 << 20, 0,
            NUMBER_MAX, .unit = "bytes/second"),
     NUMBER("avail-switchover-bandwidth", "avail-switchover-bandwidth",

@@ -37,6 +37,7 @@ typedef struct MigrationParams {
     char *tls_creds;           /* under MigrationState.lock; never NULL */
     char *tls_hostname;        /* the same */
     char *tls_authz;           /* the same */
+    char *x_record;            /* the same */
     uint64_t max_bandwidth;    /* bytes/s, 0 = no limit */
     uint64_t avail_switchover_bandwidth; /* bytes/s, 0 = measure */
     uint64_t downtime_limit;             /* ms */

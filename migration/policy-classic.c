@@ -34,6 +34,8 @@
 #define EXTRA_PASSES_MAX  8
 /* Shortest time over which dirtying is compared with sending. */
 #define PERIOD_NS NS_PER_S
+/* Most increments at once, after a long pass. */
+#define STEPS_MAX 3
 /* A migration that takes longer is as good as none. */
 #define FORECAST_MAX_NS (100000 * NS_PER_S)
 
@@ -129,13 +131,10 @@ static unsigned needed_percent(const Classic *c, const PassReport *r)
 static unsigned more_throttle(const Classic *c, const PassReport *r)
 {
     const PolicyKnobs *k = &r->knobs;
-    unsigned steps = (unsigned)MIN(MAX(c->period_ns / PERIOD_NS, 1), 100);
-    unsigned more = k->cpu_throttle_increment * steps;
+    unsigned steps = (unsigned)MIN(MAX(c->period_ns / PERIOD_NS, 1), STEPS_MAX);
+    unsigned more = r->throttle ? k->cpu_throttle_increment * steps
+                                : k->cpu_throttle_initial;
 
-    if (r->throttle == 0) {
-        more =
-            k->cpu_throttle_initial + k->cpu_throttle_increment * (steps - 1);
-    }
     if (k->cpu_throttle_tailslow) {
         more = MIN(more, needed_percent(c, r));
     }
@@ -148,24 +147,38 @@ static bool dirties_too_fast(const Classic *c, const PolicyKnobs *k)
            (double)c->sent_bytes * k->throttle_trigger_threshold / 100;
 }
 
+/* Returns: percent after one more report; may switch the dirty limit on. */
+static unsigned look_at_rates(Classic *c, const PassReport *r)
+{
+    const PolicyKnobs *k = &r->knobs;
+    unsigned throttle = r->throttle;
+
+    if (r->partial && !r->dirtied_pages) {
+        return throttle; /* not known yet: the report at the end has it */
+    }
+    c->period_ns += r->duration_ns;
+    c->sent_bytes += r->sent_bytes;
+    c->dirtied_bytes += r->dirtied_pages * RAM_PAGE_SIZE;
+    if (c->period_ns < PERIOD_NS) {
+        return throttle;
+    }
+    if (dirties_too_fast(c, k)) {
+        if (k->dirty_limit) {
+            c->dirty_limit = k->vcpu_dirty_limit;
+        } else if (k->auto_converge) {
+            throttle = more_throttle(c, r);
+        }
+    }
+    c->period_ns = 0;
+    c->sent_bytes = c->dirtied_bytes = 0;
+    return throttle;
+}
+
 static void decide_throttle(Classic *c, const PassReport *r, Decision *d)
 {
     const PolicyKnobs *k = &r->knobs;
 
-    c->period_ns += r->duration_ns;
-    c->sent_bytes += r->sent_bytes;
-    c->dirtied_bytes += r->dirtied_pages * RAM_PAGE_SIZE;
-    if (c->period_ns >= PERIOD_NS) {
-        if (dirties_too_fast(c, k)) {
-            if (k->dirty_limit) {
-                c->dirty_limit = k->vcpu_dirty_limit;
-            } else if (k->auto_converge) {
-                d->throttle = more_throttle(c, r);
-            }
-        }
-        c->period_ns = 0;
-        c->sent_bytes = c->dirtied_bytes = 0;
-    }
+    d->throttle = look_at_rates(c, r);
     /* Switched off while it runs, or another number given. */
     if (!k->auto_converge || k->dirty_limit) {
         d->throttle = 0;

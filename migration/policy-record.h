@@ -1,5 +1,5 @@
 /*
- * Records of runs: JSON, one object a line, and replaying them.
+ * Records of runs: JSON, one object a line (replaying: migration/policy-replay.h).
  *
  *   {"ferry-run": 1, "policy": "classic"}
  *   {"report": {...}, "decision": {...}}         one for each policy_decide()
@@ -49,23 +49,5 @@ bool policy_knobs_from_json(const json_t *json, PolicyKnobs *knobs,
                             Error **errp);
 bool policy_decision_from_json(const json_t *json, Decision *decision,
                                Error **errp);
-
-/**
- * policy_replay:
- * @text: (in) whole record, any bytes; @len of them
- * @policy: (nullable) name of the policy to ask; NULL: that of each run
- * @knobs: (nullable) object: members of PolicyKnobs that replace the recorded
- * @out: a table is appended: each report and both decisions
- * @ret_differ: (out) how many decisions are not those recorded
- *
- * Ask a policy about the reports of each run in the record. Throttle in a
- * report is what was recorded, so a decision that differs shows where the
- * policies part, not where the run would have gone.
- *
- * Errors: not a record; unknown policy; with the number of the line.
- */
-bool policy_replay(const char *text, size_t len, const char *policy,
-                   const json_t *knobs, GString *out, uint64_t *ret_differ,
-                   Error **errp);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "util/osdep.h"
 
+#include "migration/policy-replay.h"
+
 #include "migration/ram-block.h"
 #include "util/error.h"
 

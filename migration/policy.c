@@ -117,7 +117,7 @@ bool policy_record_to(MigrationPolicy *policy, const char *path, Error **errp)
 void policy_record_end(MigrationPolicy *policy, const char *status,
                        int64_t total_ns, int64_t downtime_ns)
 {
-    if (policy->recorder) {
+    if (policy && policy->recorder) {
         policy_recorder_end(policy->recorder, status, total_ns, downtime_ns);
     }
 }

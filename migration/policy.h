@@ -144,7 +144,7 @@ const char *policy_name(const MigrationPolicy *policy);
  *  @path, as JSON lines (policy-record.h). Errors: the file. */
 bool policy_record_to(MigrationPolicy *policy, const char *path, Error **errp);
 /** policy_record_end: the migration ended as @status says; no-op unless it is
- *  recorded. */
+ *  recorded. Accepts NULL. */
 void policy_record_end(MigrationPolicy *policy, const char *status,
                        int64_t total_ns, int64_t downtime_ns);
 

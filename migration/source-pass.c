@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "migration/dirty-tracking.h"
 #include "migration/qemu-file.h"
 #include "qapi/qapi-events-migration.h"
 #include "trace/trace-migration.h"
@@ -158,6 +159,15 @@ static void set_methods(MigrationRun *run, const Decision *d)
     multifd_send_method(ms, NULL);
 }
 
+/* An accelerator that cannot limit single vCPUs was noticed when the capability
+ * was set; if not, the migration goes on without. */
+static void limit_vcpus(MigrationState *ms, const Decision *d)
+{
+    dirty_tracking_limit_all(dirty_tracking_find(), d->dirty_limit,
+                             migrate_param(ms, x_vcpu_dirty_limit_period),
+                             NULL);
+}
+
 static void carry_out(MigrationRun *run, const Decision *d)
 {
     MigrationState *ms = run->ms;
@@ -169,6 +179,7 @@ static void carry_out(MigrationRun *run, const Decision *d)
                     ? UINT64_MAX
                     : (uint64_t)(d->expected_end_ns / SCALE_MS));
     ms->host->throttle_set(ms->host_opaque, d->throttle);
+    limit_vcpus(ms, d);
     set_methods(run, d);
 }
 

@@ -15,6 +15,7 @@
 
 #include "source.h"
 
+#include "migration/dirty-tracking.h"
 #include "migration/qemu-file.h"
 #include "trace/trace-migration.h"
 #include "util/error-report.h"
@@ -231,6 +232,7 @@ static void source_cleanup(MigrationState *ms)
     g_clear_pointer(&ms->ram, ram_source_free);
     g_clear_pointer(&ms->policy, policy_free);
     ms->host->throttle_set(ms->host_opaque, 0);
+    dirty_tracking_limit_all(dirty_tracking_find(), 0, 0, NULL);
     g_clear_pointer(&ms->to_dst_file, qemu_file_free);
     if (ms->to_dst) {
         migration_channel_close(ms, ms->to_dst);
@@ -291,6 +293,12 @@ static void source_end(MigrationRun *run, bool ok, Error *err)
         migration_channels_interrupt(ms);
         source_take_back(run);
     }
+    policy_record_end(ms->policy,
+                      ok                             ? "completed"
+                      : qatomic_read(&ms->cancelled) ? "cancelled"
+                                                     : "failed",
+                      qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - ms->start_ns,
+                      qatomic_read(&ms->downtime_ns));
     source_cleanup(ms);
     qatomic_set(&ms->end_ns, qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
     if (!ok) {
@@ -383,6 +391,22 @@ static void reset_state(MigrationState *ms)
     }
 }
 
+/* As the parameters say. */
+static MigrationPolicy *new_policy(MigrationState *ms, Error **errp)
+{
+    g_autoptr(MigrationPolicy) policy = policy_new(NULL, errp);
+    g_autofree char *record = NULL;
+
+    WITH_QEMU_LOCK_GUARD(&ms->lock)
+    {
+        record = g_strdup(ms->params.x_record);
+    }
+    if (policy && *record && !policy_record_to(policy, record, errp)) {
+        return NULL;
+    }
+    return g_steal_pointer(&policy);
+}
+
 bool migration_source_start(MigrationState *ms, MigrationTarget *target,
                             Error **errp)
 {
@@ -392,7 +416,7 @@ bool migration_source_start(MigrationState *ms, MigrationTarget *target,
     if (!may_start(ms, errp)) {
         return false;
     }
-    ms->policy = policy_new(NULL, errp);
+    ms->policy = new_policy(ms, errp);
     if (!ms->policy) {
         return false;
     }

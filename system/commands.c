@@ -12,6 +12,7 @@
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
 #include "hw/virtio/virtio-hmp.h"
+#include "migration/dirty-tracking.h"
 #include "migration/migration-hmp.h"
 #include "monitor/monitor.h"
 #include "net/net-hmp.h"
@@ -47,6 +48,7 @@ static const HMPCommand *const hmp_tables[] = {
     block_hmp_commands,
     virtio_hmp_commands,
     migration_hmp_commands,
+    migration_dirty_hmp_commands,
     NULL,
 };
 
@@ -62,6 +64,7 @@ static const HMPCommand *const hmp_info_tables[] = {
     block_hmp_info,
     virtio_hmp_info,
     migration_hmp_info,
+    migration_dirty_hmp_info,
     hw_intc_hmp_info,
     hw_pci_hmp_info,
     NULL,

@@ -14,6 +14,7 @@
 #include "block/block-backend.h"
 #include "chardev/yank.h"
 #include "hw/boards.h"
+#include "migration/dirty-tracking.h"
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-types-yank.h"
@@ -137,6 +138,10 @@ void system_migration_machine(System *s)
 {
     s->migration_host = migration_host_new(s->machine, RAM_LOG_MIGRATION);
     migration_init(s->migration, &system_migration_host, s->migration_host);
+    s->rate_host = migration_host_new(s->machine, RAM_LOG_RATE);
+    s->limit_host = migration_host_new(s->machine, RAM_LOG_LIMIT);
+    s->dirty_tracking =
+        dirty_tracking_new(&system_migration_host, s->rate_host, s->limit_host);
     if (s->config->incoming) {
         machine_set_incoming(s->machine, true);
         run_state_move(RUN_STATE_INMIGRATE);
@@ -165,8 +170,11 @@ void system_migration_end(System *s)
         s->migration = NULL;
         yank_unregister_instance(yank_instance());
     }
-    migration_host_free(s->migration_host);
-    s->migration_host = NULL;
+    dirty_tracking_shutdown(s->dirty_tracking);
+    s->dirty_tracking = NULL;
+    g_clear_pointer(&s->rate_host, migration_host_free);
+    g_clear_pointer(&s->limit_host, migration_host_free);
+    g_clear_pointer(&s->migration_host, migration_host_free);
 }
 
 bool system_migration_cont(Error **errp)
