@@ -113,12 +113,12 @@ QIOChannel *migration_channel_secure(MigrationState *ms,
     return tls;
 }
 
-/* Post-copy's urgent channel says what it is. */
-static bool send_preempt_magic(QIOChannel *ioc, Error **errp)
+/* These channels say what they are. */
+static bool send_magic(QIOChannel *ioc, uint32_t value, Error **errp)
 {
     uint8_t magic[4];
 
-    stl_be_p(magic, MIGRATION_MAGIC_PREEMPT);
+    stl_be_p(magic, value);
     return qio_channel_write_all(ioc, (char *)magic, sizeof(magic), errp) == 0;
 }
 
@@ -149,8 +149,10 @@ QIOChannel *migration_channel_open(MigrationState *ms,
     }
     ioc = migration_connect(ms, t, errp);
     ioc = ioc ? migration_channel_secure(ms, t, ioc, errp) : NULL;
-    if (ioc && kind == MIGRATION_CHANNEL_PREEMPT &&
-        !send_preempt_magic(ioc, errp)) {
+    if (ioc && ((kind == MIGRATION_CHANNEL_PREEMPT &&
+                 !send_magic(ioc, MIGRATION_MAGIC_PREEMPT, errp)) ||
+                (kind == MIGRATION_CHANNEL_ASK &&
+                 !send_magic(ioc, MIGRATION_MAGIC_ASK, errp)))) {
         migration_channel_close(ms, ioc);
         return NULL;
     }

@@ -125,6 +125,9 @@ static bool give_away(Half *h, Error **errp)
         return ops->multifd(opaque, h->ioc, h->first, errp);
     case MIGRATION_MAGIC_PREEMPT:
         return ops->preempt(opaque, h->ioc, errp);
+    case MIGRATION_MAGIC_ASK:
+        ops->asked(opaque, h->ioc);
+        return true;
     default:
         error_setg(errp, "first bytes 0x%08x are not a migration's",
                    ldl_be_p(h->first));

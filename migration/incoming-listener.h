@@ -35,6 +35,8 @@ typedef struct ListenerOps {
     bool (*multifd)(void *opaque, QIOChannel *ioc,
                     const uint8_t init[MULTIFD_INIT_LEN], Error **errp);
     bool (*preempt)(void *opaque, QIOChannel *ioc, Error **errp);
+    /* FASK, taken off: does the guest run here? */
+    void (*asked)(void *opaque, QIOChannel *ioc);
     bool (*recovered)(void *opaque, QIOChannel *ioc, const uint8_t *prefill,
                       size_t len, Error **errp);
     bool (*wants)(void *opaque);

@@ -172,6 +172,7 @@ typedef enum MigrationChannelKind {
     MIGRATION_CHANNEL_MAIN_STREAM,
     MIGRATION_CHANNEL_MULTIFD,
     MIGRATION_CHANNEL_PREEMPT, /* urgent pages of post-copy */
+    MIGRATION_CHANNEL_ASK,     /* who runs the guest? see source-doubt.c */
 } MigrationChannelKind;
 
 /* The first bytes of a channel tell what it is (big-endian). */
@@ -179,6 +180,11 @@ typedef enum MigrationChannelKind {
 #define MIGRATION_MAGIC_MULTIFD 0x11223344u
 /* Ours: sent by migration_channel_open() before anything else. */
 #define MIGRATION_MAGIC_PREEMPT 0x46505245u /* "FPRE" */
+#define MIGRATION_MAGIC_ASK     0x4641534bu /* "FASK" */
+
+/* The answer to MIGRATION_MAGIC_ASK: one byte; an end of stream: ask again. */
+#define MIGRATION_ASK_RUNS   'Y'
+#define MIGRATION_ASK_ABSENT 'N'
 
 /* Handshake of a multifd channel (interface.md 4.5). */
 #define MULTIFD_INIT_LEN 64

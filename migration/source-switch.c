@@ -24,6 +24,7 @@
 
 #include "migration/qemu-file.h"
 #include "trace/trace-migration.h"
+#include "util/bswap.h"
 #include "util/error-report.h"
 #include "util/timer.h"
 
@@ -34,6 +35,7 @@
 #include "pacer.h"
 #include "postcopy.h"
 #include "return-path.h"
+#include "return-wire.h"
 #include "savevm.h"
 #include "source.h"
 #include "transport-pipe.h"
@@ -227,15 +229,55 @@ static bool is_answered(MigrationState *ms)
     return qatomic_read(&ms->last_pong) != 0;
 }
 
+static void finish_downtime(MigrationRun *run)
+{
+    MigrationState *ms = run->ms;
+
+    qatomic_set(&ms->downtime_ns, now_ns() - ms->stop_ns);
+    trace_migration_committed(ms->downtime_ns / SCALE_US);
+}
+
+/* The return path's reader has ended with SHUT: what follows is ours. */
+static bool read_confirmation(MigrationState *ms)
+{
+    uint8_t pong[RETURN_HEADER_LEN + sizeof(uint32_t)];
+
+    return qio_channel_read_all(ms->to_dst, (char *)pong, sizeof(pong), NULL) ==
+               0 &&
+           ldl_be_p(pong + RETURN_HEADER_LEN) == MIGRATION_PING_COMMIT;
+}
+
+/* From here on the guest may run there; whether it does, the other side says. */
+static bool commit_and_hear(MigrationRun *run, Error **errp)
+{
+    MigrationState *ms = run->ms;
+
+    savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
+    if (qemu_fflush(ms->to_dst_file) == 0) {
+        finish_downtime(run);
+        if (read_confirmation(ms)) {
+            /* It may stop listening for questions. */
+            savevm_send_ping(ms->to_dst_file, MIGRATION_PING_OPEN);
+            qemu_fflush(ms->to_dst_file);
+            return true;
+        }
+    }
+    return source_ask_who_runs(run, errp);
+}
+
 static bool commit(MigrationRun *run, bool answered, Error **errp)
 {
     MigrationState *ms = run->ms;
+    bool hears = answered && return_path_commits(ms);
 
     if (answered && !return_path_wait_shut(ms, errp)) {
         return false;
     }
     if (!source_decide(run, VERDICT_COMMIT)) {
         return false;
+    }
+    if (hears) {
+        return commit_and_hear(run, errp);
     }
     if (ms->return_path) {
         savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
@@ -247,14 +289,6 @@ static bool commit(MigrationRun *run, bool answered, Error **errp)
      * a program has done its work when it says so. */
     return answered || (migration_pipe_finish(ms->to_dst, -1, true, errp) &&
                         qio_channel_close(ms->to_dst, errp) == 0);
-}
-
-static void finish_downtime(MigrationRun *run)
-{
-    MigrationState *ms = run->ms;
-
-    qatomic_set(&ms->downtime_ns, now_ns() - ms->stop_ns);
-    trace_migration_committed(ms->downtime_ns / SCALE_US);
 }
 
 static void give_guest_away(MigrationRun *run)
@@ -283,7 +317,9 @@ bool source_switch(MigrationRun *run, Error **errp)
          commit(run, answered, errp);
     budget_end(run);
     if (ok) {
-        finish_downtime(run);
+        if (!run->ms->downtime_ns) {
+            finish_downtime(run);
+        }
         give_guest_away(run);
     }
     return ok;
