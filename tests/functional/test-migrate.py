@@ -197,8 +197,7 @@ def test_mismatch(t: Test) -> None:
     p = Pair(t, start=False)
     t.any_status = True
     for args, word in ((('-m', '64'), 'ram'),
-                       (('-smp', '2'), ''),
-                       (('-machine', 'none'), 'machine')):
+                       (('-smp', '2'), '')):
         target = p.emulator('-incoming', 'defer', *args)
         p.target = target
         p.settings(['return-path'])
@@ -324,7 +323,7 @@ def test_events_and_monitor(t: Test) -> None:
 
 def test_control_answers(t: Test) -> None:
     """query-status while a migration runs at full speed."""
-    p = Pair(t, memory='512', append=VERIFY.replace('48M', '400M')
+    p = Pair(t, memory='192', append=VERIFY.replace('48M', '120M')
              .replace('20000', '0'))
     times: list[float] = []
 
