@@ -30,6 +30,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(NetdevUser, NETDEV_USER)
 
 #define DEFAULT_NET     "10.0.2.0/24"
 #define DEFAULT_PREFIX6 "fec0::"
+#define ETHERTYPE_AT    12
+#define ETHERTYPE_ARP   0x0806
 #define HOSTNAME_MAX    32 /* in the stack's DHCP answers */
 
 struct NetdevUser {
@@ -188,14 +190,19 @@ static int get_revents(int index, void *opaque)
 static gboolean source_prepare(GSource *source, gint *timeout)
 {
     NetdevUser *u = ((SlirpSource *)source)->user;
+    int64_t now = g_get_monotonic_time();
+    int64_t left_ms;
     uint32_t ms = UINT32_MAX;
 
     drop_fds(u);
     lib_pollfds_fill(u->slirp, &ms, add_poll, u);
-    *timeout = ms > INT_MAX ? -1 : (gint)ms;
-    u->due_us =
-        *timeout < 0 ? INT64_MAX : g_get_monotonic_time() + 1000LL * *timeout;
-    return FALSE;
+    /* A loop that is woken all the time by others does not put it off. */
+    if (ms <= INT_MAX) {
+        u->due_us = MIN(u->due_us, now + 1000LL * ms);
+    }
+    left_ms = u->due_us == INT64_MAX ? -1 : (u->due_us - now + 999) / 1000;
+    *timeout = (gint)CLAMP(left_ms, -1, INT_MAX);
+    return u->due_us <= now;
 }
 
 /* The stack's own timers are served by the same call as its sockets. */
@@ -216,6 +223,7 @@ static gboolean source_dispatch(GSource *source, GSourceFunc func,
 {
     NetdevUser *u = ((SlirpSource *)source)->user;
 
+    u->due_us = INT64_MAX;
     lib_pollfds_poll(u->slirp, 0, get_revents, u);
     return G_SOURCE_CONTINUE;
 }
@@ -226,6 +234,7 @@ static GSourceFuncs source_funcs = { .prepare = source_prepare,
 
 static void attach_source(NetdevUser *u)
 {
+    u->due_us = INT64_MAX;
     u->source = g_source_new(&source_funcs, sizeof(SlirpSource));
     ((SlirpSource *)u->source)->user = u;
     g_source_set_name(u->source, "netdev-user");
@@ -233,6 +242,16 @@ static void attach_source(NetdevUser *u)
 }
 
 /* -- from the guest ----------------------------------------------------------------------- */
+
+/* What the stack has for the guest may have waited for just this answer: after
+ * a migration the stack is a new one and does not know the guest's address. */
+static void note_arp(NetdevUser *u, const uint8_t *frame, size_t len)
+{
+    if (len > ETHERTYPE_AT + 1 && frame[ETHERTYPE_AT] == ETHERTYPE_ARP >> 8 &&
+        frame[ETHERTYPE_AT + 1] == (ETHERTYPE_ARP & 0xff)) {
+        u->due_us = 0;
+    }
+}
 
 static bool user_receive(NetClient *nc, const struct iovec *iov, unsigned n)
 {
@@ -247,6 +266,7 @@ static bool user_receive(NetClient *nc, const struct iovec *iov, unsigned n)
     }
     if (n == 1) {
         lib_input(u->slirp, iov->iov_base, (int)len);
+        note_arp(u, iov->iov_base, len);
         return true;
     }
     if (len > sizeof(small)) {
@@ -258,6 +278,7 @@ static bool user_receive(NetClient *nc, const struct iovec *iov, unsigned n)
         len += iov[i].iov_len;
     }
     lib_input(u->slirp, buf, (int)len);
+    note_arp(u, buf, len);
     return true;
 }
 
