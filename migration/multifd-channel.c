@@ -59,6 +59,16 @@ static unsigned packet_pieces(const MultiFDPacket *p, const RAMBlock *rb,
 
 /* -- writing ------------------------------------------------------------------- */
 
+static bool part_write(MultiFDSendChannel *c, const struct iovec *iov,
+                       unsigned n, size_t bytes, int flags, Error **errp)
+{
+    if (qio_channel_writev_full_all(c->ioc, iov, n, NULL, 0, flags, errp) < 0) {
+        return false;
+    }
+    stats_add(&c->s->config.stats->wire_bytes, bytes);
+    return true;
+}
+
 /* Write, and wait for the pacer's leave before each part. @iov is changed. */
 static bool channel_write(MultiFDSendChannel *c, struct iovec *iov, unsigned n,
                           int flags, Error **errp)
@@ -67,8 +77,7 @@ static bool channel_write(MultiFDSendChannel *c, struct iovec *iov, unsigned n,
     size_t left = iov_size(iov, n);
 
     if (!pacer || !qatomic_read(&c->s->paced)) {
-        return qio_channel_writev_full_all(c->ioc, iov, n, NULL, 0, flags,
-                                           errp) == 0;
+        return part_write(c, iov, n, left, flags, errp);
     }
     while (left > 0) {
         struct iovec part[PIECES_MAX];
@@ -79,8 +88,7 @@ static bool channel_write(MultiFDSendChannel *c, struct iovec *iov, unsigned n,
             error_setg(errp, "migration was stopped");
             return false;
         }
-        if (qio_channel_writev_full_all(c->ioc, part, parts, NULL, 0, flags,
-                                        errp) < 0) {
+        if (!part_write(c, part, parts, bytes, flags, errp)) {
             return false;
         }
         iov_discard_front(&iov, &n, bytes);
@@ -147,7 +155,6 @@ static void packet_count(MultiFDSendChannel *c, int64_t cpu_ns)
     const MultiFDPacket *p = &c->packet;
 
     stats_add(&stats->packets, 1);
-    stats_add(&stats->wire_bytes, MULTIFD_HEADER_SIZE + p->data_bytes);
     if (p->normal + p->zero == 0) {
         return;
     }
