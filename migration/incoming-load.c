@@ -289,11 +289,25 @@ static void confirm(MigrationIncoming *mis)
          get_ping(mis->from_src_file, &value));
 }
 
+/* A device for which nothing came would go on from its reset state. */
+static bool is_complete(MigrationIncoming *mis, Error **errp)
+{
+    g_autofree char *missing =
+        savevm_load_missing(mis->ms->host->registry(mis->ms->host_opaque));
+
+    if (missing) {
+        g_strdelimit(missing, "\n", ',');
+        error_setg(errp, "the source has no state for devices of this side: %s",
+                   missing);
+    }
+    return !missing;
+}
+
 static bool finish_load(MigrationIncoming *mis, Error **errp)
 {
     bool ok;
 
-    if (!ram_load_finish(mis->ram, errp) ||
+    if (!is_complete(mis, errp) || !ram_load_finish(mis->ram, errp) ||
         !return_sender_shut(mis->to_src, 0, NULL, errp)) {
         return false;
     }

@@ -48,6 +48,24 @@ bool migration_incoming_expected(const MigrationState *ms)
     return mis && migration_status(&mis->course) != MIGRATION_STATUS_COMPLETED;
 }
 
+bool migration_allows_change(const char *what, Error **errp)
+{
+    const MigrationState *ms = migration_find();
+    const MigrationIncoming *mis =
+        ms ? qatomic_load_acquire(&ms->incoming) : NULL;
+    MigrationStatus arriving =
+        mis ? migration_status(&mis->course) : MIGRATION_STATUS_NONE;
+
+    if (!ms ||
+        (migration_is_idle(ms) && (!migration_status_is_running(arriving) ||
+                                   arriving == MIGRATION_STATUS_SETUP))) {
+        return true;
+    }
+    error_setg(errp, "%s is not possible while the machine is being migrated",
+               what);
+    return false;
+}
+
 /* -- failure -------------------------------------------------------------------- */
 
 void migration_wake(MigrationState *ms)

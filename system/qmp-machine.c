@@ -9,6 +9,7 @@
 #include "hw/boards.h"
 #include "hw/cpu.h"
 #include "hw/qdev-core.h"
+#include "migration/migration.h"
 #include "qapi/qapi-commands-machine.h"
 #include "util/error.h"
 
@@ -150,7 +151,8 @@ void qmp_device_add(QmpContext *ctx, json_t *args, json_t **ret, Error **errp)
         error_setg(errp, "devices can be added when the machine is there");
         return;
     }
-    if (qdev_device_add_json(args, errp)) {
+    if (migration_allows_change("device_add", errp) &&
+        qdev_device_add_json(args, errp)) {
         *ret = json_object();
     }
 }
@@ -169,5 +171,7 @@ void qmp_device_del(const char *id, Error **errp)
                    object_get_typename(OBJECT(dev)));
         return;
     }
-    qdev_unplug_now(dev);
+    if (migration_allows_change("device_del", errp)) {
+        qdev_unplug_now(dev);
+    }
 }

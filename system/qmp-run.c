@@ -7,6 +7,7 @@
 
 #include "crypto/tlscreds.h"
 #include "hw/boards.h"
+#include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands-control.h"
 #include "qapi/qapi-commands-misc.h"
@@ -69,7 +70,10 @@ void qmp_quit(Error **errp)
 
 void qmp_system_reset(Error **errp)
 {
-    run_request_reset(SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    if (run_state_get() != RUN_STATE_INMIGRATE ||
+        migration_allows_change("system_reset", errp)) {
+        run_request_reset(SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    }
 }
 
 void qmp_system_powerdown(Error **errp)

@@ -9,6 +9,7 @@
 #include "hw/cpu.h"
 #include "hw/hw-hmp.h"
 #include "hw/qdev-core.h"
+#include "migration/migration.h"
 #include "qom/property.h"
 #include "util/error.h"
 
@@ -23,7 +24,7 @@ static void hmp_device_add(HMPContext *ctx, json_t *args)
         hmp_printf(ctx, "%s", text ?: "");
     } else if (!machine_current()) {
         error_setg(&err, "devices can be added when the machine is there");
-    } else {
+    } else if (migration_allows_change("device_add", &err)) {
         qdev_device_add_json(args, &err);
     }
     hmp_handle_error(ctx, err);
@@ -37,7 +38,7 @@ static void hmp_device_del(HMPContext *ctx, json_t *args)
 
     if (!dev) {
         error_setg(&err, "device '%s' not found", id);
-    } else {
+    } else if (migration_allows_change("device_del", &err)) {
         qdev_unplug(dev, &err);
     }
     hmp_handle_error(ctx, err);

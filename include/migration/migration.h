@@ -104,6 +104,15 @@ bool migration_is_idle(const MigrationState *ms);
  * guest yet? Thread: any. */
 bool migration_incoming_expected(const MigrationState *ms);
 
+/**
+ * migration_allows_change:
+ * @what: for the message: "device_add"
+ *
+ * May devices come, go or be reset now? Not while their states are being sent or
+ * loaded. Without a MigrationState they may. Thread: main.
+ */
+bool migration_allows_change(const char *what, Error **errp);
+
 /* -- blockers ------------------------------------------------------------- */
 
 /**
