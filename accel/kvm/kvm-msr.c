@@ -52,6 +52,26 @@ bool kvm_set_msr(KVMVCPU *vcpu, uint32_t index, uint64_t value)
     return kvm_ioctl(vcpu->fd, KVM_SET_MSRS, one) == 1;
 }
 
+static bool is_in(const uint32_t *list, size_t n, uint32_t index)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Clocks, rates and numbers of another hypervisor's interface, which no guest
+ * here is shown: the kernel has them readable all the same. */
+static bool is_of_another_hypervisor(uint32_t index)
+{
+    static const uint32_t list[] = { 0x40000002, 0x40000010, 0x40000020,
+                                     0x40000022, 0x40000023 };
+
+    return is_in(list, G_N_ELEMENTS(list), index);
+}
+
 bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp)
 {
     g_autofree struct kvm_msr_list *list =
@@ -68,7 +88,8 @@ bool kvm_vcpu_probe_msrs(KVMVCPU *vcpu, Error **errp)
     vcpu->n_msrs = 0;
     /* The list is the host's; a vCPU with fewer features has fewer. */
     for (uint32_t i = 0; i < list->nmsrs; i++) {
-        if (kvm_get_msr(vcpu, list->indices[i], &value)) {
+        if (!is_of_another_hypervisor(list->indices[i]) &&
+            kvm_get_msr(vcpu, list->indices[i], &value)) {
             vcpu->msrs[vcpu->n_msrs++] = list->indices[i];
         } else {
             trace_kvm_msr_left_out(vcpu->base.index, list->indices[i]);
@@ -122,12 +143,8 @@ static bool is_about_host(uint32_t index)
         0x606, 0x1a4, 0xcf,  0xc0010015, 0xc001001f, 0xc0011029,
     };
 
-    for (size_t i = 0; i < G_N_ELEMENTS(list); i++) {
-        if (list[i] == index) {
-            return true;
-        }
-    }
-    return index >= 0x480 && index <= 0x493;
+    return is_in(list, G_N_ELEMENTS(list), index) ||
+           (index >= 0x480 && index <= 0x493);
 }
 
 /* @m was refused: does the guest lose something by it? */
