@@ -151,8 +151,8 @@ bool config_section_get(QEMUFile *f, ConfigSection *ret, Error **errp)
         return false;
     }
     qemu_get_buffer(f, (uint8_t *)c.machine, MIN(len, CONFIG_MACHINE_MAX));
-    if (qemu_file_get_error(f) == 0 && strlen(c.machine) != len) {
-        error_setg(errp, "configuration: machine type holds a NUL byte");
+    if (qemu_file_get_error(f) == 0 && !stream_is_text(c.machine, len)) {
+        error_setg(errp, "configuration: machine type is not text");
         return false;
     }
     while (qemu_file_get_error(f) == 0 &&

@@ -24,6 +24,8 @@
 
 #include "util/bswap.h"
 
+#include "stream-wire.h"
+
 enum {
     HELLO_MAGIC = 0,
     HELLO_VERSION = 4,
@@ -170,6 +172,7 @@ bool multifd_packet_decode(MultiFDPacket *ret, const uint8_t *buf, Error **errp)
     ret->num = ldq_be_p(buf + PACKET_NUM);
     memcpy(ret->block, buf + PACKET_BLOCK, sizeof(ret->block));
     if (!memchr(ret->block, '\0', sizeof(ret->block)) ||
+        !stream_is_text(ret->block, strlen(ret->block)) ||
         (ret->normal + ret->zero > 0 && ret->block[0] == '\0')) {
         error_setg(errp, "packet of %u pages has a bad RAM block name",
                    ret->normal + ret->zero);

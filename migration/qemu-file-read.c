@@ -13,6 +13,7 @@
 #include "util/error.h"
 
 #include "qemu-file-internal.h"
+#include "stream-wire.h"
 
 size_t qemu_file_held(QEMUFile *f)
 {
@@ -201,8 +202,8 @@ size_t qemu_get_counted_string(QEMUFile *f, char buf[256])
 
     if (qemu_get_buffer(f, (uint8_t *)buf, len) < len) {
         len = 0;
-    } else if (memchr(buf, '\0', len)) {
-        error_setg(&err, "a name on the migration stream holds a NUL byte");
+    } else if (!stream_is_text(buf, len)) {
+        error_setg(&err, "a name on the migration stream is not text");
         qemu_file_set_error_obj(f, -EINVAL, err);
         len = 0;
     }

@@ -15,6 +15,8 @@
 #include "util/bswap.h"
 #include "util/wire-buffer.h"
 
+#include "stream-wire.h"
+
 enum {
     REQ_LEN = 8 + 4, /* start, len */
 };
@@ -70,7 +72,7 @@ static void name_decode(WireBuffer *b, char name[RAM_BLOCK_NAME_MAX + 1])
     uint8_t n = wire_get_u8(b);
 
     if (n == 0 || wire_left(b) != n || !wire_get_bytes(b, name, n) ||
-        memchr(name, 0, n)) {
+        !stream_is_text(name, n)) {
         wire_fail(b);
     }
 }

@@ -33,6 +33,18 @@ static const struct {
     [STREAM_CMD_SWITCHOVER_START] = { "SWITCHOVER_START", 0 },
 };
 
+bool stream_is_text(const void *bytes, size_t len)
+{
+    const uint8_t *b = (const uint8_t *)bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        if (b[i] < 0x20 || b[i] == 0x7f) {
+            return false;
+        }
+    }
+    return g_utf8_validate_len((const char *)bytes, len, NULL);
+}
+
 const char *stream_command_name(unsigned command)
 {
     return command < STREAM_CMD__MAX ? commands[command].name : NULL;
@@ -76,13 +88,13 @@ static void put_name(WireBuffer *b, const char *name)
     wire_put_bytes(b, name, len);
 }
 
-/* A counted name; false: empty, cut off, or with a NUL. */
+/* A counted name; false: empty, cut off, or no text. */
 static bool get_name(WireBuffer *b, char name[STREAM_NAME_MAX + 1])
 {
     size_t len = wire_get_u8(b);
     const uint8_t *text = wire_get_ref(b, len);
 
-    if (!text || len == 0 || memchr(text, '\0', len)) {
+    if (!text || len == 0 || !stream_is_text(text, len)) {
         return false;
     }
     memcpy(name, text, len);

@@ -92,6 +92,12 @@ typedef struct StreamCommandBody {
     uint32_t package_len;
 } StreamCommandBody;
 
+/**
+ * stream_is_text: are @len bytes a name that may go into messages: UTF-8, no NUL
+ * and no control characters? For every name off the wire.
+ */
+bool stream_is_text(const void *bytes, size_t len);
+
 /** stream_command_name: "POSTCOPY_ADVISE"; NULL = no such command. */
 const char *stream_command_name(unsigned command);
 

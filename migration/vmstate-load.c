@@ -195,7 +195,7 @@ static bool peek_subsection(QEMUFile *f, const VMStateDescription *vmsd,
         qemu_peek_buffer(f, &text, prefix + 1, 2) < prefix + 1 ||
         memcmp(text, vmsd->name, prefix) != 0 || text[prefix] != '/' ||
         qemu_peek_buffer(f, &text, (size_t)len, 2) < (size_t)len ||
-        memchr(text, '\0', (size_t)len)) {
+        !stream_is_text(text, (size_t)len)) {
         return false;
     }
     memcpy(name, text, (size_t)len);

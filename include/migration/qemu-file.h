@@ -142,8 +142,8 @@ size_t qemu_file_held(QEMUFile *f);
  * qemu_get_counted_string:
  * @buf: (out) the text and a NUL; empty on failure
  *
- * Returns: bytes of text; 0 if there are none, or the file failed, or the
- * text holds a NUL (which makes the file fail).
+ * Returns: bytes of text; 0 if there are none, or the file failed, or they
+ * are not UTF-8 without control characters (which makes the file fail).
  */
 size_t qemu_get_counted_string(QEMUFile *f, char buf[256]);
 

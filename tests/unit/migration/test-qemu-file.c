@@ -103,16 +103,24 @@ static void test_first_error_sticks(void)
     g_assert_cmpuint(qemu_file_total_transferred(f), ==, 0);
 }
 
-static void test_counted_string_nul(void)
+/* Names go into messages: nothing but text may be one. */
+static void test_counted_string_bad(void)
 {
-    g_autoptr(QEMUFile) f = file_of("\x03"
-                                    "a\0b",
-                                    4);
-    char name[256];
+    static const char *const bad[] = { "\x03"
+                                       "a\0b",
+                                       "\x03"
+                                       "a\xff"
+                                       "b",
+                                       "\x03\x1b[m", "\x03\x7f\x7f\x7f" };
 
-    g_assert_cmpuint(qemu_get_counted_string(f, name), ==, 0);
-    g_assert_cmpstr(name, ==, "");
-    g_assert_cmpint(qemu_file_get_error(f), ==, -EINVAL);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        g_autoptr(QEMUFile) f = file_of(bad[i], 4);
+        char name[256];
+
+        g_assert_cmpuint(qemu_get_counted_string(f, name), ==, 0);
+        g_assert_cmpstr(name, ==, "");
+        g_assert_cmpint(qemu_file_get_error(f), ==, -EINVAL);
+    }
 }
 
 static void test_prefill(void)
@@ -379,7 +387,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qemu-file/scalars", test_scalars);
     g_test_add_func("/qemu-file/end", test_end);
     g_test_add_func("/qemu-file/first-error-sticks", test_first_error_sticks);
-    g_test_add_func("/qemu-file/counted-string-nul", test_counted_string_nul);
+    g_test_add_func("/qemu-file/counted-string-bad", test_counted_string_bad);
     g_test_add_func("/qemu-file/prefill", test_prefill);
     g_test_add_data_func("/qemu-file/stream/unix", "unix", test_stream);
     g_test_add_data_func("/qemu-file/stream/tcp-tls", "tcp/tls", test_stream);

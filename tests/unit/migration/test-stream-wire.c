@@ -165,6 +165,8 @@ static const BadCommand bad_commands[] = {
     { 7, BYTES("\x00\x00\x00\x00"), "package of 0 bytes, at most 268435456" },
     { 7, BYTES("\xff\xff\xff\xff"),
       "package of 4294967295 bytes, at most 268435456" },
+    { 10, BYTES("\x02\xff\xff"), "command RECV_BITMAP is malformed" },
+    { 10, BYTES("\x02\x1b["), "command RECV_BITMAP is malformed" },
     { 10,
       BYTES("\x03"
             "ab"),
@@ -292,7 +294,7 @@ static const struct {
       "configuration: machine type of 4294967295 bytes" },
     { BYTES("\x00\x00\x00\x02"
             "a\0"),
-      "configuration: machine type holds a NUL byte" },
+      "configuration: machine type is not text" },
     { BYTES("\x00\x00\x00\x01"
             "a\x05\x03"
             "foo\x00\x00\x00\x01"),
