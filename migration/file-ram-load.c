@@ -10,6 +10,7 @@
 #include "util/osdep.h"
 
 #include "migration/qemu-file.h"
+#include "trace/trace-migration.h"
 #include "util/bswap.h"
 
 #include "file-ram-pool.h"
@@ -249,6 +250,7 @@ static bool block_load(FileRAMReader *r, QEMUFile *f, RAMBlock *rb,
     if (!header_read(r, f, rb, &block.place, errp)) {
         return false;
     }
+    trace_file_ram_load_block(rb->idstr, block.place.pages_offset);
     bitmap = bitmap_read(qemu_file_get_ioc(f), rb, &block.place, errp);
     if (!bitmap) {
         return false;

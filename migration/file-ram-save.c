@@ -10,6 +10,7 @@
 #include "util/osdep.h"
 
 #include "migration/qemu-file.h"
+#include "trace/trace-migration.h"
 #include "util/bswap.h"
 #include "util/lockable.h"
 
@@ -103,6 +104,9 @@ static bool run_write(FileRAMWriter *w, WriterBlock *wb, uint64_t offset,
     }
     bits_set(wb, offset, n, true);
     stats_add(&stats->wire_bytes, bytes);
+    if (w->config.method_stats) {
+        stats_add(&w->config.method_stats->bytes_out, bytes);
+    }
     stats_add(&stats->normal_pages, n);
     return true;
 }
@@ -217,6 +221,7 @@ bool file_ram_save_block(FileRAMWriter *w, QEMUFile *f, RAMBlock *rb,
     rb->priv_multifd = wb;
     g_ptr_array_add(w->blocks, wb);
 
+    trace_file_ram_save_block(rb->idstr, wb->place.pages_offset);
     file_ram_encode(&wb->place, header);
     qemu_put_buffer(f, header, sizeof(header));
     if (qemu_set_offset(f, wb->place.end_offset, SEEK_SET) < 0) {

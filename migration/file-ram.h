@@ -76,7 +76,7 @@ typedef struct FileRAMWriter FileRAMWriter;
  *       reference is taken
  * @threads: 1..MULTIFD_CHANNELS_MAX (multifd-channels, or 1 without multifd)
  * @find_zero: look for zero pages in the threads
- * @pacer, @stats, @on_error: as MultiFDSendConfig
+ * @pacer, @stats, @method_stats, @on_error: as MultiFDSendConfig
  */
 typedef struct FileRAMConfig {
     QIOChannel *ioc;
@@ -84,6 +84,7 @@ typedef struct FileRAMConfig {
     bool find_zero;
     Pacer *pacer;
     MultiFDStats *stats;
+    MigrationMethodStats *method_stats;
     void (*on_error)(void *opaque, Error *err);
     void *opaque;
 } FileRAMConfig;

@@ -14,6 +14,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-migration.h"
 #include "util/iov.h"
 
 #include "multifd-send-internal.h"
@@ -151,6 +152,7 @@ static int64_t thread_cpu_ns(void)
 
 static void packet_count(MultiFDSendChannel *c, int64_t cpu_ns)
 {
+    MigrationMethodStats *method = c->s->config.method_stats;
     MultiFDStats *stats = c->s->config.stats;
     const MultiFDPacket *p = &c->packet;
 
@@ -161,6 +163,10 @@ static void packet_count(MultiFDSendChannel *c, int64_t cpu_ns)
     stats_add(&stats->normal_pages, p->normal);
     stats_add(&stats->zero_pages, p->zero);
     stats_add(&stats->cpu_ns, cpu_ns);
+    if (method) {
+        stats_add(&method->bytes_out, MULTIFD_HEADER_SIZE + p->data_bytes);
+        stats_add(&method->cpu_ns, cpu_ns);
+    }
     if (p->method != MULTIFD_METHOD_NONE) {
         stats_add(&stats->compress_in, p->normal * RAM_PAGE_SIZE);
         stats_add(&stats->compress_out, p->data_bytes);
@@ -256,6 +262,7 @@ static bool channel_start(MultiFDSendChannel *c, Error **errp)
         error_setg(errp, "zero copy is not possible on this connection");
         return false;
     }
+    trace_multifd_send_open(c->id);
     memcpy(hello.uuid, config->uuid, sizeof(hello.uuid));
     multifd_hello_encode(&hello, buf);
     return qio_channel_write_all(ioc, (char *)buf, sizeof(buf), errp) == 0;

@@ -20,6 +20,7 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-migration.h"
 #include "util/lockable.h"
 #include "util/thread.h"
 
@@ -290,6 +291,7 @@ static void channel_end(RecvChannel *c, Error *err)
     if (!err) {
         error_setg(&err, "source ended the connection");
     }
+    trace_multifd_recv_end(c->id, error_get_pretty(err));
     error_prepend(&err, "multifd channel %u: ", c->id);
     QEMU_LOCK_GUARD(&r->lock);
     r->ended++;
@@ -332,6 +334,7 @@ static void *recv_thread(void *opaque)
     if (!channel_run(c, &err)) {
         g_autoptr(Error) copy = NULL;
 
+        trace_multifd_recv_end(c->id, error_get_pretty(err));
         error_prepend(&err, "multifd channel %u: ", c->id);
         copy = error_copy(err);
         if (recv_fail(r, err) && r->config.on_error) {
@@ -424,6 +427,7 @@ bool multifd_recv_add_channel(MultiFDRecv *r, QIOChannel *ioc,
         return false;
     }
     object_ref(OBJECT(ioc));
+    trace_multifd_recv_channel(c->id);
     c->running = true;
     r->come++;
     qemu_cond_broadcast(&r->cond);
@@ -484,6 +488,7 @@ bool multifd_recv_sync(MultiFDRecv *r, Error **errp)
         if (r->synced == r->config.channels) {
             r->synced = 0;
             r->generation++;
+            trace_multifd_recv_synced(r->generation);
             qatomic_store_release(&r->open, true);
             qemu_cond_broadcast(&r->cond);
             return true;

@@ -11,10 +11,12 @@
  */
 #include "util/osdep.h"
 
+#include "trace/trace-migration.h"
 #include "util/lockable.h"
 
 #include "multifd-send-internal.h"
 #include "multifd.h"
+#include "stats.h"
 
 /* -- ending -------------------------------------------------------------------- */
 
@@ -35,6 +37,7 @@ void multifd_send_fail(MultiFDSend *s, Error *err)
     g_autoptr(Error) copy = error_copy(err);
     bool first = multifd_queue_fail(&s->queue, err);
 
+    trace_multifd_send_failed(error_get_pretty(copy));
     channels_shutdown(s);
     if (first && s->config.on_error) {
         s->config.on_error(s->config.opaque, g_steal_pointer(&copy));
@@ -204,6 +207,8 @@ bool multifd_send_page(MultiFDSend *s, RAMBlock *rb, uint64_t offset,
 bool multifd_send_sync(MultiFDSend *s, Error **errp)
 {
     s->synced = multifd_queue_sync(&s->queue, errp);
+    trace_multifd_send_synced(stats_get(&s->config.stats->packets),
+                              stats_get(&s->config.stats->wire_bytes));
     return s->synced;
 }
 

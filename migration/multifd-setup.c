@@ -76,6 +76,7 @@ static bool send_start_file(MigrationState *ms, Error **errp)
         .find_zero = find_zero(ms),
         .pacer = ms->pacer,
         .stats = &ms->stats.multifd,
+        .method_stats = &ms->stats.method[PAGE_METHOD_MULTIFD],
         .on_error = send_error,
         .opaque = ms,
     };
@@ -103,6 +104,7 @@ bool multifd_send_start(MigrationState *ms, Error **errp)
         .zero_copy = migrate_cap(ms, MIGRATION_CAPABILITY_ZERO_COPY_SEND),
         .pacer = ms->pacer,
         .stats = &ms->stats.multifd,
+        .method_stats = &ms->stats.method[PAGE_METHOD_MULTIFD],
         .open = send_open,
         .close = send_close,
         .on_error = send_error,

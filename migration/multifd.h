@@ -35,6 +35,7 @@
 #include "multifd-wire.h"
 #include "pacer.h"
 
+typedef struct MigrationMethodStats MigrationMethodStats;
 typedef struct MultiFDSend MultiFDSend;
 typedef struct MultiFDRecv MultiFDRecv;
 
@@ -63,6 +64,7 @@ typedef struct MultiFDStats {
  * @uuid: of the guest, zero if none
  * @pacer: (in) NULL: no limit; borrowed until multifd_send_free()
  * @stats: (in) where to count; borrowed as well
+ * @method_stats: (in) where to count bytes_out and cpu_ns too, or NULL; borrowed
  * @open: gives the connected channel with this id, TLS handshake done, in
  *         blocking mode; a reference for @close. Called in the channel's own
  *         thread, so that connections are made side by side
@@ -79,6 +81,7 @@ typedef struct MultiFDSendConfig {
     uint8_t uuid[16];
     Pacer *pacer;
     MultiFDStats *stats;
+    MigrationMethodStats *method_stats;
     QIOChannel *(*open)(void *opaque, unsigned id, Error **errp);
     void (*close)(void *opaque, QIOChannel *ioc);
     void (*on_error)(void *opaque, Error *err);

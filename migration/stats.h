@@ -38,12 +38,12 @@ typedef enum MigrationPhase {
 } MigrationPhase;
 
 /* One method's account. */
-typedef struct MigrationMethodStats {
+struct MigrationMethodStats {
     uint64_t pages;
     uint64_t bytes_in;  /* RAM looked at, also where it did not help */
     uint64_t bytes_out; /* on the wire, with record headers */
     uint64_t cpu_ns;    /* of all threads together; estimated by samples */
-} MigrationMethodStats;
+};
 
 /**
  * MigrationStats:
