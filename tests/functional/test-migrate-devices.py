@@ -137,22 +137,31 @@ class Traveller:
                re.findall(r'(\w+)\.count (\d+)', out)}
         return {w: now.get(w, 0) for w in self.workers}
 
-    def cross(self, capabilities: tuple = ()) -> dict:
-        """To a new emulator; the old one ends."""
+    def send(self, new: Linux, capabilities: tuple = ()) -> dict:
+        """Migrate to @new; how it ended."""
         self.count += 1
         old = self.guest
-        socket = self.t.path(f'mig{self.count}')
-        new = self.emulator('-incoming', 'defer', wait=False)
+        uri = f'unix:{self.t.path(f"mig{self.count}")}'
         for q in (old.ferry.qmp, new.ferry.qmp):
-            if capabilities:
-                q.raw('migrate-set-capabilities', {'capabilities': [
-                    {'capability': c, 'state': True} for c in capabilities]})
-        new.ferry.qmp.cmd('migrate-incoming', uri=f'unix:{socket}')
-        old.ferry.qmp.cmd('migrate', uri=f'unix:{socket}')
+            q.raw('migrate-set-capabilities', {'capabilities': [
+                {'capability': c, 'state': c in capabilities}
+                for c in ('postcopy-ram', 'multifd', *capabilities)]})
+        new.ferry.qmp.cmd('migrate-incoming', uri=uri)
+        old.ferry.qmp.cmd('migrate', uri=uri)
+        if 'postcopy-ram' in capabilities:
+            wait_for(lambda: old.ferry.qmp.cmd('query-migrate').get('status') ==
+                     'active', 'migration to begin')
+            old.ferry.qmp.cmd('migrate-start-postcopy')
         wait_for(lambda: old.ferry.qmp.cmd('query-migrate').get('status') in
                  ('completed', 'failed', 'cancelled'), 'migration to end',
-                 timeout=120)
-        info = old.ferry.qmp.cmd('query-migrate')
+                 timeout=linuxguest.BOOT_SECONDS)
+        return old.ferry.qmp.cmd('query-migrate')
+
+    def cross(self, capabilities: tuple = ()) -> None:
+        """To a new emulator; the old one ends."""
+        old = self.guest
+        new = self.emulator('-incoming', 'defer', wait=False)
+        info = self.send(new, capabilities)
         assert info['status'] == 'completed', (info, new.ferry.output())
         wait_for(lambda: new.ferry.qmp.cmd('query-status')['running'],
                  'guest to run')
@@ -161,7 +170,6 @@ class Traveller:
         old.ferry.wait()
         old.sock.close()
         self.guest = new
-        return info
 
     def check(self, before: dict) -> None:
         """Every worker gets on, and none saw anything wrong."""
@@ -240,6 +248,45 @@ def test_busy_guest_variants(t: Test) -> None:
     for virtio in (',vectors=0', ',packed=on', ',disable-modern=on'):
         travel(t, 2, virtio)
         t.cleanup_ferries()
+
+
+def test_busy_guest_postcopy(t: Test) -> None:
+    travel(t, 2, capabilities=('postcopy-ram',))
+
+
+def test_refused_at_the_end(t: Test) -> None:
+    """A destination that has another device says so when all memory is there;
+    the guest goes on where it was, and crosses to a right one."""
+    j = Traveller(t)
+    j.start_load()
+    j.check({})
+    for wrong, why in (
+            (('virtio-rng-pci', 'virtio-rng-pci,max-bytes=1,period=1000'),
+             'bytes left in this period'),
+            (('virtio-balloon-pci', 'virtio-balloon-pci,addr=1e'),
+             'virtio-balloon'),
+            (('name=out', 'name=out,nr=2'), 'port 1 is not here')):
+        args = j.args
+        j.args = [a.replace(*wrong).replace(',nr=1', '' if 'nr=2' in wrong[1]
+                                            else ',nr=1') for a in args]
+        before = j.progress()
+        new = j.emulator('-incoming', 'defer', wait=False)
+        j.args = args
+        info = j.send(new)
+        assert info['status'] == 'failed', info
+        status = new.ferry.wait()
+        assert status == 1 and why in new.ferry.output(), new.ferry.output()
+        new.sock.close()
+        wait_for(lambda: j.guest.ferry.qmp.cmd('query-status')['running'],
+                 'guest to go on')
+        j.check(before)
+    before = j.progress()
+    j.cross()
+    j.check(before)
+    j.stop_load()
+    check_lines(t, 'com2', 1)
+    check_lines(t, 'port', 1)
+    j.guest.power_off()
 
 
 if __name__ == '__main__':
