@@ -31,6 +31,7 @@ struct IncomingRun {
     bool closing;            /* atomic: the program ends */
     bool will_commit;        /* the source said so */
     bool in_doubt;           /* all is here, the commit is not; ms->lock */
+    bool was_in_doubt;       /* so the source may have to ask */
     bool committed;          /* atomic: the guest is ours */
     bool heard;              /* the source knows that */
     QEMUTimer *linger;       /* the listener's last moments; or NULL */

@@ -255,6 +255,7 @@ static void set_in_doubt(MigrationIncoming *mis, bool on)
 {
     QEMU_LOCK_GUARD(&mis->ms->lock);
     mis->run->in_doubt = on;
+    mis->run->was_in_doubt |= on;
 }
 
 /* The source's word that it will never run the guest again. */

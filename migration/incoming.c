@@ -71,7 +71,7 @@ static void incoming_cleanup(MigrationIncoming *mis)
 {
     MigrationState *ms = mis->ms;
 
-    if (!qatomic_read(&mis->run->committed) || mis->run->heard) {
+    if (!mis->run->was_in_doubt || mis->run->heard) {
         listener_end(mis);
     }
     multifd_recv_stop(mis);
@@ -142,7 +142,7 @@ void incoming_end(MigrationIncoming *mis, Error *err)
         migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
                        MIGRATION_STATUS_COMPLETED);
     }
-    if (ok && mis->listener) {
+    if (mis->listener) {
         /* The source may still have to ask who runs the guest. */
         mis->run->linger = timer_new_ms(QEMU_CLOCK_REALTIME, listener_end, mis);
         timer_mod(mis->run->linger,
@@ -279,6 +279,7 @@ bool migration_incoming_begin(MigrationState *ms, MigrationTarget *source,
         g_clear_pointer(&mis->refused, g_free);
         qatomic_set(&ms->interrupted, false);
     }
+    listener_end(mis); /* of an attempt before */
     postcopy_incoming_free(mis);
     run_free(mis->run);
     mis->run = run_new();
@@ -384,13 +385,13 @@ void migration_incoming_shutdown(MigrationState *ms)
     if (migration_status_is_postcopy(migration_status(&mis->course))) {
         postcopy_incoming_quit(mis);
     }
+    listener_end(mis); /* no more candidates */
     migration_channels_interrupt(ms);
     while (qatomic_read(&mis->run->threads)) {
         main_loop_wait(true);
         g_usleep(1000);
     }
     incoming_cleanup(mis);
-    listener_end(mis);
     postcopy_incoming_free(mis);
     qatomic_store_release(&ms->incoming, NULL);
     run_free(mis->run);
