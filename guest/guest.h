@@ -172,6 +172,15 @@ void clock_init(void);
 void clock_init_cpu(unsigned cpu);
 const char *clock_name(void);
 uint64_t clock_ns(unsigned cpu);
+
+/* slow.c: pages whose first touch takes long; CPU 0 only. */
+
+/** slow_init: count touches of @threshold_ns and more; 0: none. */
+void slow_init(uint64_t threshold_ns);
+/** slow_touch: read @page and time that. */
+void slow_touch(uint64_t *page);
+/** slow_print: a line with quantiles since the last one, if there were any. */
+void slow_print(uint64_t pass);
 /* clock_sleep_until: HLT by the local APIC's timer; may return early. */
 void clock_sleep_until(unsigned cpu, uint64_t deadline_ns);
 void clock_calibrate_timer(unsigned cpu);

@@ -40,6 +40,7 @@ typedef struct Stress {
     uint64_t passes;
     unsigned cpus;
     bool echo;
+    uint64_t stride; /* between one page and the next: 1, or far away */
     const char *end; /* what happens after the last pass */
     uint8_t exit_code;
 } Stress;
@@ -241,9 +242,17 @@ static void run_passes(unsigned cpu)
         uint64_t left = 0;
         uint64_t in_batch = 0;
 
-        for (uint64_t n = first; n < last; n++) {
-            if (left == 0) {
+        for (uint64_t i = first; i < last; i++) {
+            uint64_t n = i;
+
+            if (stress.stride > 1) {
+                n = first + (i - first) * stress.stride % (last - first);
                 page = page_address(n, &left);
+            } else if (left == 0) {
+                page = page_address(n, &left);
+            }
+            if (cpu == 0) {
+                slow_touch(page);
             }
             dirty_page(page, n, pass, &seed);
             if (stress.kept && cpu == 0) {
@@ -253,13 +262,27 @@ static void run_passes(unsigned cpu)
             left--;
             if (++in_batch == batch) {
                 in_batch = 0;
-                pace(cpu, start_ns, done + (n - first) + 1);
+                pace(cpu, start_ns, done + (i - first) + 1);
             }
         }
         done += last - first;
         pace(cpu, start_ns, done);
         print_pass(cpu, pass + 1, last - first, pass_start, clock_ns(cpu));
+        if (cpu == 0) {
+            slow_print(pass + 1);
+        }
     }
+}
+
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
 }
 
 static void end_guest(void)
@@ -395,6 +418,24 @@ static uint64_t ram_bytes(void)
     return total;
 }
 
+/* order=far: every page once, each far from the one before. */
+static void choose_stride(const char *order)
+{
+    uint64_t share = stress.pages / stress.cpus;
+
+    stress.stride = 1;
+    if (!order || !option_is(order, "far")) {
+        return;
+    }
+    /* No divisor in common with either share that a CPU may get. */
+    stress.stride = share * 618 / 1000;
+    while (stress.stride > 1 &&
+           (common_divisor(stress.stride, share) > 1 ||
+            common_divisor(stress.stride, share + 1) > 1)) {
+        stress.stride--;
+    }
+}
+
 static void read_options(void)
 {
     static const uint16_t com[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
@@ -432,6 +473,8 @@ static void read_options(void)
     if (stress.rate && stress.rate < stress.cpus) {
         stress.rate = stress.cpus;
     }
+    slow_init(option_size(&boot, "slow", 0) * 1000);
+    choose_stride(option_find(&boot, "order"));
 }
 
 void guest_main(unsigned protocol, uint32_t info)

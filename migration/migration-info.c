@@ -219,6 +219,24 @@ static void fill_source(MigrationState *ms, MigrationInfo *info,
 
 /* -- the destination ----------------------------------------------------------------- */
 
+static void fill_latency(const PostcopyTimesReport *r, MigrationInfo *info)
+{
+    uint64List **tail = &info->postcopy_latency_dist;
+
+    info->has_postcopy_latency = true;
+    info->postcopy_latency = r->mean_ns;
+    info->has_postcopy_latency_median = true;
+    info->postcopy_latency_median = r->median_ns;
+    info->has_postcopy_latency_p99 = true;
+    info->postcopy_latency_p99 = r->p99_ns;
+    info->has_postcopy_latency_max = true;
+    info->postcopy_latency_max = r->max_ns;
+    info->has_postcopy_latency_dist = true;
+    for (size_t i = 0; i < G_N_ELEMENTS(r->by_us); i++) {
+        QAPI_LIST_APPEND(tail, r->by_us[i]);
+    }
+}
+
 static void fill_blocktime(MigrationIncoming *mis, MigrationInfo *info)
 {
     PostcopyTimesReport r = { 0 };
@@ -234,6 +252,7 @@ static void fill_blocktime(MigrationIncoming *mis, MigrationInfo *info)
     for (unsigned i = 0; i < r.vcpus; i++) {
         QAPI_LIST_APPEND(tail, (uint32_t)r.vcpu_blocked_ms[i]);
     }
+    fill_latency(&r, info);
     postcopy_times_report_clear(&r);
 }
 

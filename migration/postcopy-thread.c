@@ -38,20 +38,21 @@ _Static_assert(sizeof(SchedAttr) == 48, "SCHED_ATTR_SIZE_VER0");
 
 void postcopy_thread_urgent(void)
 {
+    int nice = getpriority(PRIO_PROCESS, 0);
     SchedAttr attr = {
         .size = sizeof(attr),
         .sched_policy = SCHED_OTHER,
-        .sched_nice = URGENT_NICE,
+        .sched_nice = MIN(nice, URGENT_NICE),
         .sched_runtime = URGENT_SLICE_NS,
     };
 
-    if (syscall(SYS_sched_setattr, 0, &attr, 0) == 0) {
+    /* Somebody has arranged for real time, or for idle time only. */
+    if (sched_getscheduler(0) != SCHED_OTHER) {
         return;
     }
-    /* Without the privilege: as nice as it is, but with short slices. */
-    errno = 0;
-    attr.sched_nice = getpriority(PRIO_PROCESS, 0);
-    if (errno == 0) {
+    if (syscall(SYS_sched_setattr, 0, &attr, 0) < 0) {
+        /* Without the privilege: as nice as it is, but with short slices. */
+        attr.sched_nice = nice;
         syscall(SYS_sched_setattr, 0, &attr, 0);
     }
 }
