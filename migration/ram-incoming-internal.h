@@ -27,12 +27,18 @@ typedef struct RAMIncomingBlock {
     unsigned long *touched;  /* atomic: may be other than zero */
     unsigned long *received; /* atomic; NULL without post-copy */
     uint64_t row_next;       /* where a row of first touches goes on */
+    uint64_t high;           /* no page from this one on has come yet */
 } RAMIncomingBlock;
 
 struct RAMReader {
     RAMIncoming *ri;
     QEMUFile *f;
     RAMIncomingBlock *last; /* named last, NULL = none yet */
+
+    /* Pre-copy: a row of plain pages, ram-row.c. */
+    RAMIncomingBlock *row_block;
+    uint64_t row_next;
+    int row_pages; /* in a row so far; below 0: rows are not tried */
 
     /* Post-copy: the host page that is being gathered. */
     RAMIncomingBlock *host_block; /* NULL = none */
@@ -79,6 +85,15 @@ typedef struct RAMRecord {
 /** ram_reader_record: Returns: 1; 0 = end of the stream (only with @eof_ok);
  *  -1 = error. */
 int ram_reader_record(RAMReader *r, bool eof_ok, RAMRecord *rec, Error **errp);
+/* -- ram-row.c */
+/** ram_row_note: any record of a page came (pre-copy). */
+void ram_row_note(RAMReader *r, const RAMRecord *rec);
+/** ram_row_goes_on: should the plain page be read by ram_row_load()? */
+bool ram_row_goes_on(const RAMReader *r);
+/** ram_row_load: the plain page of @rec, of which the file does not hold all,
+ *  and those that follow it. */
+bool ram_row_load(RAMReader *r, const RAMRecord *rec, Error **errp);
+
 /* -- ram-load-postcopy.c */
 void ram_reader_drop_host_page(RAMReader *r);
 

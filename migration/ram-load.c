@@ -158,13 +158,18 @@ static bool load_zero(RAMReader *r, const RAMRecord *rec, Error **errp)
         page += n;
         left -= n;
     }
+    rec->ib->high = MAX(rec->ib->high, page + 1);
     return true;
 }
 
 static bool load_plain(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
-    uint8_t *host = ram_incoming_write(rec->ib, rec->offset);
+    uint8_t *host;
 
+    if (ram_row_goes_on(r)) {
+        return ram_row_load(r, rec, errp);
+    }
+    host = ram_incoming_write(rec->ib, rec->offset);
     if (!get_bytes(r->f, host, RAM_PAGE_SIZE, errp)) {
         return false;
     }
@@ -230,6 +235,7 @@ static bool load_compressed(RAMReader *r, const RAMRecord *rec, Error **errp)
 
 static bool load_page(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
+    ram_row_note(r, rec);
     switch (rec->kind) {
     case RAM_WIRE_PAGE:
         return load_plain(r, rec, errp);

@@ -21,6 +21,8 @@
 #ifndef MIGRATION_QEMU_FILE_H
 #define MIGRATION_QEMU_FILE_H
 
+#include <sys/uio.h>
+
 #include "migration/qemu-file-types.h"
 #include "util/typedefs.h"
 
@@ -137,6 +139,22 @@ bool qemu_file_discard(QEMUFile *f, uint64_t size);
 
 /** qemu_file_held: bytes that can be got without asking the channel. */
 size_t qemu_file_held(QEMUFile *f);
+
+/**
+ * qemu_file_read_scatter:
+ * @iov: (out) where the next bytes of the stream go, in order
+ *
+ * Read the channel once, past the file's buffer, in which nothing is held. Not
+ * for a reader that has wait hooks.
+ *
+ * Returns: bytes read; 0 = the file has failed (the end is a failure too).
+ */
+size_t qemu_file_read_scatter(QEMUFile *f, const struct iovec *iov,
+                              unsigned niov);
+
+/** qemu_file_unread: nothing is held: the bytes of @iov, together at most
+ *  QEMU_FILE_READ_BYTES, are what comes next. */
+void qemu_file_unread(QEMUFile *f, const struct iovec *iov, unsigned niov);
 
 /**
  * qemu_get_counted_string:

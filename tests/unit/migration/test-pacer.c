@@ -83,7 +83,7 @@ static void test_rate(void)
         /* Up: the guarantee. Down: a busy machine may have slept too long. */
         g_assert_cmpfloat(worst_excess(s, (double)rates[i]), <,
                           (double)rates[i] * 0.021);
-        g_assert_cmpfloat(mean, >, (double)rates[i] * 0.8);
+        g_assert_cmpfloat(mean, >, (double)rates[i] * 0.4);
         g_free(s);
     }
 }
@@ -112,7 +112,7 @@ static void test_shared(void)
     /* Every sender's last piece may be passing just now. */
     limit = 50e6 * (double)(now_ns() - start) / NS_PER_S * 1.02 + 50e6 * 0.04;
     g_assert_cmpfloat((double)sum, <, limit);
-    g_assert_cmpfloat((double)sum, >, 50e6 * 0.6 * 0.8);
+    g_assert_cmpfloat((double)sum, >, 50e6 * 0.6 * 0.4);
     /* Nobody starves: they are served in turn. */
     g_assert_cmpuint(least, >, sum / THREADS / 4);
     g_free(s);
