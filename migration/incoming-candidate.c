@@ -74,7 +74,7 @@ static void *candidate_thread(void *opaque)
 {
     Candidate *c = opaque;
     MigrationIncoming *mis = c->mis;
-    bool only = mis->run->source && !mis->listener;
+    bool only = !transport_is_socket(mis->run->source->kind);
     Error *err = NULL;
     bool ours = incoming_load(c, &err);
     bool accepted = c->accepted;

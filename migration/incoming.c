@@ -11,6 +11,7 @@
 
 #include "incoming.h"
 
+#include "io/channel-tls.h"
 #include "migration/qemu-file.h"
 #include "trace/trace-migration.h"
 #include "util/lockable.h"
@@ -125,6 +126,12 @@ static void report_failure(MigrationIncoming *mis)
     }
 }
 
+static bool has_listener(MigrationIncoming *mis)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    return mis->listener != NULL;
+}
+
 void incoming_end(MigrationIncoming *mis, Error *err)
 {
     bool ok = !err;
@@ -142,7 +149,7 @@ void incoming_end(MigrationIncoming *mis, Error *err)
         migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
                        MIGRATION_STATUS_COMPLETED);
     }
-    if (mis->listener) {
+    if (has_listener(mis)) {
         /* The source may still have to ask who runs the guest. */
         mis->run->linger = timer_new_ms(QEMU_CLOCK_REALTIME, listener_end, mis);
         timer_mod(mis->run->linger,
@@ -213,6 +220,23 @@ void migration_incoming_expect(MigrationState *ms)
     qatomic_store_release(&ms->incoming, mis);
 }
 
+/* Without a listener the handshake is done here; the program's end, cancel
+ * and yank end it. */
+static bool handshake(MigrationState *ms, QIOChannel *ioc, QIOChannel *tls,
+                      Error **errp)
+{
+    bool ok = true;
+
+    if (tls) {
+        migration_channel_track(ms, ioc);
+        ok = qio_channel_tls_handshake_sync(QIO_CHANNEL_TLS(tls),
+                                            LISTENER_LIMIT_MS, errp) == 0 &&
+             qio_channel_set_blocking(tls, true, errp) == 0;
+        migration_channel_untrack(ms, ioc);
+    }
+    return ok;
+}
+
 /* Something that is there already: no listener. */
 static void *reader_thread(void *opaque)
 {
@@ -223,7 +247,8 @@ static void *reader_thread(void *opaque)
     QIOChannel *ioc = migration_connect(ms, t, &err);
     QIOChannel *tls = NULL;
 
-    if (ioc && incoming_secure(mis, ioc, &tls, &err)) {
+    if (ioc && incoming_secure(mis, ioc, &tls, &err) &&
+        handshake(ms, ioc, tls, &err)) {
         incoming_candidate_start(mis, tls ? tls : ioc, NULL, 0);
     } else {
         incoming_end(mis, err);
@@ -238,15 +263,24 @@ static void *reader_thread(void *opaque)
     return NULL;
 }
 
+static bool listen_for_source(MigrationIncoming *mis, bool recovering,
+                              SocketAddress *addr, Error **errp)
+{
+    MigrationListener *l = migration_listener_new(
+        addr, recovering, &incoming_listener_ops, mis, errp);
+
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    mis->listener = l;
+    return l != NULL;
+}
+
 static bool start_reading(MigrationIncoming *mis, Error **errp)
 {
     const MigrationTarget *t = mis->run->source;
     QemuThread thread;
 
     if (transport_is_socket(t->kind)) {
-        mis->listener = migration_listener_new(
-            t->socket, false, &incoming_listener_ops, mis, errp);
-        return mis->listener != NULL;
+        return listen_for_source(mis, false, t->socket, errp);
     }
     qatomic_inc(&mis->run->threads);
     qemu_thread_create(&thread, "mig-open", reader_thread, mis,
@@ -305,7 +339,6 @@ bool migration_incoming_recover(MigrationState *ms, MigrationTarget *source,
                                 Error **errp)
 {
     MigrationIncoming *mis = ms->incoming;
-    MigrationListener *l;
 
     if (!mis ||
         migration_status(&mis->course) != MIGRATION_STATUS_POSTCOPY_PAUSED) {
@@ -323,13 +356,7 @@ bool migration_incoming_recover(MigrationState *ms, MigrationTarget *source,
     }
     /* The same address may be wanted again. */
     listener_end(mis);
-    l = migration_listener_new(source->socket, true, &incoming_listener_ops,
-                               mis, errp);
-    WITH_QEMU_LOCK_GUARD(&ms->lock)
-    {
-        mis->listener = l;
-    }
-    return l != NULL;
+    return listen_for_source(mis, true, source->socket, errp);
 }
 
 bool migration_incoming_start(MigrationState *ms, const char *uri,
@@ -387,7 +414,7 @@ void migration_incoming_shutdown(MigrationState *ms)
     }
     listener_end(mis); /* no more candidates */
     migration_channels_interrupt(ms);
-    while (qatomic_read(&mis->run->threads)) {
+    while (qatomic_load_acquire(&mis->run->threads)) {
         main_loop_wait(true);
         g_usleep(1000);
     }

@@ -290,6 +290,9 @@ SourceNext source_passes(MigrationRun *run, Error **errp)
     SourceNext next;
 
     stats_set(&ms->stats.phase, MIGRATION_PHASE_PRECOPY);
+    if (migrate_param(ms, mode) == MIG_MODE_CPR_REBOOT) {
+        return SOURCE_SWITCH; /* all of it while the guest stands */
+    }
     for (;;) {
         if (migrate_cap(ms, MIGRATION_CAPABILITY_EVENTS)) {
             qapi_event_send_migration_pass((int64_t)ram.pass);

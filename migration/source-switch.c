@@ -312,7 +312,9 @@ bool source_switch(MigrationRun *run, Error **errp)
         !wait_for_continue(run)) {
         return false;
     }
-    budget_start(run);
+    if (migrate_param(run->ms, mode) == MIG_MODE_NORMAL) {
+        budget_start(run);
+    }
     ok = give_disks_up(run, errp) && send_rest(run, errp) &&
          commit(run, answered, errp);
     budget_end(run);

@@ -196,16 +196,6 @@ static bool check_answers(MigrationState *ms, const MigrationTarget *t,
 bool migration_target_check(MigrationState *ms, const MigrationTarget *t,
                             bool outgoing, Error **errp)
 {
-    MigMode mode = (MigMode)migrate_param(ms, mode);
-
-    if (outgoing && mode == MIG_MODE_CPR_TRANSFER && !t->cpr) {
-        error_setg(errp, "Mode 'cpr-transfer' needs a channel of type 'cpr'");
-        return false;
-    }
-    if (t->cpr && mode != MIG_MODE_CPR_TRANSFER) {
-        error_setg(errp, "A channel of type 'cpr' needs mode 'cpr-transfer'");
-        return false;
-    }
     return check_caps(ms, t, errp) && check_answers(ms, t, errp) &&
            migration_tls_check(ms, t, outgoing, errp);
 }
@@ -373,25 +363,12 @@ static bool set_address(MigrationState *ms, MigrationTarget *t,
 static bool set_channel(MigrationState *ms, MigrationTarget *t,
                         const MigrationChannel *c, Error **errp)
 {
-    bool again = c->channel_type == MIGRATION_CHANNEL_TYPE_CPR
-                     ? t->cpr != NULL
-                     : t->text != NULL;
-
-    if (again) {
+    if (t->text) {
         error_setg(errp, "Channel type '%s' is given twice",
                    MigrationChannelType_str(c->channel_type));
         return false;
     }
-    if (c->channel_type == MIGRATION_CHANNEL_TYPE_MAIN) {
-        return set_address(ms, t, c->addr, errp);
-    }
-    if (c->addr->transport != MIGRATION_ADDRESS_TYPE_SOCKET ||
-        c->addr->u.socket.type != SOCKET_ADDRESS_TYPE_UNIX) {
-        error_setg(errp, "Channel type 'cpr' needs a unix socket");
-        return false;
-    }
-    t->cpr = QAPI_CLONE(SocketAddress, &c->addr->u.socket);
-    return true;
+    return set_address(ms, t, c->addr, errp);
 }
 
 static bool set_all(MigrationState *ms, MigrationTarget *t, const char *uri,
@@ -438,7 +415,6 @@ void migration_target_free(MigrationTarget *t)
         return;
     }
     qapi_free_SocketAddress(t->socket);
-    qapi_free_SocketAddress(t->cpr);
     g_strfreev(t->argv);
     g_free(t->filename);
     g_free(t->text);

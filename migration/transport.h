@@ -32,7 +32,6 @@ typedef struct MigrationTarget {
     char *filename;        /* FILE; owned */
     uint64_t offset;       /* FILE: bytes to leave out */
     QIOChannel *opened;    /* FD_*, FILE: owned reference until it is taken */
-    SocketAddress *cpr;    /* channel "cpr", or NULL; owned */
     char *text;            /* for messages; owned */
 } MigrationTarget;
 

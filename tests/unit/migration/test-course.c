@@ -288,7 +288,7 @@ typedef struct Relay {
     int listener;
     const char *to;
     size_t cut[2];    /* bytes to the destination, to the source */
-    size_t passed[2]; /* of the first connection */
+    size_t passed[2]; /* of the first connection; atomic */
     bool is_cut;      /* atomic */
     int stop;         /* eventfd-like: a socket that is closed at the end */
     QemuThread thread;
@@ -335,7 +335,7 @@ static bool relay_pass(Relay *r, bool first, int way, int from, int to)
         done += k;
     }
     if (first) {
-        r->passed[way] += (size_t)n;
+        qatomic_set(&r->passed[way], r->passed[way] + (size_t)n);
     }
     return !first || r->passed[way] < r->cut[way];
 }
@@ -513,7 +513,7 @@ static size_t whole_crossing(int way)
     crossing_init(&c, NO_CUT, NO_CUT);
     cross(&c);
     g_assert_true(exactly_one_runs(&c, "whole", 0));
-    bytes = c.relay.passed[way];
+    bytes = qatomic_read(&c.relay.passed[way]);
     crossing_clear(&c);
     return bytes;
 }
