@@ -38,7 +38,9 @@ bool vmstate_from_bytes(const VMStateDescription *vmsd, void *opaque,
     QEMUFile *f;
     int ret;
 
-    memcpy(buffer->data, data, len);
+    if (len) {
+        memcpy(buffer->data, data, len);
+    }
     buffer->usage = len;
     f = qemu_file_new_input(QIO_CHANNEL(buffer));
     ret = vmstate_load_state(f, vmsd, opaque, version);
