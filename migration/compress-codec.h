@@ -21,15 +21,17 @@
 #define DECOMPRESS_BYTES_MAX ((size_t)RAM_PAGE_SIZE + 64)
 
 typedef enum PageZlib {
-    PAGE_ZLIB_FASTEST, /* libdeflate, or zlib where it is missing */
-    PAGE_ZLIB_ZLIB,    /* for tests */
+    PAGE_ZLIB_FASTEST,    /* what is there and fastest at the level */
+    PAGE_ZLIB_LIBDEFLATE, /* or zlib where it is missing; these for tests */
+    PAGE_ZLIB_ZLIB,
+    PAGE_ZLIB__MAX,
 } PageZlib;
 
 /* Not shared between threads. */
 typedef struct PageDeflate PageDeflate;
 typedef struct PageInflate PageInflate;
 
-/** page_deflate_new: @level 0..9. Errors: neither library; no memory. */
+/** page_deflate_new: @level 0..9. Errors: no library; no memory. */
 PageDeflate *page_deflate_new(PageZlib library, unsigned level, Error **errp);
 void page_deflate_free(PageDeflate *d);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PageDeflate, page_deflate_free)

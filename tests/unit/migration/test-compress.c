@@ -28,7 +28,7 @@ static void make_page(uint8_t *page, uint32_t seed)
 static void test_codec(void)
 {
     for (unsigned level = 0; level <= COMPRESS_LEVEL_MAX; level++) {
-        for (unsigned from = 0; from < 2; from++) {
+        for (unsigned from = 0; from < PAGE_ZLIB__MAX; from++) {
             g_autoptr(PageDeflate) d =
                 page_deflate_new((PageZlib)from, level, &error_abort);
 
@@ -40,7 +40,7 @@ static void test_codec(void)
                 len = page_deflate(d, page, out, sizeof(out));
                 g_assert_cmpuint(len, >, 0);
                 g_assert_cmpint(out[0] & 0x0f, ==, 8); /* RFC 1950: deflate */
-                for (unsigned to = 0; to < 2; to++) {
+                for (unsigned to = 0; to < PAGE_ZLIB__MAX; to++) {
                     g_autoptr(PageInflate) i =
                         page_inflate_new((PageZlib)to, &error_abort);
                     uint8_t back[PAGE];
@@ -61,7 +61,7 @@ static void test_codec(void)
 
 static void test_too_small(void)
 {
-    for (unsigned from = 0; from < 2; from++) {
+    for (unsigned from = 0; from < PAGE_ZLIB__MAX; from++) {
         g_autoptr(PageDeflate) d =
             page_deflate_new((PageZlib)from, 1, &error_abort);
         uint8_t page[PAGE], out[PAGE];
