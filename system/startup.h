@@ -24,11 +24,11 @@ typedef struct System {
     MachineState *machine; /* NULL before startup_machine() */
     MigrationState *migration;
     SystemMigrationHost *migration_host; /* NULL before startup_machine() */
-    SystemMigrationHost *rate_host;  /* with logs of their own */
+    SystemMigrationHost *rate_host;      /* with logs of their own */
     SystemMigrationHost *limit_host;
     struct DirtyTracking *dirty_tracking;
-    int preconfig;         /* atomic: the machine is still to be made */
-    bool machine_ready;    /* realized: devices may be added */
+    int preconfig;      /* atomic: the machine is still to be made */
+    bool machine_ready; /* realized: devices may be added */
 } System;
 
 /** system_get: (transfer none) the one there is. */
