@@ -29,14 +29,13 @@ static uint64_t pages_by(const MigrationStats *s, PageMethod method)
 
 static uint64_t zero_pages(const MigrationStats *s)
 {
-    return stats_get(&s->zero_pages) + stats_get(&s->multifd.zero_pages) +
+    return stats_get(&s->multifd.zero_pages) +
            pages_by(s, PAGE_METHOD_UNTOUCHED) + pages_by(s, PAGE_METHOD_ZERO);
 }
 
 static uint64_t normal_pages(const MigrationStats *s)
 {
-    return stats_get(&s->normal_pages) + stats_get(&s->multifd.normal_pages) +
-           pages_by(s, PAGE_METHOD_PLAIN);
+    return stats_get(&s->multifd.normal_pages) + pages_by(s, PAGE_METHOD_PLAIN);
 }
 
 /* Now; at the end: over the whole of it. */

@@ -74,10 +74,11 @@ static bool apply_xbzrle(RAMSource *rs, Error **errp)
         }
         rs->xbzrle_out = g_malloc(XBZRLE_BYTES_MAX);
         rs->xbzrle_from_pass = rs->pass + 2;
-    } else if (!xbzrle_cache_resize(rs->xbzrle, bytes, errp)) {
-        return false;
+    } else {
+        xbzrle_cache_resize(rs->xbzrle, bytes, NULL); /* see ram_delta_resize */
     }
-    stats_set(&rs->config.stats->xbzrle_cache_bytes, bytes);
+    stats_set(&rs->config.stats->xbzrle_cache_bytes,
+              xbzrle_cache_bytes(rs->xbzrle));
     return true;
 }
 
@@ -128,25 +129,22 @@ bool ram_methods_apply(RAMSource *rs, Error **errp)
     return apply_xbzrle(rs, errp) && apply_compress(rs, errp);
 }
 
-bool ram_delta_resize(RAMSource *rs, Error **errp)
+void ram_delta_resize(RAMSource *rs)
 {
     uint64_t bytes;
 
     if (!rs->xbzrle) {
-        return true;
+        return;
     }
     WITH_QEMU_LOCK_GUARD(&rs->lock)
     {
         bytes = rs->wanted.xbzrle_cache_bytes;
     }
-    if (!bytes || bytes == xbzrle_cache_bytes(rs->xbzrle)) {
-        return true;
+    /* Without memory for it the cache stays as it is: no reason to fail. */
+    if (bytes && bytes != xbzrle_cache_bytes(rs->xbzrle) &&
+        xbzrle_cache_resize(rs->xbzrle, bytes, NULL)) {
+        stats_set(&rs->config.stats->xbzrle_cache_bytes, bytes);
     }
-    if (!xbzrle_cache_resize(rs->xbzrle, bytes, errp)) {
-        return false;
-    }
-    stats_set(&rs->config.stats->xbzrle_cache_bytes, bytes);
-    return true;
 }
 
 void ram_delta_free(RAMSource *rs)

@@ -165,7 +165,7 @@ void ram_delta_zero(RAMSource *rs, RAMBlock *rb, uint64_t offset);
 /** ram_delta_drain: what threads still compress is put too. */
 bool ram_delta_drain(RAMWriter *w, Error **errp);
 /** ram_delta_resize: the cache to the size that is wanted now. */
-bool ram_delta_resize(RAMSource *rs, Error **errp);
+void ram_delta_resize(RAMSource *rs);
 void ram_delta_free(RAMSource *rs);
 bool ram_methods_check(const RAMMethods *m, Error **errp);
 /** ram_methods_apply: make and drop what the methods of this pass need. */

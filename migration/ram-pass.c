@@ -204,9 +204,7 @@ static RAMSendResult send_slice(RAMSource *rs, QEMUFile *f, int64_t slice_ns,
     int64_t cpu = thread_cpu_ns();
     RAMSendResult result;
 
-    if (!ram_delta_resize(rs, errp)) {
-        return RAM_SEND_ERROR;
-    }
+    ram_delta_resize(rs);
     result = rs->postcopy ? ram_postcopy_slice(w, slice_ns, errp)
                           : send_runs(w, slice_ns ? ram_now_ns() + slice_ns : 0,
                                       paced, errp);

@@ -169,9 +169,12 @@ static bool queue_nonzero(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         ram_delta_zero(w->rs, sb->rb, offset);
         if (!w->rs->config.file) {
             ram_writer_zero(w, sb->rb, offset);
-        } else if (!file_ram_writer_zero(w->rs->config.file, sb->rb, offset, 1,
-                                         errp)) {
-            return false;
+        } else {
+            count(w, PAGE_METHOD_ZERO, 1, 0);
+            if (!file_ram_writer_zero(w->rs->config.file, sb->rb, offset, 1,
+                                      errp)) {
+                return false;
+            }
         }
         row = p + 1;
     }

@@ -61,8 +61,6 @@ typedef struct MigrationStats {
     uint64_t postcopy_bytes;  /* while it ran there */
     uint64_t urgent_bytes;    /* outside of the bandwidth limit */
 
-    uint64_t zero_pages;    /* "duplicate" */
-    uint64_t normal_pages;  /* sent as their bytes, on any channel */
     uint64_t skipped_pages; /* dirty, but equal to what the other side has */
     uint64_t dirty_sync_count;
     uint64_t dirty_pages_rate; /* now: pages the guest dirties in a second */
