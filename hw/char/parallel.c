@@ -18,6 +18,7 @@
 #include "hw/core/run-watch.h"
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
+#include "migration/migration.h"
 #include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
@@ -67,6 +68,7 @@ struct ISAParallelState {
     bool unsent;      /* data waits for the chardev */
     RunWatch run;
     guint watch;
+    Error *blocker; /* of migrations, while @hardware */
 };
 
 static const uint16_t default_iobase[PARALLEL_MAX] = { 0x378, 0x278, 0x3bc };
@@ -261,6 +263,29 @@ static void connect_chr(ISAParallelState *s)
         qemu_chr_fe_ioctl(&s->chr, CHR_IOCTL_PP_READ_STATUS, &status) == 0;
 }
 
+/* What a real port has in its registers stays with its host. */
+static bool block_migration(ISAParallelState *s, Error **errp)
+{
+    if (!s->blocker) {
+        error_setg(&s->blocker,
+                   "isa-parallel at 0x%x is a parallel port of this host",
+                   s->iobase);
+        if (migrate_add_blocker(s->blocker, errp) < 0) {
+            g_clear_pointer(&s->blocker, error_free);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void unblock_migration(ISAParallelState *s)
+{
+    if (s->blocker) {
+        migrate_del_blocker(s->blocker);
+        g_clear_pointer(&s->blocker, error_free);
+    }
+}
+
 static void stop_watch(ISAParallelState *s)
 {
     if (s->watch) {
@@ -275,6 +300,10 @@ static int parallel_be_change(void *opaque)
 
     MACHINE_LOCK_GUARD();
     connect_chr(s);
+    unblock_migration(s);
+    if (s->hardware) {
+        block_migration(s, NULL); /* a migration under way goes on */
+    }
     stop_watch(s);
     if (s->unsent && s->run.running) {
         send_byte(s);
@@ -352,6 +381,11 @@ static bool parallel_realize(DeviceState *dev, Error **errp)
         return false;
     }
     connect_chr(s);
+    if (s->hardware && !block_migration(s, errp)) {
+        io_space_remove(&s->io);
+        qemu_chr_fe_deinit(&s->chr, false);
+        return false;
+    }
     run_watch_init(&s->run, isa_bus_of(dev)->machine, parallel_run_changed, s);
     return true;
 }
@@ -363,6 +397,7 @@ static void parallel_unrealize(DeviceState *dev)
     io_space_remove(&s->io);
     run_watch_deinit(&s->run);
     stop_watch(s);
+    unblock_migration(s);
     qemu_chr_fe_deinit(&s->chr, false);
 }
 
