@@ -207,7 +207,9 @@ static bool still_wants(void *opaque)
 {
     MigrationIncoming *mis = opaque;
 
-    return migration_status_is_running(migration_status(&mis->course));
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    return mis->run->was_in_doubt ||
+           migration_status_is_running(migration_status(&mis->course));
 }
 
 bool incoming_secure(void *opaque, QIOChannel *ioc, QIOChannel **ret_tls,

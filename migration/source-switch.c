@@ -268,7 +268,6 @@ static bool commit_and_hear(MigrationRun *run, Error **errp)
 static bool commit(MigrationRun *run, bool answered, Error **errp)
 {
     MigrationState *ms = run->ms;
-    bool hears = answered && return_path_commits(ms);
 
     if (answered && !return_path_wait_shut(ms, errp)) {
         return false;
@@ -276,7 +275,8 @@ static bool commit(MigrationRun *run, bool answered, Error **errp)
     if (!source_decide(run, VERDICT_COMMIT)) {
         return false;
     }
-    if (hears) {
+    /* All that it said before SHUT has been read by now. */
+    if (answered && return_path_commits(ms)) {
         return commit_and_hear(run, errp);
     }
     if (ms->return_path) {

@@ -490,8 +490,15 @@ static bool exactly_one_runs(Crossing *c, const char *when, size_t bytes)
     bool there = qatomic_read(&c->target->state) == RUN_STATE_RUNNING;
 
     if (here == there) {
-        g_error("%s %zu bytes: source %s, destination %s", when, bytes,
-                here ? "runs" : "stands", there ? "runs" : "stands");
+        const MigrationIncoming *mis = c->target->ms->incoming;
+
+        g_error("%s %zu bytes: source %s (%s), destination %s, %s (%s)", when,
+                bytes, here ? "runs" : "stands",
+                c->source->ms->error ? error_get_pretty(c->source->ms->error)
+                                     : "",
+                there ? "runs" : "stands",
+                MigrationStatus_str(migration_status(&mis->course)),
+                mis->error ? error_get_pretty(mis->error) : "");
     }
     g_assert_true(here ? c->source->disks : c->target->disks);
     g_assert_cmpint(here, ==,
