@@ -104,7 +104,7 @@ def test_bandwidth(t: Test) -> None:
         assert p.status()['status'] == 'active'
         # The limit, and what a busy machine does to this clock.
         assert rate < limit * 1.05, (rate, limit)
-        assert rate > limit * 0.8, (rate, limit)
+        assert rate > limit * 0.5, (rate, limit)
     let_go(p)
 
 
