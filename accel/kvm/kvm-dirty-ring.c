@@ -5,13 +5,15 @@
  * Collecting notes the entries in the slots' bitmaps and gives them back; the
  * kernel then protects their pages again. Both happen under slots_lock: a page
  * whose bit was taken by a sync is protected when that sync returns, so that
- * a write after it is seen. A thread collects once a second while the log is
- * on; a vCPU whose ring is full does so for itself.
+ * a write after it is seen. A thread collects at intervals while the log is
+ * on, often enough that rings do not fill up; a vCPU whose ring is full does so
+ * for itself.
  *
  * A kernel leaves the guest before the ring is quite full. Should one not do so
- * it writes over entries that nobody has seen; then every entry is taken, which
- * is how that shows. From there on a sync is an error: a migration fails, but
- * no write is lost.
+ * (it emulates much in one go) it writes over entries that nobody has seen; then
+ * every entry is taken, which is how that shows. Then everything is protected
+ * anew and counts as written. Where the kernel is in such a ring is not known
+ * any more: from there on all of it is searched, and given back.
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
@@ -29,9 +31,11 @@
 
 #include "kvm-internal.h"
 
-#define PAGE_BITS      12
-#define REAP_PERIOD_MS 1000
-#define SLOT_ID(slot)  ((slot)&0xffff) /* above: the address space, 0 */
+#define PAGE_BITS 12
+/* Rings are collected so often; more often while they fill up faster. */
+#define REAP_MS_MAX   1000
+#define REAP_MS_MIN   5
+#define SLOT_ID(slot) ((slot)&0xffff) /* above: the address space, 0 */
 
 #ifndef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
 #define KVM_CAP_DIRTY_LOG_RING_ACQ_REL 223
@@ -124,24 +128,56 @@ static void note(KVMState *s, uint32_t number, uint64_t page)
     }
 }
 
-/* Returns: entries taken. */
-static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
+/* Entry @e, if it is filled, into the slots' bitmaps and back. */
+static bool take(KVMState *s, struct kvm_dirty_gfn *e)
+{
+    if (!(qatomic_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_DIRTY)) {
+        return false;
+    }
+    note(s, SLOT_ID(e->slot), e->offset);
+    qatomic_store_release(&e->flags, KVM_DIRTY_GFN_F_RESET);
+    return true;
+}
+
+/* Every entry; empty ones are given back too, so that the kernel, which stops
+ * at the first that is not, gets round. */
+static unsigned search(KVMState *s, KVMVCPU *vcpu)
 {
     unsigned n = 0;
 
-    for (; n < s->ring_entries; n++) {
-        struct kvm_dirty_gfn *e =
-            &vcpu->ring[vcpu->ring_next & (s->ring_entries - 1)];
+    for (unsigned i = 0; i < s->ring_entries; i++) {
+        struct kvm_dirty_gfn *e = &vcpu->ring[i];
 
-        if (!(qatomic_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_DIRTY)) {
-            break;
+        if (take(s, e)) {
+            n++;
+        } else {
+            /* The kernel may fill it at this moment. */
+            qatomic_cmpxchg(&e->flags, 0, KVM_DIRTY_GFN_F_RESET);
         }
-        note(s, SLOT_ID(e->slot), e->offset);
-        qatomic_store_release(&e->flags, KVM_DIRTY_GFN_F_RESET);
-        vcpu->ring_next++;
     }
-    if (n == s->ring_entries && !s->ring_overran) {
+    return n;
+}
+
+static unsigned follow(KVMState *s, KVMVCPU *vcpu)
+{
+    unsigned n = 0;
+
+    while (n < s->ring_entries &&
+           take(s, &vcpu->ring[vcpu->ring_next & (s->ring_entries - 1)])) {
+        vcpu->ring_next++;
+        n++;
+    }
+    return n;
+}
+
+/* Returns: entries taken. */
+static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
+{
+    unsigned n = vcpu->ring_lost ? search(s, vcpu) : follow(s, vcpu);
+
+    if (n == s->ring_entries) {
         trace_kvm_ring_overran(vcpu->base.index);
+        vcpu->ring_lost = true;
         s->ring_overran = true;
     }
     qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
@@ -150,21 +186,40 @@ static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
 
 static void give_back(KVMState *s, unsigned n)
 {
-    if (n) {
-        int ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+    int ret;
 
-        trace_kvm_ring(n, ret);
+    if (!n && !s->ring_lost) {
+        return;
     }
+    ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+    trace_kvm_ring(n, ret);
+    if (s->ring_overran) {
+        s->ring_overran = false;
+        s->ring_lost = true;
+        if (s->logging) {
+            kvm_dirty_rearm(s);
+        }
+    }
+}
+
+/* Returns: entries of the fullest ring. */
+static unsigned collect_all(KVMState *s)
+{
+    unsigned sum = 0, most = 0;
+
+    for (guint i = 0; i < s->vcpus->len; i++) {
+        unsigned n = collect_one(s, g_ptr_array_index(s->vcpus, i));
+
+        sum += n;
+        most = MAX(most, n);
+    }
+    give_back(s, sum);
+    return most;
 }
 
 void kvm_ring_collect(KVMState *s)
 {
-    unsigned n = 0;
-
-    for (guint i = 0; i < s->vcpus->len; i++) {
-        n += collect_one(s, g_ptr_array_index(s->vcpus, i));
-    }
-    give_back(s, n);
+    collect_all(s);
 }
 
 void kvm_ring_full(KVMVCPU *vcpu)
@@ -179,20 +234,30 @@ void kvm_ring_full(KVMVCPU *vcpu)
     qatomic_add(&s->ring_full_ns, (uint64_t)(get_clock() - start));
 }
 
-/* -- once a second ------------------------------------------------------------- */
+/* -- at intervals -------------------------------------------------------------- */
+
+/* So that rings become about a quarter full. */
+static int next_period_ms(const KVMState *s, int period_ms, unsigned most)
+{
+    if (most > s->ring_entries / 4) {
+        return MAX(period_ms / 4, REAP_MS_MIN);
+    }
+    return most < s->ring_entries / 16 ? MIN(period_ms * 2, REAP_MS_MAX)
+                                       : period_ms;
+}
 
 static void *reaper(void *opaque)
 {
     KVMState *s = opaque;
+    int period_ms = REAP_MS_MIN;
 
     QEMU_LOCK_GUARD(&s->reaper_lock);
     while (!s->reaper_stop) {
-        if (qemu_cond_timedwait(&s->reaper_wake, &s->reaper_lock,
-                                REAP_PERIOD_MS)) {
+        if (qemu_cond_timedwait(&s->reaper_wake, &s->reaper_lock, period_ms)) {
             continue;
         }
         QEMU_LOCK_GUARD(&s->slots_lock);
-        kvm_ring_collect(s);
+        period_ms = next_period_ms(s, period_ms, collect_all(s));
     }
     return NULL;
 }

@@ -156,6 +156,21 @@ void kvm_log_stop(AccelState *accel)
     s->scratch_bytes = 0;
 }
 
+void kvm_dirty_rearm(KVMState *s)
+{
+    slots_set_log(s, false, NULL);
+    if (!slots_set_log(s, true, NULL)) {
+        return; /* a slot without a bitmap: its sync fails */
+    }
+    for (guint i = 0; i < s->slots->len; i++) {
+        KVMSlot *slot = &g_array_index(s->slots, KVMSlot, i);
+
+        if (slot->reported) {
+            bitmap_fill(slot->reported, (long)pages_of(slot));
+        }
+    }
+}
+
 /* -- sync -------------------------------------------------------------------------- */
 
 /* OR @n bits of @src from bit @at on into @dst, from its bit 0 on. */
@@ -247,13 +262,6 @@ bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
     }
     if (s->ring_entries) {
         kvm_ring_collect(s);
-    }
-    if (s->ring_overran) {
-        error_setg(errp,
-                   "a dirty ring of %u entries was overrun: the host's "
-                   "KVM needs a larger dirty-ring-size",
-                   s->ring_entries);
-        return false;
     }
     if (!s->ring_entries || s->ring_with_bitmap) {
         ret = fetch(s, number, slot);

@@ -84,13 +84,14 @@ struct KVMState {
     int vcpu_mmap_bytes;
     KVMCaps caps;
 
-    QemuMutex slots_lock; /* guards the following nine, and vCPUs' rings */
+    QemuMutex slots_lock; /* guards the following ten, and vCPUs' rings */
     GArray *slots;        /* KVMSlot, index = slot number */
     bool logging;
     bool manual_protect;   /* constant after init_machine */
     bool initially_set;    /* the same */
     bool ring_with_bitmap; /* the same */
-    bool ring_overran;     /* entries are lost, for ever */
+    bool ring_overran;     /* noticed and not dealt with yet */
+    bool ring_lost;        /* of some vCPU */
     void *scratch;
     size_t scratch_bytes;
 
@@ -144,6 +145,7 @@ typedef struct KVMVCPU {
 
     struct kvm_dirty_gfn *ring; /* NULL: none */
     uint32_t ring_next;         /* to be looked at; counts on */
+    bool ring_lost;             /* that is not known any more */
     uint64_t dirty_pages;       /* atomic; written under slots_lock */
 
     /* Interrupts from outside of the kernel (kvm-intr.c). */
@@ -200,6 +202,10 @@ void kvm_log_stop(AccelState *accel);
 bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
                   unsigned long *bitmap, Error **errp);
 void kvm_log_clear(AccelState *accel, uint64_t gpa, uint64_t size);
+
+/* kvm_dirty_rearm: protect everything anew; all of it counts as written.
+ * slots_lock held. */
+void kvm_dirty_rearm(KVMState *s);
 
 /* kvm-dirty-ring.c */
 bool kvm_ring_init(KVMState *s, Error **errp);

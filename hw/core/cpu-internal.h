@@ -42,10 +42,10 @@ struct CPUState {
     bool stopped; /* has stopped */
     bool quit;
     unsigned throttle_share; /* this one's (cpu-throttle.h) */
-    bool throttle_due;       /* look what it owes */
+    bool throttle_due;       /* it is to sleep */
     bool throttle_sleeps;
-    int64_t throttle_looked_ns; /* get_clock() of the last look */
-    int64_t throttle_debt_ns;
+    int64_t throttle_ran_ns;  /* get_clock() since when it runs */
+    int64_t throttle_kick_ns; /* when it is to leave the guest */
 
     uint64_t throttled_ns; /* atomic; own thread writes */
 };

@@ -13,12 +13,12 @@
 #include "util/lockable.h"
 #include "util/timer.h"
 
-#define TICK_MS 10
-#define MS      INT64_C(1000000)
-/* Longest sleep at once; what is owed beyond is slept after the next tick. */
-#define SLEEP_MAX_NS (50 * MS)
-/* What is owed beyond this is forgiven: the vCPU was stopped meanwhile. */
-#define DEBT_MAX_NS (1000 * MS)
+#define MS INT64_C(1000000)
+/* Running and sleeping together, as far as a vCPU then runs SLICE_MIN_NS. */
+#define PERIOD_NS    (10 * MS)
+#define SLICE_MIN_NS (MS / 10)
+/* Longest sleep at once: a vCPU that came late is forgiven the rest. */
+#define SLEEP_MAX_NS (1000 * MS)
 
 static unsigned share_of(const CPUSet *set, const CPUState *cpu)
 {
@@ -36,21 +36,40 @@ static bool any_throttled(const CPUSet *set)
     return false;
 }
 
-/* -- the ticks --------------------------------------------------------------- */
-
-static void tick(CPUSet *set)
+/* Less than a millisecond, which condition variables do not wait. Gives the lock
+ * up meanwhile. */
+static void sleep_rest(CPUSet *set, int64_t ns)
 {
+    struct timespec ts = { .tv_nsec = (long)ns };
+
+    qemu_mutex_unlock(&set->lock);
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+    qemu_mutex_lock(&set->lock);
+}
+
+/* -- the thread that takes vCPUs out of the guest ------------------------------ */
+
+/* Returns: when to look again. */
+static int64_t look(CPUSet *set)
+{
+    int64_t now = get_clock();
+    int64_t next = now + PERIOD_NS;
+
     for (guint i = 0; i < set->cpus->len; i++) {
         CPUState *cpu = set->cpus->pdata[i];
 
-        if (!share_of(set, cpu) || cpu->stopped || cpu->throttle_due) {
+        if (!share_of(set, cpu) || cpu->stopped || cpu->throttle_due ||
+            cpu->throttle_sleeps) {
             continue;
         }
-        cpu->throttle_due = true;
-        if (!cpu->throttle_sleeps) {
+        if (cpu->throttle_kick_ns <= now) {
+            cpu->throttle_due = true;
             ACCEL_GET_CLASS(cpu->vcpu->accel)->vcpu_kick(cpu->vcpu);
+        } else {
+            next = MIN(next, cpu->throttle_kick_ns);
         }
     }
+    return next;
 }
 
 static void *throttle_thread(void *opaque)
@@ -59,12 +78,19 @@ static void *throttle_thread(void *opaque)
 
     QEMU_LOCK_GUARD(&set->lock);
     while (!set->throttle.quit) {
+        int64_t left;
+
         if (!any_throttled(set)) {
             qemu_cond_wait(&set->throttle.work, &set->lock);
             continue;
         }
-        tick(set);
-        qemu_cond_timedwait(&set->throttle.work, &set->lock, TICK_MS);
+        left = look(set) - get_clock();
+        if (left >= MS) {
+            qemu_cond_timedwait(&set->throttle.work, &set->lock,
+                                (int)(left / MS));
+        } else if (left > 0) {
+            sleep_rest(set, left);
+        }
     }
     return NULL;
 }
@@ -74,16 +100,6 @@ static void *throttle_thread(void *opaque)
 static bool may_sleep(const CPUSet *set, const CPUState *cpu)
 {
     return !cpu->stop && !cpu->quit && share_of(set, cpu);
-}
-
-/* The rest of a millisecond, which condition variables do not wait. */
-static void sleep_rest(CPUSet *set, int64_t ns)
-{
-    struct timespec ts = { .tv_nsec = (long)ns };
-
-    qemu_mutex_unlock(&set->lock);
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-    qemu_mutex_lock(&set->lock);
 }
 
 static void sleep_until(CPUSet *set, CPUState *cpu, int64_t end)
@@ -103,29 +119,39 @@ static void sleep_until(CPUSet *set, CPUState *cpu, int64_t end)
     }
 }
 
+/* It runs from now on. */
+static void begins(CPUSet *set, CPUState *cpu)
+{
+    int64_t slice = PERIOD_NS / CPU_THROTTLE_UNITS *
+                    (CPU_THROTTLE_UNITS - share_of(set, cpu));
+
+    cpu->throttle_ran_ns = get_clock();
+    cpu->throttle_kick_ns = cpu->throttle_ran_ns + MAX(slice, SLICE_MIN_NS);
+    qemu_cond_signal(&set->throttle.work);
+}
+
 void cpu_throttle_wait(CPUState *cpu)
 {
     CPUSet *set = cpu_set_of(cpu);
-    int64_t now, debt, slept;
+    int64_t now, ran, sleep;
 
     if (likely(!cpu->throttle_due)) {
         return;
     }
     cpu->throttle_due = false;
-    now = get_clock();
     if (!may_sleep(set, cpu)) {
         return;
     }
-    debt = cpu->throttle_debt_ns + (now - cpu->throttle_looked_ns) /
-                                       CPU_THROTTLE_UNITS * share_of(set, cpu);
-    cpu->throttle_looked_ns = now;
-    debt = MIN(debt, DEBT_MAX_NS);
+    now = get_clock();
+    ran = now - cpu->throttle_ran_ns;
+    sleep = MIN(ran, SLEEP_MAX_NS) * share_of(set, cpu) /
+            (CPU_THROTTLE_UNITS - share_of(set, cpu));
     cpu->throttle_sleeps = true;
-    sleep_until(set, cpu, now + MIN(debt, SLEEP_MAX_NS));
+    sleep_until(set, cpu, now + MIN(sleep, SLEEP_MAX_NS));
     cpu->throttle_sleeps = false;
-    slept = get_clock() - now;
-    cpu->throttle_debt_ns = debt - slept;
-    qatomic_set(&cpu->throttled_ns, cpu->throttled_ns + (uint64_t)slept);
+    qatomic_set(&cpu->throttled_ns,
+                cpu->throttled_ns + (uint64_t)(get_clock() - now));
+    begins(set, cpu);
 }
 
 void cpu_throttle_wake(CPUSet *set)
@@ -134,13 +160,6 @@ void cpu_throttle_wake(CPUSet *set)
 }
 
 /* -- settings ------------------------------------------------------------------ */
-
-/* Lock held. Who is throttled anew owes nothing yet. */
-static void begins(CPUState *cpu)
-{
-    cpu->throttle_debt_ns = 0;
-    cpu->throttle_looked_ns = get_clock();
-}
 
 static void apply(CPUSet *set)
 {
@@ -165,7 +184,7 @@ void cpu_throttle_set(CPUSet *set, unsigned percent)
         CPUState *cpu = set->cpus->pdata[i];
 
         if (!share_of(set, cpu)) {
-            begins(cpu);
+            begins(set, cpu);
         }
     }
     set->throttle.percent = percent;
@@ -193,7 +212,7 @@ void cpu_throttle_set_one(CPUSet *set, unsigned index, unsigned share)
     }
     trace_cpu_throttle((int)index, share / 100);
     if (!share_of(set, cpu)) {
-        begins(cpu);
+        begins(set, cpu);
     }
     cpu->throttle_share = share;
     apply(set);

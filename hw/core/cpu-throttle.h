@@ -1,11 +1,11 @@
 /*
  * Making vCPUs sleep a share of their time.
  *
- * Ticks every 10 ms take the throttled vCPUs out of the guest; each then
- * sleeps what it owes: its share of the time since the last look, minus what it
- * slept meanwhile. So the share is right on average however late a tick comes,
- * and the longest stall stays that of a tick. A vCPU that is to stop, or whose
- * throttle ends, wakes at once.
+ * A thread takes throttled vCPUs out of the guest after a slice of 10 ms; each
+ * then sleeps as its share says for the time that it really ran, and gets a new
+ * slice. So the share is right however late the thread comes, and up to 99
+ * percent a guest stands still for no longer than 10 ms. A vCPU that is to
+ * stop, or whose throttle ends, wakes at once.
  *
  * Thread: any; takes CPUSet.lock for a moment.
  *

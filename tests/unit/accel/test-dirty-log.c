@@ -31,20 +31,6 @@ static void sync_all(LogMachine *lm, unsigned long *bitmap)
                                          &error_abort));
 }
 
-/* A KVM that emulates much in one go overruns a ring; then a sync says so. */
-static bool overran(LogMachine *lm)
-{
-    g_autofree unsigned long *map = bitmap_new(LM_RAM_PAGES);
-    Error *err = NULL;
-
-    if (lm->ac->dirty_log_sync(lm->accel, 0, LM_RAM_BYTES, map, &err)) {
-        return false;
-    }
-    g_assert_nonnull(strstr(error_get_pretty(err), "overrun"));
-    error_free(err);
-    return true;
-}
-
 static void run_for(LogMachine *lm, unsigned ms)
 {
     lm_start(lm);
@@ -403,24 +389,26 @@ static void add(const char *accel, const char *name)
 /* A ring that is smaller than what is written. */
 static void test_small_ring(void)
 {
-    LogMachine *lm = machine("kvm,dirty-ring-size=1024", 1);
+    LogMachine *lm = lm_new("kvm,dirty-ring-size=1024", 1, 3000);
     Copy c;
 
     if (!lm) {
+        g_test_skip("this accelerator does not work here");
         return;
     }
     copy_init(&c, lm);
     g_assert_true(lm->ac->dirty_log_start(lm->accel, &error_abort));
     copy_pass(&c, 4096);
     run_a_round(lm);
-    if (overran(lm)) {
-        g_test_skip("the host's KVM overran the ring, which was noticed");
-    } else {
-        g_assert_cmpuint(lm->ac->dirty_ring_full_ns(lm->accel), >, 0);
+    /* Whether the host's KVM overruns the ring or leaves the guest in time. */
+    for (unsigned i = 0; i < 4; i++) {
         copy_sync(&c);
-        copy_pass(&c, LM_RAM_PAGES);
-        copy_compare(&c);
+        copy_pass(&c, 512);
+        run_a_round(lm);
     }
+    copy_sync(&c);
+    copy_pass(&c, LM_RAM_PAGES);
+    copy_compare(&c);
     copy_deinit(&c);
     lm_free(lm);
 }
