@@ -167,7 +167,8 @@ static int load_field(QEMUFile *f, const VMStateDescription *vmsd,
                    : vmstate_fail_leaf(f, 0, vmsd, "field", field->name);
     }
     for (int64_t i = 0; i < elems; i++) {
-        ret = load_elem(f, vmsd, field, first + i * size, (size_t)size);
+        ret = load_elem(f, vmsd, field, size ? first + i * size : first,
+                        (size_t)size);
         if (ret < 0) {
             return ret;
         }

@@ -126,7 +126,8 @@ static int save_elems(QEMUFile *f, const VMStateDescription *vmsd,
     for (int64_t i = 0; i < elems && ret == 0; i++) {
         bool described = vmdesc && (!uniform || i == 0);
 
-        ret = save_described(f, vmsd, field, first + (size_t)i * size, size,
+        ret = save_described(f, vmsd, field,
+                             size ? first + (size_t)i * size : first, size,
                              described ? vmdesc : NULL, uniform ? elems : 0,
                              elems > 1 ? i : -1);
     }
