@@ -13,7 +13,7 @@
  * (it emulates much in one go) it writes over entries that nobody has seen; then
  * every entry is taken, which is how that shows. Then everything is protected
  * anew and counts as written. Where the kernel is in such a ring is not known
- * any more: from there on all of it is searched, and given back.
+ * any more: from there on all of it is searched.
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
@@ -33,8 +33,10 @@
 
 #define PAGE_BITS 12
 /* Rings are collected so often; more often while they fill up faster. */
-#define REAP_MS_MAX   1000
-#define REAP_MS_MIN   5
+#define REAP_MS_MAX 1000
+#define REAP_MS_MIN 5
+/* The kernel lets a vCPU run only while this much of its ring is free. */
+#define GAP           64u
 #define SLOT_ID(slot) ((slot)&0xffff) /* above: the address space, 0 */
 
 #ifndef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
@@ -139,23 +141,40 @@ static bool take(KVMState *s, struct kvm_dirty_gfn *e)
     return true;
 }
 
-/* Every entry; empty ones are given back too, so that the kernel, which stops
- * at the first that is not, gets round. */
+/* Wherever the kernel puts entries. */
 static unsigned search(KVMState *s, KVMVCPU *vcpu)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < s->ring_entries; i++) {
-        struct kvm_dirty_gfn *e = &vcpu->ring[i];
-
-        if (take(s, e)) {
-            n++;
-        } else {
-            /* The kernel may fill it at this moment. */
-            qatomic_cmpxchg(&e->flags, 0, KVM_DIRTY_GFN_F_RESET);
-        }
+        n += take(s, &vcpu->ring[i]);
     }
     return n;
+}
+
+/* The kernel takes entries back in order and stops at the first that was not
+ * given back; in a lost ring that may be one it will never fill. A full ring
+ * has more than GAP entries from there on, so as many can be given back. */
+static void fill_gap(KVMState *s, KVMVCPU *vcpu)
+{
+    for (unsigned i = 0; i < GAP; i++) {
+        uint32_t at = (vcpu->ring_next + i) & (s->ring_entries - 1);
+
+        qatomic_cmpxchg(&vcpu->ring[at].flags, 0, KVM_DIRTY_GFN_F_RESET);
+    }
+}
+
+/* Before the kernel takes back what it can of a lost ring: where it will be. */
+static void skip_given_back(KVMState *s, KVMVCPU *vcpu)
+{
+    for (unsigned n = 0; n < s->ring_entries; n++) {
+        uint32_t at = vcpu->ring_next & (s->ring_entries - 1);
+
+        if (!(qatomic_read(&vcpu->ring[at].flags) & KVM_DIRTY_GFN_F_RESET)) {
+            break;
+        }
+        vcpu->ring_next++;
+    }
 }
 
 static unsigned follow(KVMState *s, KVMVCPU *vcpu)
@@ -177,6 +196,7 @@ static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
 
     if (n == s->ring_entries) {
         trace_kvm_ring_overran(vcpu->base.index);
+        /* Taken back as a whole: the kernel is at the same place again. */
         vcpu->ring_lost = true;
         s->ring_overran = true;
     }
@@ -190,6 +210,13 @@ static void give_back(KVMState *s, unsigned n)
 
     if (!n && !s->ring_lost) {
         return;
+    }
+    for (guint i = 0; s->ring_lost && i < s->vcpus->len; i++) {
+        KVMVCPU *vcpu = g_ptr_array_index(s->vcpus, i);
+
+        if (vcpu->ring_lost) {
+            skip_given_back(s, vcpu);
+        }
     }
     ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
     trace_kvm_ring(n, ret);
@@ -229,7 +256,12 @@ void kvm_ring_full(KVMVCPU *vcpu)
 
     WITH_QEMU_LOCK_GUARD(&s->slots_lock)
     {
-        give_back(s, collect_one(s, vcpu));
+        unsigned n = collect_one(s, vcpu);
+
+        if (vcpu->ring_lost && n < s->ring_entries) {
+            fill_gap(s, vcpu);
+        }
+        give_back(s, n);
     }
     qatomic_add(&s->ring_full_ns, (uint64_t)(get_clock() - start));
 }

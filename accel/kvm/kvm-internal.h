@@ -145,7 +145,7 @@ typedef struct KVMVCPU {
 
     struct kvm_dirty_gfn *ring; /* NULL: none */
     uint32_t ring_next;         /* to be looked at; counts on */
-    bool ring_lost;             /* that is not known any more */
+    bool ring_lost;             /* ring_next: to be taken back by the kernel */
     uint64_t dirty_pages;       /* atomic; written under slots_lock */
 
     /* Interrupts from outside of the kernel (kvm-intr.c). */
