@@ -142,13 +142,12 @@ static bool add_blocks(PCMachineState *pc, Error **errp)
         return false;
     }
     pc->firmware_block =
-        pc->firmware ? ram_blocks_add(blocks, "pc.bios", pc->firmware,
-                                      pc->firmware_region.size, RAM_BLOCK_ROM,
-                                      errp)
-                     : NULL;
+        pc->firmware
+            ? ram_blocks_add(blocks, "pc.bios", pc->firmware,
+                             pc->firmware_region.size, RAM_BLOCK_ROM, errp)
+            : NULL;
     if (pc->firmware_block) {
-        pc->firmware_block->gpa =
-            PC_HIGH_RAM_BASE - pc->firmware_region.size;
+        pc->firmware_block->gpa = PC_HIGH_RAM_BASE - pc->firmware_region.size;
     }
     return !pc->firmware || pc->firmware_block;
 }

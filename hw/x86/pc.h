@@ -44,7 +44,7 @@ struct PCMachineState {
     uint8_t *firmware; /* page-aligned, or NULL: direct boot */
     GuestMemoryRegion firmware_region;
     struct RAMBlock *firmware_block; /* NULL without firmware */
-    GuestMemoryRegion chipset_hole; /* IOAPIC, HPET, local APICs */
+    GuestMemoryRegion chipset_hole;  /* IOAPIC, HPET, local APICs */
     PAM pam;
 
     DeviceState *rtc;
