@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "util/error.h"
+#include "util/lockable.h"
 
 #include "kvm-internal.h"
 
@@ -158,8 +159,12 @@ void kvm_vcpu_free(AccelVCPU *base)
     }
     vcpu = container_of(base, KVMVCPU, base);
     s = kvm_of(vcpu);
-    g_ptr_array_remove(s->vcpus, vcpu);
-    kvm_ring_unmap(vcpu);
+    /* Rings are collected by a thread. */
+    WITH_QEMU_LOCK_GUARD(&s->slots_lock)
+    {
+        g_ptr_array_remove(s->vcpus, vcpu);
+        kvm_ring_unmap(vcpu);
+    }
     munmap(vcpu->run, (size_t)s->vcpu_mmap_bytes);
     fd_close(vcpu->fd);
     kvm_intr_deinit(vcpu);
