@@ -117,7 +117,7 @@ def test_random_cuts(t: Test) -> None:
     rnd = random.Random(seed)
     print(f'# seed {seed}')
     for capabilities in ([], ['postcopy-preempt']):
-        r = Recoverable(t, capabilities, bandwidth=2 << 20)
+        r = Recoverable(t, capabilities, bandwidth=64 << 10)
         for _ in range(CUTS):
             time.sleep(rnd.random() * 0.3)
             r.relay.cut()
@@ -136,7 +136,7 @@ def test_random_cuts(t: Test) -> None:
 def test_cut_in_message(t: Test) -> None:
     """Cut after so many bytes of the new connection, down to none."""
     requires_userfaultfd(t)
-    r = Recoverable(t, ['postcopy-preempt'], bandwidth=2 << 20)
+    r = Recoverable(t, ['postcopy-preempt'], bandwidth=64 << 10)
     r.relay.cut()
     for after in (1, 3, 20, 60, 100, 400, 5000, 70000):
         r.wait_paused()
