@@ -53,21 +53,11 @@ static const HMPCommand *const hmp_tables[] = {
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info,
-    system_hmp_info,
-    qom_hmp_info,
-    chardev_hmp_info,
-    hw_hmp_info,
-    hw_debug_hmp_info,
-    net_hmp_info,
-    ui_hmp_info,
-    block_hmp_info,
-    virtio_hmp_info,
-    migration_hmp_info,
-    migration_dirty_hmp_info,
-    hw_intc_hmp_info,
-    hw_pci_hmp_info,
-    NULL,
+    monitor_hmp_info, system_hmp_info,    qom_hmp_info,
+    chardev_hmp_info, hw_hmp_info,        hw_debug_hmp_info,
+    net_hmp_info,     ui_hmp_info,        block_hmp_info,
+    virtio_hmp_info,  migration_hmp_info, migration_dirty_hmp_info,
+    hw_intc_hmp_info, hw_pci_hmp_info,    NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */

@@ -67,8 +67,8 @@ typedef struct SystemConfig {
     char *log_items;
     char *runas;
     char *chroot_dir;
-    char *gdb; /* -gdb, -s */
-    char *incoming; /* -incoming; NULL: a guest of our own */
+    char *gdb;          /* -gdb, -s */
+    char *incoming;     /* -incoming; NULL: a guest of our own */
     char *dump_vmstate; /* -dump-vmstate: file; the program ends after it */
 
     bool start_stopped; /* -S */
