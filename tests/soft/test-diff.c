@@ -146,12 +146,11 @@ static bool leaves_all_open(const SoftInsn *insn)
 
 /* How much of vector @i counts: a gather that faults may or may not have
  * cleared what is above its elements. */
-static unsigned vec_bytes(const SoftInsn *last, const DiffState *h, unsigned i)
+static unsigned vec_bytes(const SoftInsn *last, unsigned i)
 {
     unsigned wide;
 
-    if (!last || last->op != SOFT_OP_VGATHER || h->vector != SOFT_EXC_PF ||
-        last->reg != i) {
+    if (!last || last->op != SOFT_OP_VGATHER || last->reg != i) {
         return 32;
     }
     wide = MAX(last->rex & SOFT_REX_W ? 8u : 4u, last->opcode & 1 ? 8u : 4u);
@@ -270,8 +269,8 @@ static bool same_state(const Test *t, const DiffSeq *seq, const SoftInsn *last,
     same &= !((h->eflags ^ s->eflags) & mask) &&
             !((h->mxcsr ^ s->mxcsr) & ~mxcsr_open(last, h));
     for (unsigned i = 0; i < 16; i++) {
-        same &= same_bytes(why, "ymm", i, h->vec[i], s->vec[i],
-                           vec_bytes(last, h, i));
+        same &=
+            same_bytes(why, "ymm", i, h->vec[i], s->vec[i], vec_bytes(last, i));
     }
     return (leaves_x87_open(last) || same_x87(h, s, why)) && same;
 }
