@@ -16,17 +16,21 @@ struct PolicyRecorder {
     bool broken; /* a write failed: what follows would be misread */
 };
 
+static int append_text(const char *text, size_t len, void *opaque)
+{
+    g_string_append_len(opaque, text, (gssize)len);
+    return 0;
+}
+
 /* Returns: 0 or errno. */
 static int put_line(PolicyRecorder *rec, json_t *json)
 {
     g_autoptr(GString) line = g_string_new(NULL);
-    char *text = json_dumps(json, JSON_COMPACT);
     ssize_t ret;
 
+    json_dump_callback(json, append_text, line, JSON_COMPACT);
     json_decref(json);
-    g_string_append(line, text);
     g_string_append_c(line, '\n');
-    free(text);
     do {
         ret = write(rec->fd, line->str, line->len);
     } while (ret < 0 && errno == EINTR);

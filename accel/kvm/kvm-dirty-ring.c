@@ -125,8 +125,8 @@ static void note(KVMState *s, uint32_t number, uint64_t page)
         return;
     }
     slot = &g_array_index(s->slots, KVMSlot, number);
-    if (slot->reported && page < slot->size >> PAGE_BITS) {
-        set_bit((long)page, slot->reported);
+    if (slot->collected && page < slot->size >> PAGE_BITS) {
+        set_bit((long)page, slot->collected);
     }
 }
 

@@ -77,11 +77,15 @@ void kvm_dirty_slot_added(KVMState *s, KVMSlot *slot)
     if (s->initially_set) {
         bitmap_fill(slot->reported, n);
     }
+    if (s->ring_entries) {
+        slot->collected = bitmap_new(QEMU_ALIGN_UP(n, BITS_PER_LONG));
+    }
 }
 
 void kvm_dirty_slot_gone(KVMSlot *slot)
 {
     g_clear_pointer(&slot->reported, g_free);
+    g_clear_pointer(&slot->collected, g_free);
     slot->flags &= ~KVM_MEM_LOG_DIRTY_PAGES;
 }
 
@@ -165,8 +169,8 @@ void kvm_dirty_rearm(KVMState *s)
     for (guint i = 0; i < s->slots->len; i++) {
         KVMSlot *slot = &g_array_index(s->slots, KVMSlot, i);
 
-        if (slot->reported) {
-            bitmap_fill(slot->reported, (long)pages_of(slot));
+        if (slot->collected) {
+            bitmap_fill(slot->collected, (long)pages_of(slot));
         }
     }
 }
@@ -225,6 +229,16 @@ static int fetch(KVMState *s, guint number, KVMSlot *slot)
     return ret;
 }
 
+static void report_collected(KVMSlot *slot)
+{
+    for (uint64_t i = 0; i < BITS_TO_LONGS(pages_of(slot)); i++) {
+        if (slot->collected[i]) {
+            slot->reported[i] |= slot->collected[i];
+            slot->collected[i] = 0;
+        }
+    }
+}
+
 static KVMSlot *find_slot(KVMState *s, uint64_t gpa, uint64_t size,
                           guint *ret_number)
 {
@@ -262,6 +276,7 @@ bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
     }
     if (s->ring_entries) {
         kvm_ring_collect(s);
+        report_collected(slot);
     }
     if (!s->ring_entries || s->ring_with_bitmap) {
         ret = fetch(s, number, slot);

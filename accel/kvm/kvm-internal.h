@@ -44,7 +44,8 @@ typedef struct KVMSlot {
     uint64_t size;
     void *host;
     uint32_t flags;
-    unsigned long *reported; /* while logging (kvm-dirty.c), else NULL */
+    unsigned long *reported;  /* while logging (kvm-dirty.c), else NULL */
+    unsigned long *collected; /* out of rings, and not reported yet */
 } KVMSlot;
 
 /* Optional parts of the kernel's interface, asked once. */
