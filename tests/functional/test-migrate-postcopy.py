@@ -120,12 +120,20 @@ def test_random_cuts(t: Test) -> None:
         r = Recoverable(t, capabilities, bandwidth=64 << 10)
         for _ in range(CUTS):
             time.sleep(rnd.random() * 0.3)
+            if r.p.status()['status'] == 'completed':
+                break  # the guest has asked for every page
             r.relay.cut()
+            if r.p.wait_status('postcopy-paused',
+                               'completed')['status'] == 'completed':
+                break
             r.wait_paused()
             r.recover()
             if rnd.random() < 0.5:
                 time.sleep(rnd.random() * 0.01)
                 r.relay.cut()
+                if r.p.wait_status('postcopy-paused',
+                                   'completed')['status'] == 'completed':
+                    break
                 r.wait_paused()
                 r.recover()
             r.p.wait_status('postcopy-active', 'completed')
