@@ -141,4 +141,3 @@ void soft_ram_written(AccelState *accel, uint64_t gpa, uint64_t len)
         len -= n;
     }
 }
-
