@@ -264,6 +264,9 @@ static bool user_receive(NetClient *nc, const struct iovec *iov, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         len += iov[i].iov_len;
     }
+    if (len == 0) {
+        return true;
+    }
     if (n == 1) {
         lib_input(u->slirp, iov->iov_base, (int)len);
         note_arp(u, iov->iov_base, len);

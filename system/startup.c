@@ -705,6 +705,11 @@ bool startup_run(System *s, Error **errp)
 
 void shutdown_all(System *s)
 {
+    /* In the middle of a post-copy the end of migration turns missing pages
+     * into zeros: no CPU may go on with them. */
+    if (s->machine) {
+        machine_stop_soon(s->machine);
+    }
     system_migration_end(s);
     if (s->machine && run_state_is_running()) {
         machine_stop(s->machine);

@@ -84,6 +84,8 @@ void cpu_thread_end(CPUState *cpu);
 /** cpus_pause: no CPU runs guest code when it returns. Not in a vCPU thread,
  *  machine lock not held. */
 void cpus_pause(CPUSet *set);
+/** cpus_pause_soon: cpus_pause() without the wait. */
+void cpus_pause_soon(CPUSet *set);
 /** cpus_resume: all of them run but those that are held. */
 void cpus_resume(CPUSet *set);
 /** cpus_kick: make each running CPU leave the guest once. */

@@ -186,11 +186,9 @@ static bool all_stopped(CPUSet *set)
     return true;
 }
 
-void cpus_pause(CPUSet *set)
+/* Under set->lock. */
+static void ask_to_stop(CPUSet *set)
 {
-    assert(!machine_locked() && !current_cpu);
-    trace_cpus_pause(set->cpus->len);
-    QEMU_LOCK_GUARD(&set->lock);
     for (guint i = 0; i < set->cpus->len; i++) {
         CPUState *cpu = CPU(set->cpus->pdata[i]);
 
@@ -200,6 +198,20 @@ void cpus_pause(CPUSet *set)
         }
     }
     cpu_throttle_wake(set);
+}
+
+void cpus_pause_soon(CPUSet *set)
+{
+    QEMU_LOCK_GUARD(&set->lock);
+    ask_to_stop(set);
+}
+
+void cpus_pause(CPUSet *set)
+{
+    assert(!machine_locked() && !current_cpu);
+    trace_cpus_pause(set->cpus->len);
+    QEMU_LOCK_GUARD(&set->lock);
+    ask_to_stop(set);
     while (!all_stopped(set)) {
         qemu_cond_wait(&set->changed, &set->lock);
     }

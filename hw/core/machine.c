@@ -497,6 +497,11 @@ void machine_start(MachineState *machine)
     cpus_resume(&machine->cpus);
 }
 
+void machine_stop_soon(MachineState *machine)
+{
+    cpus_pause_soon(&machine->cpus);
+}
+
 void machine_stop(MachineState *machine)
 {
     trace_machine_stop(machine->running);

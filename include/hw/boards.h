@@ -177,6 +177,10 @@ bool machine_reset(MachineState *machine, Error **errp);
 void machine_start(MachineState *machine);
 /** machine_stop: no guest instruction runs when it returns. As above. */
 void machine_stop(MachineState *machine);
+/** machine_stop_soon: each CPU leaves the guest as soon as it can and does not
+ *  come back; machine_stop() has to follow. For CPUs that wait for a page of a
+ *  guest that is not wholly here. Thread: main. */
+void machine_stop_soon(MachineState *machine);
 /** machine_is_running: between machine_start() and machine_stop(). */
 bool machine_is_running(MachineState *machine);
 
