@@ -47,6 +47,17 @@ static int ask_once(MigrationState *ms)
     return answer;
 }
 
+bool source_leave_in_doubt(MigrationRun *run, Error **errp)
+{
+    run->committed = true;
+    error_setg(errp,
+               "the connection broke in the switchover and '%s' does not "
+               "say whether the guest runs there; use 'cont' here only "
+               "if it does not",
+               run->ms->target->text);
+    return false;
+}
+
 bool source_ask_who_runs(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
@@ -69,12 +80,5 @@ bool source_ask_who_runs(MigrationRun *run, Error **errp)
             g_usleep(ASK_PAUSE_US);
         } while (qemu_clock_get_ms(QEMU_CLOCK_REALTIME) < end);
     }
-    /* Not to be run here, unless the user knows better. */
-    run->committed = true;
-    error_setg(errp,
-               "the connection broke in the switchover and '%s' does not "
-               "say whether the guest runs there; use 'cont' here only "
-               "if it does not",
-               ms->target->text);
-    return false;
+    return source_leave_in_doubt(run, errp);
 }

@@ -275,20 +275,21 @@ static bool commit(MigrationRun *run, bool answered, Error **errp)
     if (!source_decide(run, VERDICT_COMMIT)) {
         return false;
     }
-    /* All that it said before SHUT has been read by now. */
-    if (answered && return_path_commits(ms)) {
-        return commit_and_hear(run, errp);
+    if (answered) {
+        /* All that it said before SHUT has been read by now. One that knows of
+         * no commit runs the guest already, whatever becomes of the channel. */
+        return !return_path_commits(ms) || commit_and_hear(run, errp);
     }
     if (ms->return_path) {
         savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
-        if (!flush(ms->to_dst_file, errp)) {
-            return false;
+        if (qemu_fflush(ms->to_dst_file) < 0) {
+            return source_leave_in_doubt(run, errp);
         }
     }
     /* Without an answer: a file is complete when the kernel has taken it all,
      * a program has done its work when it says so. */
-    return answered || (migration_pipe_finish(ms->to_dst, -1, true, errp) &&
-                        qio_channel_close(ms->to_dst, errp) == 0);
+    return migration_pipe_finish(ms->to_dst, -1, true, errp) &&
+           qio_channel_close(ms->to_dst, errp) == 0;
 }
 
 static void give_guest_away(MigrationRun *run)

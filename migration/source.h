@@ -120,6 +120,10 @@ bool source_postcopy(MigrationRun *run, Error **errp);
  */
 bool source_ask_who_runs(MigrationRun *run, Error **errp);
 
+/** source_leave_in_doubt: nobody can know whether the guest runs there: it
+ *  stays stopped here. Returns: false. */
+bool source_leave_in_doubt(MigrationRun *run, Error **errp);
+
 /** source_take_back: a switchover that failed: the guest goes on here. */
 void source_take_back(MigrationRun *run);
 

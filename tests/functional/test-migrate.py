@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import socket
+import struct
 import time
 
 import ferrytest
@@ -190,6 +191,32 @@ def test_network_cut(t: Test) -> None:
         info = p.target.qmp.cmd('query-migrate')
         assert info['status'] == 'failed' and info['error-desc'], info
         relay.close()
+
+
+def test_destination_of_another_program(t: Test) -> None:
+    """One that knows no commit runs the guest when it says SHUT 0; what
+    becomes of the connection then is no reason to take the guest back."""
+    p = Pair(t)
+    path = t.path('other')
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    p.settings()
+    p.source.qmp.cmd('migrate', uri=f'unix:{path}')
+    s, _ = listener.accept()
+    s.sendall(struct.pack('>HHI', 2, 4, 1))  # PONG 1
+    s.settimeout(1)
+    try:
+        while s.recv(1 << 20):
+            pass
+    except TimeoutError:
+        pass
+    assert p.status()['status'] == 'device', p.status()
+    s.shutdown(socket.SHUT_RD)
+    s.sendall(struct.pack('>HHI', 1, 4, 0))  # SHUT 0
+    s.close()
+    p.wait_status('completed')
+    assert p.source.qmp.cmd('query-status')['status'] == 'postmigrate'
 
 
 def test_mismatch(t: Test) -> None:
