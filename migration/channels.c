@@ -27,12 +27,13 @@ void migration_channel_track(MigrationState *ms, QIOChannel *ioc)
 {
     bool dead;
 
+    /* First, so that whoever finds it in the list can undo both. */
+    ms->program->yank_add(ms->program_opaque, channel_yank, ioc);
     WITH_QEMU_LOCK_GUARD(&ms->lock)
     {
         g_ptr_array_add(ms->channels, object_ref(OBJECT(ioc)));
         dead = qatomic_read(&ms->interrupted);
     }
-    ms->program->yank_add(ms->program_opaque, channel_yank, ioc);
     if (dead) {
         channel_yank(ioc);
     }
@@ -40,18 +41,17 @@ void migration_channel_track(MigrationState *ms, QIOChannel *ioc)
 
 void migration_channel_untrack(MigrationState *ms, QIOChannel *ioc)
 {
-    bool known;
+    g_autoptr(QIOChannel) keep = QIO_CHANNEL(object_ref(OBJECT(ioc)));
+    bool mine;
 
+    /* Of two threads that let go of it, one takes it out. */
     WITH_QEMU_LOCK_GUARD(&ms->lock)
     {
-        known = g_ptr_array_find(ms->channels, ioc, NULL);
+        mine = g_ptr_array_remove(ms->channels, ioc);
     }
-    if (!known) {
-        return;
+    if (mine) {
+        ms->program->yank_del(ms->program_opaque, channel_yank, ioc);
     }
-    ms->program->yank_del(ms->program_opaque, channel_yank, ioc);
-    QEMU_LOCK_GUARD(&ms->lock);
-    g_ptr_array_remove(ms->channels, ioc);
 }
 
 void migration_channels_forget(MigrationState *ms)
