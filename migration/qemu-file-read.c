@@ -214,7 +214,9 @@ size_t qemu_get_counted_string(QEMUFile *f, char buf[256])
 void qemu_file_prefill(QEMUFile *f, const void *buf, size_t len)
 {
     g_assert(len <= QEMU_FILE_PEEK_MAX && qemu_file_held(f) == 0);
-    memcpy(f->buf, buf, len);
+    if (len) {
+        memcpy(f->buf, buf, len);
+    }
     f->c.pos = f->buf;
     f->c.end = f->buf + len;
     qatomic_set(&f->moved, f->moved + len);

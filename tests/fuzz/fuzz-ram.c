@@ -103,7 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     g_byte_array_append(stream, data + 1, (guint)size - 1);
     bioc = qio_channel_buffer_new(stream->len + 1);
-    memcpy(bioc->data, stream->data, stream->len);
+    if (stream->len) {
+        memcpy(bioc->data, stream->data, stream->len);
+    }
     bioc->usage = stream->len;
     f = qemu_file_new_input(QIO_CHANNEL(bioc));
     ri = ram_incoming_new(&config, &error_abort);

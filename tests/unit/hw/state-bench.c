@@ -115,7 +115,9 @@ bool sb_load(StateBench *b, const uint8_t *data, size_t len, Error **errp)
     bool ok = true;
 
     ioc->usage = len;
-    memcpy(ioc->data, data, len);
+    if (len) {
+        memcpy(ioc->data, data, len);
+    }
     f = qemu_file_new_input(QIO_CHANNEL(ioc));
     stop(b);
     for (unsigned i = 0; ok && i < b->n_parts; i++) {
