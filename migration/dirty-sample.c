@@ -31,19 +31,7 @@ struct DirtySample {
     BlockSample block[];
 };
 
-/* Guest memory changes under the reader, which is as it should be. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GUEST_MEMORY __attribute__((no_sanitize("thread")))
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define GUEST_MEMORY __attribute__((no_sanitize_thread))
-#endif
-#ifndef GUEST_MEMORY
-#define GUEST_MEMORY
-#endif
-
-GUEST_MEMORY static uint64_t page_sum(const uint8_t *page)
+GUEST_MEMORY_ACCESS static uint64_t page_sum(const uint8_t *page)
 {
     const volatile uint64_t *w = (const volatile void *)page;
     uint64_t lane[LANES] = { 1, 2, 3, 4 };
@@ -62,7 +50,7 @@ GUEST_MEMORY static uint64_t page_sum(const uint8_t *page)
     return sum;
 }
 
-GUEST_MEMORY static bool page_is_zero(const uint8_t *page)
+GUEST_MEMORY_ACCESS static bool page_is_zero(const uint8_t *page)
 {
     const volatile uint64_t *w = (const volatile void *)page;
 

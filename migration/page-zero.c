@@ -20,20 +20,9 @@
 /* Bytes between two tests. */
 #define STEP 512
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GUEST_MEMORY __attribute__((no_sanitize("thread")))
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define GUEST_MEMORY __attribute__((no_sanitize_thread))
-#endif
-#ifndef GUEST_MEMORY
-#define GUEST_MEMORY
-#endif
-
 typedef uint64_t MayAliasWord __attribute__((may_alias));
 
-GUEST_MEMORY static bool zero_portable(const uint8_t *p)
+GUEST_MEMORY_ACCESS static bool zero_portable(const uint8_t *p)
 {
     const MayAliasWord *w = (const MayAliasWord *)p;
 
@@ -47,7 +36,7 @@ GUEST_MEMORY static bool zero_portable(const uint8_t *p)
 }
 
 #ifdef __x86_64__
-GUEST_MEMORY static bool zero_sse2(const uint8_t *p)
+GUEST_MEMORY_ACCESS static bool zero_sse2(const uint8_t *p)
 {
     for (size_t i = 0; i < RAM_PAGE_SIZE; i += STEP) {
         const __m128i *v = (const __m128i *)(p + i);
@@ -64,7 +53,7 @@ GUEST_MEMORY static bool zero_sse2(const uint8_t *p)
     return true;
 }
 
-GUEST_MEMORY __attribute__((target("avx2"))) static bool zero_avx2(
+GUEST_MEMORY_ACCESS __attribute__((target("avx2"))) static bool zero_avx2(
     const uint8_t *p)
 {
     for (size_t i = 0; i < RAM_PAGE_SIZE; i += STEP) {
@@ -83,7 +72,7 @@ GUEST_MEMORY __attribute__((target("avx2"))) static bool zero_avx2(
     return true;
 }
 
-GUEST_MEMORY __attribute__((target("avx512f"))) static bool zero_avx512(
+GUEST_MEMORY_ACCESS __attribute__((target("avx512f"))) static bool zero_avx512(
     const uint8_t *p)
 {
     for (size_t i = 0; i < RAM_PAGE_SIZE; i += STEP) {
@@ -134,7 +123,7 @@ bool page_is_zero_by(PageZeroWay way, const void *page)
     }
 }
 
-GUEST_MEMORY static inline bool first_line_is_zero(const void *page)
+GUEST_MEMORY_ACCESS static inline bool first_line_is_zero(const void *page)
 {
     const MayAliasWord *w = page;
 

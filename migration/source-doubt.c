@@ -4,8 +4,9 @@
  *
  * The source asks over a connection of its own, for as long as it takes to be
  * sure or ASK_LIMIT_MS: the destination goes on listening until it knows that
- * its word was heard. An answer decides. A host that refuses connections
- * has no destination any more: then the guest goes on here. If there is no
+ * its word was heard. An answer decides. A UNIX socket that refuses has no
+ * destination behind it any more: then the guest goes on here. Elsewhere a
+ * refusal proves nothing, for a firewall may have sent it. If there is no
  * answer at all, nothing can be known, and a guest that runs twice is
  * worse than one that stands: it stays stopped here, and the user is told.
  *
@@ -35,8 +36,9 @@ static int ask_once(MigrationState *ms)
         const char *text = error_get_pretty(err);
 
         /* The reason of connect(), as it stands in the message. */
-        return strstr(text, g_strerror(ECONNREFUSED)) ||
-                       strstr(text, g_strerror(ENOENT))
+        return ms->target->kind == TRANSPORT_UNIX &&
+                       (strstr(text, g_strerror(ECONNREFUSED)) ||
+                        strstr(text, g_strerror(ENOENT)))
                    ? -1
                    : 0;
     }

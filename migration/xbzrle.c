@@ -28,18 +28,6 @@
 
 _Static_assert(PAGE_BYTES <= RUN_MAX, "a run's length has two bytes");
 
-/* The guest may write @page while it is read. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GUEST_MEMORY __attribute__((no_sanitize("thread")))
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define GUEST_MEMORY __attribute__((no_sanitize_thread))
-#endif
-#ifndef GUEST_MEMORY
-#define GUEST_MEMORY
-#endif
-
 typedef uint64_t MayAliasWord __attribute__((may_alias, aligned(1)));
 
 /* -- which bytes differ ----------------------------------------------------------- */
@@ -54,8 +42,9 @@ static inline uint64_t nonzero_bytes(uint64_t x)
     return ((high >> 7) * UINT64_C(0x0102040810204080)) >> 56;
 }
 
-GUEST_MEMORY static uint64_t diff_portable(const uint8_t *a, const uint8_t *b,
-                                           uint64_t *mask)
+GUEST_MEMORY_ACCESS static uint64_t diff_portable(const uint8_t *a,
+                                                  const uint8_t *b,
+                                                  uint64_t *mask)
 {
     const MayAliasWord *x = (const MayAliasWord *)a;
     const MayAliasWord *y = (const MayAliasWord *)b;
@@ -76,7 +65,7 @@ GUEST_MEMORY static uint64_t diff_portable(const uint8_t *a, const uint8_t *b,
 }
 
 #ifdef __x86_64__
-GUEST_MEMORY __attribute__((target("avx2"))) static uint64_t diff_avx2(
+GUEST_MEMORY_ACCESS __attribute__((target("avx2"))) static uint64_t diff_avx2(
     const uint8_t *a, const uint8_t *b, uint64_t *mask)
 {
     uint64_t any = 0;
@@ -95,7 +84,7 @@ GUEST_MEMORY __attribute__((target("avx2"))) static uint64_t diff_avx2(
     return any;
 }
 
-GUEST_MEMORY __attribute__((target("avx512f,avx512bw"))) static uint64_t
+GUEST_MEMORY_ACCESS __attribute__((target("avx512f,avx512bw"))) static uint64_t
 diff_avx512(const uint8_t *a, const uint8_t *b, uint64_t *mask)
 {
     uint64_t any = 0;
@@ -170,8 +159,9 @@ static inline unsigned put_length(uint8_t *out, unsigned n)
     return 2;
 }
 
-GUEST_MEMORY static inline void copy_guest(uint8_t *out, const uint8_t *page,
-                                           unsigned n)
+GUEST_MEMORY_ACCESS static inline void copy_guest(uint8_t *out,
+                                                  const uint8_t *page,
+                                                  unsigned n)
 {
     if (n == 1) {
         *out = *page;

@@ -12,7 +12,8 @@
 
 /* RAM is shared with other CPUs and devices: one host access for what the
  * architecture does at once. */
-SOFT_RAM_ACCESS static void copy_from(void *to, const void *host, unsigned size)
+GUEST_MEMORY_ACCESS static void copy_from(void *to, const void *host,
+                                          unsigned size)
 {
     switch (size) {
     case 1:
@@ -33,7 +34,8 @@ SOFT_RAM_ACCESS static void copy_from(void *to, const void *host, unsigned size)
     }
 }
 
-SOFT_RAM_ACCESS static void copy_to(void *host, const void *from, unsigned size)
+GUEST_MEMORY_ACCESS static void copy_to(void *host, const void *from,
+                                        unsigned size)
 {
     switch (size) {
     case 1:

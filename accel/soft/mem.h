@@ -131,14 +131,6 @@ static inline void *soft_tlb_write_ptr(SoftCPU *cpu, uint64_t linear,
     return likely(offset <= SOFT_PAGE_BYTES - size) ? e->host + offset : NULL;
 }
 
-/* Guest RAM is shared with other CPUs and with devices as real memory is: the
- * guest orders its accesses, and the thread sanitizer has nothing to say. */
-#if defined(__SANITIZE_THREAD__)
-#define SOFT_RAM_ACCESS __attribute__((no_sanitize("thread")))
-#else
-#define SOFT_RAM_ACCESS
-#endif
-
 /* soft_ld8(cpu, linear, &value) ... soft_st64(cpu, linear, value). Guest RAM
  * has no type and no alignment; other CPUs and devices use it meanwhile. */
 typedef uint8_t SoftU8;
@@ -147,7 +139,7 @@ typedef uint32_t SoftU32 __attribute__((aligned(1), may_alias));
 typedef uint64_t SoftU64 __attribute__((aligned(1), may_alias));
 
 #define SOFT_MEM_ACCESSORS_(bits)                                              \
-    SOFT_RAM_ACCESS static inline bool soft_ld##bits(                          \
+    GUEST_MEMORY_ACCESS static inline bool soft_ld##bits(                      \
         SoftCPU *cpu, uint64_t linear, uint##bits##_t *ret)                    \
     {                                                                          \
         void *p = soft_tlb_read_ptr(cpu, linear, bits / 8);                    \
@@ -158,7 +150,7 @@ typedef uint64_t SoftU64 __attribute__((aligned(1), may_alias));
         }                                                                      \
         return soft_mem_read(cpu, linear, ret, bits / 8);                      \
     }                                                                          \
-    SOFT_RAM_ACCESS static inline bool soft_st##bits(                          \
+    GUEST_MEMORY_ACCESS static inline bool soft_st##bits(                      \
         SoftCPU *cpu, uint64_t linear, uint##bits##_t value)                   \
     {                                                                          \
         void *p = soft_tlb_write_ptr(cpu, linear, bits / 8);                   \

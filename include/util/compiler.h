@@ -30,6 +30,21 @@
 #endif
 #define DO_UPCAST(type, field, dev) container_of(dev, type, field)
 
+/*
+ * A function that touches memory which a running guest writes at the same time:
+ * the guest orders its accesses, and the thread sanitizer has nothing to say.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define GUEST_MEMORY_ACCESS __attribute__((no_sanitize("thread")))
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GUEST_MEMORY_ACCESS __attribute__((no_sanitize("thread")))
+#endif
+#endif
+#ifndef GUEST_MEMORY_ACCESS
+#define GUEST_MEMORY_ACCESS
+#endif
+
 #define ROUND_UP(n, d)        (((n) + (d)-1) & -(0 ? (n) : (d)))
 #define ROUND_DOWN(n, d)      ((n) & -(0 ? (n) : (d)))
 #define DIV_ROUND_UP(n, d)    (((n) + (d)-1) / (d))

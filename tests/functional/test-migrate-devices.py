@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A Linux guest with a busy disk, network and serial ports goes from one
 emulator to another and back; what it wrote is there once, in order."""
-import hashlib
-import http.server
 import os
 import re
-import threading
 import time
 
 import ferrytest
 import linuxguest
 from ferrytest import LONG, Test, wait_for
 from linuxguest import Linux
+from webserver import Web
 
 CROSSINGS = 20 if LONG else 4
 MODULES = ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_console',
@@ -50,34 +48,6 @@ while [ ! -e /tmp/stop ]; do
   echo $i > /tmp/hwrng.count
 done
 '''
-
-
-class Web:
-    """A server on loopback that gives some bytes."""
-
-    def __init__(self) -> None:
-        data = os.urandom(300000)
-        self.digest = hashlib.sha256(data).hexdigest()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header('Content-Length', str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.port = self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 class Traveller:
@@ -218,7 +188,7 @@ def check_lines(t: Test, name: str, least: int) -> None:
 
 def travel(t: Test, crossings: int, virtio: str = '',
            capabilities: tuple = ()) -> None:
-    web = Web()
+    web = Web(os.urandom(300000))
     try:
         j = Traveller(t, virtio)
         j.start_load()

@@ -3,44 +3,16 @@
 """A guest's network: DHCP, the host from inside, a port into the guest, the
 cable pulled; each with the guest's own drivers and programs."""
 import hashlib
-import http.server
 import os
 import socket
-import threading
 
 import ferrytest
 from ferrytest import LONG, Skip, Test, wait_for
 from linuxguest import Linux
+from webserver import Web
 
 MODULES = ['virtio_net', 'virtio_pci']
 BYTES = (64 if LONG else 8) << 20
-
-
-class Web:
-    """A server on loopback that gives random bytes, and keeps what it gets."""
-
-    def __init__(self, data: bytes) -> None:
-        web = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header('Content-Length', str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
-        self.port = self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 def free_port() -> int:

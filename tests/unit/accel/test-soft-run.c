@@ -328,8 +328,8 @@ static void test_self_modifying(gconstpointer jit)
     g_assert_cmpuint(sm->ended_with, ==, 1);
 }
 
-SOFT_RAM_ACCESS static void set_byte(SoftMachine *sm, uint64_t gpa,
-                                     uint8_t byte)
+GUEST_MEMORY_ACCESS static void set_byte(SoftMachine *sm, uint64_t gpa,
+                                         uint8_t byte)
 {
     *(volatile uint8_t *)(sm->ram + gpa) = byte;
 }
