@@ -22,11 +22,17 @@ static const char config_prefix[] = "configuration/";
 static const char sub_page_bits[] = "configuration/target-page-bits";
 static const char sub_capabilities[] = "configuration/capabilities";
 static const char sub_uuid[] = "configuration/uuid";
+static const char sub_devices[] = "configuration/ferry-devices";
 
 void config_section_init(ConfigSection *c, const char *machine)
 {
     *c = (ConfigSection){ 0 };
     g_strlcpy(c->machine, machine, sizeof(c->machine));
+}
+
+void config_section_clear(ConfigSection *c)
+{
+    g_clear_pointer(&c->devices, config_devices_free);
 }
 
 void config_section_set_uuid(ConfigSection *c, const uint8_t uuid[16])
@@ -82,6 +88,10 @@ void config_section_put(QEMUFile *f, const ConfigSection *c)
         put_subsection(f, sub_uuid);
         qemu_put_buffer(f, c->uuid.data, sizeof(c->uuid.data));
     }
+    if (c->devices) {
+        put_subsection(f, sub_devices);
+        config_devices_put(f, c->devices);
+    }
 }
 
 static bool get_capabilities(QEMUFile *f, ConfigSection *c, Error **errp)
@@ -135,6 +145,10 @@ static bool get_subsection(QEMUFile *f, ConfigSection *c, Error **errp)
         c->has_uuid = true;
         return true;
     }
+    if (strcmp(name, sub_devices) == 0 && !c->devices) {
+        c->devices = config_devices_get(f, errp);
+        return c->devices || qemu_file_get_error(f);
+    }
     error_setg(errp, "unknown or repeated subsection '%s' in the configuration",
                name);
     return false;
@@ -142,7 +156,7 @@ static bool get_subsection(QEMUFile *f, ConfigSection *c, Error **errp)
 
 bool config_section_get(QEMUFile *f, ConfigSection *ret, Error **errp)
 {
-    ConfigSection c = { 0 };
+    g_auto(ConfigSection) c = { 0 };
     uint32_t len = qemu_get_be32(f);
 
     if (qemu_file_get_error(f) == 0 && (len == 0 || len > CONFIG_MACHINE_MAX)) {
@@ -166,6 +180,7 @@ bool config_section_get(QEMUFile *f, ConfigSection *ret, Error **errp)
         return false;
     }
     *ret = c;
+    c.devices = NULL;
     return true;
 }
 

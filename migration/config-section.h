@@ -4,7 +4,7 @@
  *
  * Source: the documented QEMU migration stream: type 0x07, machine type,
  * subsections configuration/target-page-bits, configuration/capabilities,
- * configuration/uuid.
+ * configuration/uuid. Ours: configuration/ferry-devices.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -17,6 +17,8 @@
 
 #include "util/typedefs.h"
 #include "util/uuid.h"
+
+#include "config-devices.h"
 
 typedef struct QEMUFile QEMUFile;
 
@@ -31,6 +33,7 @@ typedef struct QEMUFile QEMUFile;
  * @has_uuid, @uuid: validate-uuid
  * @has_capabilities: the list was sent
  * @capabilities: @n_capabilities names of those validated that are on
+ * @devices: owned; NULL: not sent
  */
 typedef struct ConfigSection {
     char machine[CONFIG_MACHINE_MAX + 1];
@@ -40,10 +43,14 @@ typedef struct ConfigSection {
     bool has_capabilities;
     unsigned n_capabilities;
     char capabilities[CONFIG_CAPABILITIES_MAX][64];
+    ConfigDevices *devices;
 } ConfigSection;
 
 /** config_section_init: @machine and nothing else. */
 void config_section_init(ConfigSection *c, const char *machine);
+/** config_section_clear: free what is inside; all zero is fine. */
+void config_section_clear(ConfigSection *c);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(ConfigSection, config_section_clear)
 /** config_section_set_uuid: 16 bytes. */
 void config_section_set_uuid(ConfigSection *c, const uint8_t uuid[16]);
 /** config_section_add_capability: "x-ignore-shared", "mapped-ram". */
@@ -52,7 +59,8 @@ bool config_section_has_capability(const ConfigSection *c, const char *name);
 
 /** config_section_put: with its type byte. */
 void config_section_put(QEMUFile *f, const ConfigSection *c);
-/** config_section_get: after the type byte was read. Errors: malformed. */
+/** config_section_get: after the type byte was read; @ret is for
+ *  config_section_clear(). Errors: malformed. */
 bool config_section_get(QEMUFile *f, ConfigSection *ret, Error **errp);
 
 /**
@@ -61,6 +69,7 @@ bool config_section_get(QEMUFile *f, ConfigSection *ret, Error **errp);
  *
  * Errors: another machine type, page size, UUID, or other capabilities than
  * ours; the message names both values. A UUID is compared if both have one.
+ * Devices are not compared: see config_devices_check().
  */
 bool config_section_check(const ConfigSection *theirs,
                           const ConfigSection *ours, Error **errp);

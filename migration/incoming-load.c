@@ -67,6 +67,30 @@ static bool make_ram(MigrationIncoming *mis, Error **errp)
     return mis->ram != NULL;
 }
 
+/* Devices may still be added on this side. */
+static bool check_devices(MigrationState *ms, const ConfigDevices *theirs,
+                          Error **errp)
+{
+    const MigrationHost *host = ms->host;
+    bool ok;
+
+    host->lock(ms->host_opaque);
+    ok = config_devices_check(theirs, host->registry(ms->host_opaque),
+                              host->vcpu_count(ms->host_opaque), errp);
+    host->unlock(ms->host_opaque);
+    return ok;
+}
+
+static bool config_fits(MigrationIncoming *mis, const ConfigSection *theirs,
+                        Error **errp)
+{
+    g_auto(ConfigSection) ours = { 0 };
+
+    our_config(mis, &ours);
+    return config_section_check(theirs, &ours, errp) &&
+           (!theirs->devices || check_devices(mis->ms, theirs->devices, errp));
+}
+
 /*
  * The gate: the configuration of @c fits, so if nobody was faster it is the
  * source.
@@ -76,11 +100,9 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
 {
     Candidate *c = opaque;
     MigrationIncoming *mis = c->mis;
-    ConfigSection ours;
 
-    our_config(mis, &ours);
     if (migrate_param(mis->ms, send_configuration) &&
-        !config_section_check(theirs, &ours, errp)) {
+        !config_fits(mis, theirs, errp)) {
         c->differs = true;
         return false;
     }

@@ -103,6 +103,8 @@ const ParamDef migration_param_table[] = {
          .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("send-configuration", "send-configuration", send_configuration, true,
          .flags = PARAM_F_GLOBAL_ONLY),
+    BOOL("x-send-devices", "x-send-devices", send_devices, true,
+         .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("send-section-footer", "send-section-footer", send_section_footer,
          true, .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("decompress-error-check", "decompress-error-check",

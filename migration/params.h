@@ -56,6 +56,7 @@ typedef struct MigrationParams {
     /* Not parameters of QMP: -global only. */
     bool store_global_state;
     bool send_configuration;
+    bool send_devices; /* ours: x-send-devices */
     bool send_section_footer;
     bool decompress_error_check;
     uint64_t x_clear_bitmap_shift;

@@ -448,7 +448,7 @@ static SaveVMLoadResult load_package(Loader *outer, uint32_t len, Error **errp)
 static bool load_header(Loader *l, Error **errp)
 {
     uint8_t header[STREAM_HEADER_LEN] = { 0 };
-    ConfigSection config = { 0 };
+    g_auto(ConfigSection) config = { 0 };
 
     qemu_get_buffer(l->f, header, sizeof(header));
     if (!loader_ok(l, errp) || !stream_header_check(header, errp)) {

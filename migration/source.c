@@ -76,7 +76,7 @@ static bool wants_return_path(MigrationState *ms)
 static void send_header(MigrationState *ms)
 {
     const MigrationHost *host = ms->host;
-    ConfigSection config;
+    g_auto(ConfigSection) config = { 0 };
     uint8_t uuid[16];
 
     config_section_init(&config, host->machine_type(ms->host_opaque));
@@ -89,6 +89,10 @@ static void send_header(MigrationState *ms)
     }
     if (migrate_cap(ms, MIGRATION_CAPABILITY_MAPPED_RAM)) {
         config_section_add_capability(&config, "mapped-ram");
+    }
+    if (migrate_param(ms, send_devices)) {
+        config.devices = config_devices_of(host->registry(ms->host_opaque),
+                                           host->vcpu_count(ms->host_opaque));
     }
     savevm_send_header(host->registry(ms->host_opaque), ms->to_dst_file,
                        &config);

@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The receiver's state, for what must never happen. */
 typedef struct Fuzz {
+    SaveVMRegistry *reg;
     int locks;
     bool configured;
     bool listening;
@@ -26,12 +27,15 @@ typedef struct Fuzz {
 static bool on_configured(void *opaque, const ConfigSection *config,
                           Error **errp)
 {
+    Fuzz *fz = (Fuzz *)opaque;
     ConfigSection ours;
 
-    ((Fuzz *)opaque)->configured = true;
+    fz->configured = true;
     config_section_init(&ours, "pc");
-    return config->machine[0] == '\0' ||
-           config_section_check(config, &ours, errp);
+    return (config->machine[0] == '\0' ||
+            config_section_check(config, &ours, errp)) &&
+           (!config->devices ||
+            config_devices_check(config->devices, fz->reg, 1, errp));
 }
 
 static void on_lock(void *opaque)
@@ -148,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree char *missing = NULL;
     SaveVMOptions options = { 0 };
     SaveVMLoadResult result;
-    Fuzz fz = { 0 };
+    Fuzz fz = { .reg = reg };
 
     mem->data = g_memdup2(data, size);
     mem->capacity = mem->usage = size;
