@@ -126,6 +126,8 @@ static void set_mode(DiffSoft *s)
         state->seg[i] = user_segment(i == X86_CS ? 0x33 : 0x2b, i == X86_CS);
     }
     state->seg[X86_GS].base = DIFF_GS_BASE;
+    /* No port is this program's: the task has no map of them. */
+    state->seg[X86_TR].limit = 0x65;
     g_assert_true(s->class->vcpu_set_state(&s->cpu->base, X86_STATE_SREGS,
                                            state, &error_abort));
     s->cpu->xcr0 = s->cpu->xcr0_allowed & 7;

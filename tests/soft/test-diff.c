@@ -260,6 +260,9 @@ static bool same_state(const Test *t, const DiffSeq *seq, const SoftInsn *last,
     bool same = same_fault(last, h, s, why) && h->rip == s->rip;
 
     say(why, "rip", h->rip, s->rip);
+    if (why && h->rip == s->rip) {
+        g_string_append_printf(why, "    rip      %016" PRIx64 "\n", h->rip);
+    }
     for (unsigned i = 0; i < 16; i++) {
         say(why, name[i], h->gpr[i], s->gpr[i]);
         same &= h->gpr[i] == s->gpr[i];
@@ -311,6 +314,20 @@ static void set_code(Test *t, const DiffSeq *seq)
     diff_soft_set_code(t->soft, seq->address, seq->code, seq->code_bytes);
 }
 
+/* A jump may have led into the bytes of an older sequence. */
+static void say_code(Test *t, uint64_t rip, GString *why)
+{
+    if (rip < DIFF_CODE || rip > DIFF_CODE + DIFF_CODE_BYTES - 15) {
+        return;
+    }
+    g_string_append(why, "    code there");
+    for (unsigned i = 0; i < 15; i++) {
+        g_string_append_printf(why, " %02x",
+                               diff_host_code(t->host)[rip - DIFF_CODE + i]);
+    }
+    g_string_append(why, "\n");
+}
+
 /* Both from the same state; code and memory are in place. */
 static bool run_both(Test *t, const DiffSeq *seq, DiffState *in, GString *why,
                      DiffState *ret)
@@ -332,6 +349,9 @@ static bool run_both(Test *t, const DiffSeq *seq, DiffState *in, GString *why,
                DIFF_DATA_BYTES);
     }
     same = leaves_all_open(last) || same_state(t, seq, last, &h, &s, why);
+    if (why) {
+        say_code(t, h.rip, why);
+    }
     return same_memory(t, why) && same;
 }
 
@@ -394,6 +414,24 @@ static void print_start(const DiffState *in)
            in->eflags, in->mxcsr, fcw, fsw, in->fx[4]);
 }
 
+/* What a return would take. */
+static void print_stack(const DiffState *in, const uint8_t *memory)
+{
+    uint64_t at = in->gpr[4] - DIFF_DATA;
+
+    if (at > DIFF_DATA_BYTES - 32) {
+        return;
+    }
+    printf("    stack");
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t word;
+
+        memcpy(&word, memory + at + 8 * i, sizeof(word));
+        printf(" %016" PRIx64, word);
+    }
+    printf("\n");
+}
+
 static void report(Test *t, DiffSeq seq, const DiffState *in,
                    const uint8_t *memory)
 {
@@ -412,6 +450,7 @@ static void report(Test *t, DiffSeq seq, const DiffState *in,
     print_sequence(&seq);
     printf("%s  started with:", why->str);
     print_start(in);
+    print_stack(in, start);
     fflush(stdout);
     set_memory(t, start);
 }
