@@ -318,4 +318,5 @@ void socket_failures_to_error(SocketFailures *f, const char *verb,
 
     error_setg(errp, "failed to %s %s (%s)", verb, uri,
                f->text ? f->text->str : "no address");
+    error_note_errno(errp, f->last_errno);
 }

@@ -134,10 +134,10 @@ static QIOChannel *open_file_again(MigrationState *ms, const MigrationTarget *t,
     return ioc;
 }
 
-QIOChannel *migration_channel_open(MigrationState *ms,
-                                   MigrationChannelKind kind, Error **errp)
+QIOChannel *migration_channel_open_to(MigrationState *ms,
+                                      const MigrationTarget *t,
+                                      MigrationChannelKind kind, Error **errp)
 {
-    const MigrationTarget *t = ms->target;
     QIOChannel *ioc;
 
     if (t->kind == TRANSPORT_FILE) {
@@ -157,4 +157,10 @@ QIOChannel *migration_channel_open(MigrationState *ms,
         return NULL;
     }
     return ioc;
+}
+
+QIOChannel *migration_channel_open(MigrationState *ms,
+                                   MigrationChannelKind kind, Error **errp)
+{
+    return migration_channel_open_to(ms, ms->target, kind, errp);
 }

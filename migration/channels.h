@@ -9,12 +9,19 @@
 
 #include "io/channel.h"
 
-typedef struct MigrationState MigrationState;
+#include "migration-internal.h"
+
 typedef struct MigrationTarget MigrationTarget;
 
 /** migration_channels_interrupt: shut all down, and those still to come.
  * Thread: any. */
 void migration_channels_interrupt(MigrationState *ms);
+
+/** migration_channel_open_to: migration_channel_open() to another place than
+ *  the main channel's. */
+QIOChannel *migration_channel_open_to(MigrationState *ms,
+                                      const MigrationTarget *t,
+                                      MigrationChannelKind kind, Error **errp);
 
 /** migration_channels_forget: none is in use any more: yank and cancel know
  * none. */

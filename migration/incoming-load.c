@@ -246,20 +246,20 @@ static void guest_is_here(void *opaque)
     qemu_sem_post(&mis->run->started);
 }
 
-static bool start_guest(MigrationIncoming *mis, Error **errp)
+static void start_guest(MigrationIncoming *mis)
 {
-    if (!take_disks(mis, errp)) {
-        return false;
-    }
     aio_bh_schedule_oneshot(qemu_get_aio_context(), guest_is_here, mis);
     qemu_sem_wait(&mis->run->started);
     migration_announce(mis->ms);
-    return true;
 }
 
 bool migration_incoming_postcopy_run(MigrationIncoming *mis, Error **errp)
 {
-    return start_guest(mis, errp);
+    if (!take_disks(mis, errp)) {
+        return false;
+    }
+    start_guest(mis);
+    return true;
 }
 /* -- the load --------------------------------------------------------------------------- */
 
@@ -335,15 +335,14 @@ static bool finish_load(MigrationIncoming *mis, Error **errp)
         return false;
     }
     set_in_doubt(mis, true);
-    ok = await_commit(mis, errp);
+    /* Disks that cannot be had are a reason to refuse the guest even now. */
+    ok = await_commit(mis, errp) && take_disks(mis, errp);
     set_in_doubt(mis, false);
     if (!ok) {
         return false;
     }
     qatomic_store_release(&mis->run->committed, true);
-    if (!start_guest(mis, errp)) {
-        return false;
-    }
+    start_guest(mis);
     confirm(mis);
     return true;
 }

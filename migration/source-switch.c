@@ -24,7 +24,6 @@
 
 #include "migration/qemu-file.h"
 #include "trace/trace-migration.h"
-#include "util/bswap.h"
 #include "util/error-report.h"
 #include "util/timer.h"
 
@@ -35,7 +34,6 @@
 #include "pacer.h"
 #include "postcopy.h"
 #include "return-path.h"
-#include "return-wire.h"
 #include "savevm.h"
 #include "source.h"
 #include "transport-pipe.h"
@@ -229,40 +227,12 @@ static bool is_answered(MigrationState *ms)
     return qatomic_read(&ms->last_pong) != 0;
 }
 
-static void finish_downtime(MigrationRun *run)
+void source_finish_downtime(MigrationRun *run)
 {
     MigrationState *ms = run->ms;
 
     qatomic_set(&ms->downtime_ns, now_ns() - ms->stop_ns);
     trace_migration_committed(ms->downtime_ns / SCALE_US);
-}
-
-/* The return path's reader has ended with SHUT: what follows is ours. */
-static bool read_confirmation(MigrationState *ms)
-{
-    uint8_t pong[RETURN_HEADER_LEN + sizeof(uint32_t)];
-
-    return qio_channel_read_all(ms->to_dst, (char *)pong, sizeof(pong), NULL) ==
-               0 &&
-           ldl_be_p(pong + RETURN_HEADER_LEN) == MIGRATION_PING_COMMIT;
-}
-
-/* From here on the guest may run there; whether it does, the other side says. */
-static bool commit_and_hear(MigrationRun *run, Error **errp)
-{
-    MigrationState *ms = run->ms;
-
-    savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
-    if (qemu_fflush(ms->to_dst_file) == 0) {
-        finish_downtime(run);
-        if (read_confirmation(ms)) {
-            /* It may stop listening for questions. */
-            savevm_send_ping(ms->to_dst_file, MIGRATION_PING_OPEN);
-            qemu_fflush(ms->to_dst_file);
-            return true;
-        }
-    }
-    return source_ask_who_runs(run, errp);
 }
 
 static bool commit(MigrationRun *run, bool answered, Error **errp)
@@ -278,7 +248,7 @@ static bool commit(MigrationRun *run, bool answered, Error **errp)
     if (answered) {
         /* All that it said before SHUT has been read by now. One that knows of
          * no commit runs the guest already, whatever becomes of the channel. */
-        return !return_path_commits(ms) || commit_and_hear(run, errp);
+        return !return_path_commits(ms) || source_commit(run, errp);
     }
     if (ms->return_path) {
         savevm_send_ping(ms->to_dst_file, MIGRATION_PING_COMMIT);
@@ -321,7 +291,7 @@ bool source_switch(MigrationRun *run, Error **errp)
     budget_end(run);
     if (ok) {
         if (!run->ms->downtime_ns) {
-            finish_downtime(run);
+            source_finish_downtime(run);
         }
         give_guest_away(run);
     }
@@ -334,7 +304,7 @@ static bool run_postcopy(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
 
-    finish_downtime(run);
+    source_finish_downtime(run);
     source_set_rate(ms);
     stats_set(&ms->stats.phase, MIGRATION_PHASE_POSTCOPY);
     switch (postcopy_run(ms, errp)) {

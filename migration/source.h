@@ -112,13 +112,17 @@ bool source_switch(MigrationRun *run, Error **errp);
 bool source_postcopy(MigrationRun *run, Error **errp);
 
 /**
- * source_ask_who_runs:
+ * source_commit:
  *
- * The commit was sent, but the connection broke before the destination said
- * that it came. Waits. Returns: true = the guest runs there. false: it does not
- * and must be taken back; or, with run->committed set, nobody knows.
+ * Give the guest away to a destination that waits for that, and hear that it
+ * came; if the connection breaks meanwhile, find out. Waits. Returns: true = the
+ * guest runs there. false: it does not and must be taken back; or, with
+ * run->committed set, nobody knows.
  */
-bool source_ask_who_runs(MigrationRun *run, Error **errp);
+bool source_commit(MigrationRun *run, Error **errp);
+
+/** source_finish_downtime: the pause is over, as far as can be told here. */
+void source_finish_downtime(MigrationRun *run);
 
 /** source_leave_in_doubt: nobody can know whether the guest runs there: it
  *  stays stopped here. Returns: false. */

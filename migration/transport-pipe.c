@@ -13,6 +13,7 @@
 #include "transport-pipe.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -178,6 +179,18 @@ QIOChannel *migration_pipe_new_take(QIOChannel *master, Error **errp)
     }
     qio_channel_set_feature(QIO_CHANNEL(p), QIO_CHANNEL_FEATURE_SHUTDOWN);
     return QIO_CHANNEL(p);
+}
+
+bool migration_pipe_is_unread(QIOChannel *ioc)
+{
+    MigrationPipe *p =
+        (MigrationPipe *)object_dynamic_cast(OBJECT(ioc), TYPE_MIGRATION_PIPE);
+    struct pollfd fd = { p ? p->writefd : -1, POLLOUT, 0 };
+    int unread = 0;
+
+    /* First that nobody can read any more, then what is left. */
+    return fd.fd >= 0 && poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) &&
+           ioctl(fd.fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 /* -- the end of a program ----------------------------------------------------- */

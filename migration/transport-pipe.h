@@ -21,6 +21,15 @@
 QIOChannel *migration_pipe_new_take(QIOChannel *master, Error **errp);
 
 /**
+ * migration_pipe_is_unread:
+ * @ioc: (in) a channel from above, or any other
+ *
+ * Has the last byte that was written not been read, and will it never be? Asks
+ * the kernel: it says so of a pipe whose readers are gone.
+ */
+bool migration_pipe_is_unread(QIOChannel *ioc);
+
+/**
  * migration_pipe_finish:
  * @ioc: (in) a channel from above, or any other, for which nothing happens
  * @limit_ms: longest wait; -1: none, but shutdown ends it

@@ -16,6 +16,7 @@ struct Error {
     char *msg;
     GString *hint; /* NULL when there is none */
     ErrorClass err_class;
+    int os_errno; /* 0: none */
     const char *src;
     const char *func;
     int line;
@@ -70,6 +71,7 @@ void error_set_internal(Error **errp, const char *src, int line,
         err->msg = g_strdup_printf("%s: %s", base, g_strerror(os_errno));
     }
     err->err_class = err_class;
+    err->os_errno = os_errno;
     err->src = src;
     err->line = line;
     err->func = func;
@@ -155,6 +157,18 @@ const char *error_get_hint(const Error *err)
 ErrorClass error_get_class(const Error *err)
 {
     return err->err_class;
+}
+
+int error_get_errno(const Error *err)
+{
+    return err->os_errno;
+}
+
+void error_note_errno(Error *const *errp, int os_errno)
+{
+    if (errp && *errp) {
+        (*errp)->os_errno = os_errno;
+    }
 }
 
 const char *error_class_str(ErrorClass c)

@@ -93,6 +93,11 @@ const char *error_get_pretty(const Error *err);
 const char *error_get_hint(const Error *err);
 /** error_get_class: the QMP class. */
 ErrorClass error_get_class(const Error *err);
+/** error_get_errno: what error_setg_errno() was given; 0: nothing. For the few
+ *  who must know a reason, not only tell it. */
+int error_get_errno(const Error *err);
+/** error_note_errno: for error_get_errno(), where the message has it already. */
+void error_note_errno(Error *const *errp, int os_errno);
 /** error_class_str: the name of @c as QMP spells it. */
 const char *error_class_str(ErrorClass c);
 

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "io/channel-socket.h"
 #include "migration/incoming.h"
 #include "migration/migration-internal.h"
 #include "migration/savevm.h"
@@ -392,6 +393,7 @@ static void *relay_thread(void *opaque)
 
 typedef struct Crossing {
     char *dir, *at, *to;
+    bool by_fd; /* the source is given a socket, not an address */
     Machine *source, *target;
     Relay relay;
     int stopper;
@@ -403,6 +405,18 @@ static MigrationTarget *unix_target(MigrationState *ms, const char *path,
     g_autofree char *uri = g_strdup_printf("unix:%s", path);
 
     return migration_target_new(ms, uri, NULL, outgoing, &error_abort);
+}
+
+/* A socket that somebody else has connected. */
+static MigrationTarget *fd_target(const char *path)
+{
+    MigrationTarget *t = g_new0(MigrationTarget, 1);
+
+    t->kind = TRANSPORT_FD_SOCKET;
+    t->text = g_strdup("fd:test");
+    t->opened = QIO_CHANNEL(
+        qio_channel_socket_new_fd(unix_connect_to(path), &error_abort));
+    return t;
 }
 
 static void crossing_init(Crossing *c, size_t cut_there, size_t cut_back)
@@ -478,7 +492,9 @@ static void cross(Crossing *c)
         c->target->ms, unix_target(c->target->ms, c->to, false), false,
         &error_abort));
     g_assert_true(migration_source_start(
-        c->source->ms, unix_target(c->source->ms, c->at, true), &error_abort));
+        c->source->ms,
+        c->by_fd ? fd_target(c->at) : unix_target(c->source->ms, c->at, true),
+        &error_abort));
     serve_until(c, source_is_over);
     serve_until(c, target_is_over);
 }
@@ -572,6 +588,26 @@ static void test_cut_back(void)
     }
 }
 
+/* The socket's peer has a name, so it can be asked as well. */
+static void test_cut_fd(void)
+{
+    size_t whole[] = { whole_crossing(0), whole_crossing(1) };
+    unsigned there = 0;
+
+    for (int way = 0; way < 2; way++) {
+        for (size_t n = whole[way] - 24; n < whole[way]; n += 2) {
+            Crossing c;
+
+            crossing_init(&c, way ? NO_CUT : n, way ? n : NO_CUT);
+            c.by_fd = true;
+            cross(&c);
+            there += exactly_one_runs(&c, "fd: cut after", n);
+            crossing_clear(&c);
+        }
+    }
+    g_assert_cmpuint(there, >, 0);
+}
+
 static void test_cancel(void)
 {
     for (int wait_us = 0; wait_us < 20000; wait_us += 1500) {
@@ -604,6 +640,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/course/whole", test_whole);
     g_test_add_func("/migration/course/cut-there", test_cut_there);
     g_test_add_func("/migration/course/cut-back", test_cut_back);
+    g_test_add_func("/migration/course/cut-fd", test_cut_fd);
     g_test_add_func("/migration/course/cancel", test_cancel);
     return g_test_run();
 }

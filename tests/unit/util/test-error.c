@@ -33,6 +33,7 @@ static void test_set(void)
 static void test_errno(void)
 {
     Error *err = NULL;
+    Error *copy = NULL;
 
     error_setg_errno(&err, ENOENT, "file '%s'", "x");
     g_assert_cmpstr(error_get_pretty(err), ==,
@@ -42,6 +43,17 @@ static void test_errno(void)
     g_assert_cmpstr(error_get_pretty(err), ==,
                     "could not open 'y': Permission denied");
     error_free_or_abort(&err);
+    /* The number itself stays, whatever the message becomes. */
+    error_setg_errno(&err, ECONNREFUSED, "peer");
+    error_prepend(&err, "in front: ");
+    copy = error_copy(err);
+    g_assert_cmpint(error_get_errno(err), ==, ECONNREFUSED);
+    g_assert_cmpint(error_get_errno(copy), ==, ECONNREFUSED);
+    error_free_or_abort(&copy);
+    error_note_errno(&err, EPIPE);
+    g_assert_cmpint(error_get_errno(err), ==, EPIPE);
+    error_free_or_abort(&err);
+    error_note_errno(&err, EPIPE); /* of no error: nothing */
     /* 0 adds nothing. */
     error_setg_errno(&err, 0, "plain");
     g_assert_cmpstr(error_get_pretty(err), ==, "plain");
