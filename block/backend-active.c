@@ -40,7 +40,7 @@ static bool set_inactive(BlockBackend *blk, bool inactive, Error **errp)
     }
     trace_blk_inactive(blk_name(blk), inactive);
     blk->inactive = inactive;
-    if (blk->node && !blk_apply_perm(blk, blk->node, errp)) {
+    if (!blk_apply_perm(blk, errp)) {
         blk->inactive = before;
         error_prepend(errp, "disk '%s': ", blk_name(blk));
         return false;

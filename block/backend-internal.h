@@ -28,7 +28,7 @@ typedef enum BlkOp {
     BLK_OP_MAX,
 } BlkOp;
 
-/* Changed in the backend's context, read anywhere: atomic. */
+/* Changed and read anywhere: atomic. */
 typedef struct BlkStats {
     uint64_t bytes[BLK_OP_MAX];
     uint64_t done[BLK_OP_MAX];
@@ -43,12 +43,11 @@ struct BlockBackend {
     unsigned refs;
     char *name; /* "" without one */
     char *serial;
-    AioContext *ctx;
+    AioContext *ctx; /* changed while quiesced */
 
-    BlockNode *node;
-    NodeUser user;
-    bool wants_write;
-    bool shares_write;
+    NodeLink root; /* the medium; its node changes while quiesced */
+    unsigned perm; /* of node_link_*(), while has_perm */
+    unsigned shared;
     bool has_perm; /* blk_set_perm() was called */
     bool inactive; /* the image is another process's (backend-active.c) */
 
@@ -64,6 +63,10 @@ struct BlockBackend {
     DriveInfo *drive; /* of -drive, owned; or NULL */
 
     unsigned in_flight; /* atomic */
+    unsigned quiesced;  /* reasons to hold requests back; atomic */
+    bool no_queuing;    /* its user holds back by himself */
+    QemuMutex lock;     /* guards held */
+    CoQueue held;       /* requests that wait until not quiesced */
     BlkStats stats;
 };
 
@@ -71,8 +74,22 @@ struct BlockBackend {
 Object *block_backends_root(void);
 /** blk_begins_inactive: after blk_begin_inactive(). */
 bool blk_begins_inactive(void);
-/** blk_apply_perm: tell @blk's node what @blk does with it. */
-bool blk_apply_perm(BlockBackend *blk, BlockNode *node, Error **errp);
+/** blk_current_perm: what @blk does with its medium, and shares. */
+void blk_current_perm(BlockBackend *blk, unsigned *perm, unsigned *shared);
+/** blk_apply_perm: tell @blk's node, if there is one. */
+bool blk_apply_perm(BlockBackend *blk, Error **errp);
+
+/** blk_quiesce, blk_unquiesce: hold new requests back; nests. Thread: main
+ *  loop. */
+void blk_quiesce(BlockBackend *blk);
+void blk_unquiesce(BlockBackend *blk);
+
+/** blk_medium: the node; of a request between blk_enter() and _leave(), or in
+ *  the main loop. */
+static inline BlockNode *blk_medium(BlockBackend *blk)
+{
+    return qatomic_load_acquire(&blk->root.node);
+}
 
 /** blk_iostatus_is_kept: may an error of @blk stop the machine? */
 bool blk_iostatus_is_kept(BlockBackend *blk);
@@ -81,7 +98,7 @@ void drive_info_free(DriveInfo *d);
 
 static inline void blk_inc_in_flight(BlockBackend *blk)
 {
-    __atomic_fetch_add(&blk->in_flight, 1, __ATOMIC_SEQ_CST);
+    qatomic_fetch_inc(&blk->in_flight);
 }
 void blk_dec_in_flight(BlockBackend *blk);
 

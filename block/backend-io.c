@@ -10,7 +10,6 @@
 #include "util/osdep.h"
 
 #include "block/block-backend.h"
-#include "util/aio-wait.h"
 #include "util/error.h"
 
 #include "backend-internal.h"
@@ -19,15 +18,15 @@
 
 static void add(uint64_t *counter, uint64_t n)
 {
-    /* One writer: the backend's thread. */
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n,
-                     __ATOMIC_RELAXED);
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
 }
 
 static void account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
                     int64_t start_ns, int ret)
 {
     BlkStats *s = &blk->stats;
+    uint64_t end = (uint64_t)offset + bytes;
+    uint64_t highest;
 
     add(&s->time_ns[op],
         (uint64_t)(qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - start_ns));
@@ -37,10 +36,35 @@ static void account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
     }
     add(&s->done[op], 1);
     add(&s->bytes[op], bytes);
-    if (op == BLK_OP_WRITE && (uint64_t)offset + bytes > s->highest_offset) {
-        __atomic_store_n(&s->highest_offset, (uint64_t)offset + bytes,
-                         __ATOMIC_RELAXED);
+    highest = qatomic_read(&s->highest_offset);
+    while (op == BLK_OP_WRITE && end > highest &&
+           !__atomic_compare_exchange_n(&s->highest_offset, &highest, end,
+                                        false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
     }
+}
+
+/*
+ * A request counts first and looks then; who drains sets `quiesced` first and
+ * looks at the count then. So it is seen, or it waits.
+ */
+static void coroutine_fn wait_until_awake(BlockBackend *blk)
+{
+    while (unlikely(qatomic_mb_read(&blk->quiesced)) && !blk->no_queuing) {
+        qemu_mutex_lock(&blk->lock);
+        blk_dec_in_flight(blk);
+        if (qatomic_mb_read(&blk->quiesced)) {
+            qemu_co_queue_wait(&blk->held, &blk->lock);
+        }
+        blk_inc_in_flight(blk);
+        qemu_mutex_unlock(&blk->lock);
+    }
+}
+
+static void coroutine_fn blk_enter(BlockBackend *blk)
+{
+    blk_inc_in_flight(blk);
+    wait_until_awake(blk);
 }
 
 static BlkRequestFlags write_flags(BlockBackend *blk, BlkRequestFlags flags)
@@ -48,78 +72,163 @@ static BlkRequestFlags write_flags(BlockBackend *blk, BlkRequestFlags flags)
     return blk_enable_write_cache(blk) ? flags : flags | BLK_REQ_FUA;
 }
 
+static int check_range(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    if (!node) {
+        return -ENOMEDIUM;
+    }
+    return offset >= 0 && bytes >= 0 &&
+                   offset <= block_node_length(node) - bytes
+               ? 0
+               : -EIO;
+}
+
+/* The whole of a request inside blk_enter() and blk_dec_in_flight(). */
+static int coroutine_fn do_request(BlockBackend *blk, BlkOp op, int64_t offset,
+                                   int64_t bytes, QEMUIOVector *qiov,
+                                   size_t qiov_offset, BlkRequestFlags flags)
+{
+    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    BlockNode *node = blk_medium(blk);
+    int ret = check_range(node, offset, bytes);
+
+    if (ret == 0) {
+        switch (op) {
+        case BLK_OP_READ:
+            ret = node_co_preadv(node, offset, bytes, qiov, qiov_offset, flags);
+            break;
+        case BLK_OP_WRITE:
+            ret = node_co_pwritev(node, offset, bytes, qiov, qiov_offset,
+                                  write_flags(blk, flags));
+            break;
+        case BLK_OP_FLUSH:
+            ret = node_co_flush(node);
+            break;
+        case BLK_OP_DISCARD:
+            ret = node_co_pdiscard(node, offset, bytes);
+            break;
+        case BLK_OP_ZEROES:
+            ret = node_co_pwrite_zeroes(node, offset, bytes,
+                                        write_flags(blk, flags));
+            op = BLK_OP_WRITE;
+            break;
+        case BLK_OP_MAX:
+            g_assert_not_reached();
+        }
+    }
+    account(blk, op, offset, (uint64_t)bytes, start, ret);
+    return ret;
+}
+
+static int coroutine_fn request(BlockBackend *blk, BlkOp op, int64_t offset,
+                                int64_t bytes, QEMUIOVector *qiov,
+                                size_t qiov_offset, BlkRequestFlags flags)
+{
+    int ret;
+
+    blk_enter(blk);
+    ret = do_request(blk, op, offset, bytes, qiov, qiov_offset, flags);
+    blk_dec_in_flight(blk);
+    return ret;
+}
+
 int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset,
                                QEMUIOVector *qiov, BlkRequestFlags flags)
 {
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    int ret = -ENOMEDIUM;
-
-    blk_inc_in_flight(blk);
-    if (blk->node) {
-        ret = node_co_preadv(blk->node, offset, qiov);
-    }
-    account(blk, BLK_OP_READ, offset, qiov->size, start, ret);
-    blk_dec_in_flight(blk);
-    return ret;
+    return request(blk, BLK_OP_READ, offset,
+                   (int64_t)MIN(qiov->size, INT64_MAX), qiov, 0, flags);
 }
 
 int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset,
                                 QEMUIOVector *qiov, BlkRequestFlags flags)
 {
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    int ret = -ENOMEDIUM;
+    return request(blk, BLK_OP_WRITE, offset,
+                   (int64_t)MIN(qiov->size, INT64_MAX), qiov, 0, flags);
+}
 
-    blk_inc_in_flight(blk);
-    if (blk->node) {
-        ret = node_co_pwritev(blk->node, offset, qiov, write_flags(blk, flags));
-    }
-    account(blk, BLK_OP_WRITE, offset, qiov->size, start, ret);
-    blk_dec_in_flight(blk);
-    return ret;
+int coroutine_fn blk_co_preadv_part(BlockBackend *blk, int64_t offset,
+                                    int64_t bytes, QEMUIOVector *qiov,
+                                    size_t qiov_offset, BlkRequestFlags flags)
+{
+    return request(blk, BLK_OP_READ, offset, bytes, qiov, qiov_offset, flags);
+}
+
+int coroutine_fn blk_co_pwritev_part(BlockBackend *blk, int64_t offset,
+                                     int64_t bytes, QEMUIOVector *qiov,
+                                     size_t qiov_offset, BlkRequestFlags flags)
+{
+    return request(blk, BLK_OP_WRITE, offset, bytes, qiov, qiov_offset, flags);
+}
+
+int coroutine_fn blk_co_pread(BlockBackend *blk, int64_t offset, int64_t bytes,
+                              void *buf, BlkRequestFlags flags)
+{
+    QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf, (size_t)bytes);
+
+    return request(blk, BLK_OP_READ, offset, bytes, &qiov, 0, flags);
+}
+
+int coroutine_fn blk_co_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes,
+                               const void *buf, BlkRequestFlags flags)
+{
+    QEMUIOVector qiov = QEMU_IOVEC_INIT_BUF(qiov, buf, (size_t)bytes);
+
+    return request(blk, BLK_OP_WRITE, offset, bytes, &qiov, 0, flags);
 }
 
 int coroutine_fn blk_co_flush(BlockBackend *blk)
 {
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    int ret = -ENOMEDIUM;
-
-    blk_inc_in_flight(blk);
-    if (blk->node) {
-        ret = node_co_flush(blk->node);
-    }
-    account(blk, BLK_OP_FLUSH, 0, 0, start, ret);
-    blk_dec_in_flight(blk);
-    return ret;
+    return request(blk, BLK_OP_FLUSH, 0, 0, NULL, 0, 0);
 }
 
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset,
                                  int64_t bytes)
 {
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
-    int ret = -ENOMEDIUM;
-
-    blk_inc_in_flight(blk);
-    if (blk->node) {
-        ret = node_co_pdiscard(blk->node, offset, bytes);
-    }
-    account(blk, BLK_OP_DISCARD, offset, (uint64_t)bytes, start, ret);
-    blk_dec_in_flight(blk);
-    return ret;
+    return request(blk, BLK_OP_DISCARD, offset, bytes, NULL, 0, 0);
 }
 
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
                                       int64_t bytes, BlkRequestFlags flags)
 {
-    int64_t start = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    return request(blk, BLK_OP_ZEROES, offset, bytes, NULL, 0, flags);
+}
+
+int coroutine_fn blk_co_block_status(BlockBackend *blk, unsigned want,
+                                     int64_t offset, int64_t bytes,
+                                     int64_t *pnum, int64_t *map,
+                                     BlockNode **file, unsigned *depth)
+{
+    BlockNode *node;
     int ret = -ENOMEDIUM;
 
-    blk_inc_in_flight(blk);
-    if (blk->node) {
-        ret = node_co_pwrite_zeroes(blk->node, offset, bytes,
-                                    write_flags(blk, flags));
+    blk_enter(blk);
+    node = blk_medium(blk);
+    if (node) {
+        ret = node_co_status_above(node, NULL, want, offset, bytes, pnum, map,
+                                   file, depth);
     }
-    account(blk, BLK_OP_WRITE, offset, (uint64_t)bytes, start, ret);
     blk_dec_in_flight(blk);
+    return ret;
+}
+
+int coroutine_fn blk_co_copy_range(BlockBackend *src, int64_t src_offset,
+                                   BlockBackend *dst, int64_t dst_offset,
+                                   int64_t bytes, BlkRequestFlags flags)
+{
+    int ret;
+
+    blk_enter(src);
+    blk_enter(dst);
+    ret = check_range(blk_medium(src), src_offset, bytes);
+    if (ret == 0) {
+        ret = check_range(blk_medium(dst), dst_offset, bytes);
+    }
+    if (ret == 0) {
+        ret = node_co_copy_range(blk_medium(src), src_offset, blk_medium(dst),
+                                 dst_offset, bytes, write_flags(dst, flags));
+    }
+    blk_dec_in_flight(dst);
+    blk_dec_in_flight(src);
     return ret;
 }
 
@@ -168,26 +277,12 @@ static void aio_complete(void *opaque)
 
 static int coroutine_fn aio_run(BlkAIOCB *acb)
 {
-    BlockBackend *blk = acb->blk;
-
-    if (__atomic_load_n(&acb->cancelled, __ATOMIC_RELAXED)) {
+    wait_until_awake(acb->blk);
+    if (qatomic_read(&acb->cancelled)) {
         return -ECANCELED;
     }
-    switch (acb->op) {
-    case BLK_OP_READ:
-        return blk_co_preadv(blk, acb->offset, acb->qiov, acb->flags);
-    case BLK_OP_WRITE:
-        return blk_co_pwritev(blk, acb->offset, acb->qiov, acb->flags);
-    case BLK_OP_FLUSH:
-        return blk_co_flush(blk);
-    case BLK_OP_DISCARD:
-        return blk_co_pdiscard(blk, acb->offset, acb->bytes);
-    case BLK_OP_ZEROES:
-        return blk_co_pwrite_zeroes(blk, acb->offset, acb->bytes, acb->flags);
-    case BLK_OP_MAX:
-        break;
-    }
-    g_assert_not_reached();
+    return do_request(acb->blk, acb->op, acb->offset, acb->bytes, acb->qiov, 0,
+                      acb->flags);
 }
 
 static void coroutine_fn aio_entry(void *opaque)
@@ -198,7 +293,7 @@ static void coroutine_fn aio_entry(void *opaque)
     if (acb->returned) {
         aio_complete(acb);
     } else {
-        aio_bh_schedule_oneshot(acb->blk->ctx, aio_complete, acb);
+        aio_bh_schedule_oneshot(acb->common.ctx, aio_complete, acb);
     }
 }
 
@@ -207,19 +302,20 @@ static BlockAIOCB *aio_start(BlockBackend *blk, BlkOp op, int64_t offset,
                              BlkRequestFlags flags, BlockCompletionFunc *cb,
                              void *opaque)
 {
-    BlkAIOCB *acb = qemu_aio_get(&blk_aiocb_info, blk->ctx, cb, opaque);
-    bool home = in_aio_context_home_thread(blk->ctx);
+    AioContext *ctx = blk_get_aio_context(blk);
+    BlkAIOCB *acb = qemu_aio_get(&blk_aiocb_info, ctx, cb, opaque);
+    bool home = in_aio_context_home_thread(ctx);
     Coroutine *co = qemu_coroutine_create(aio_entry, acb);
 
     acb->blk = blk;
     acb->op = op;
     acb->offset = offset;
-    acb->bytes = bytes;
+    acb->bytes = qiov ? (int64_t)MIN(qiov->size, INT64_MAX) : bytes;
     acb->qiov = qiov;
     acb->flags = flags;
     acb->returned = !home;
     blk_inc_in_flight(blk); /* until the callback has returned */
-    aio_co_enter(blk->ctx, co);
+    aio_co_enter(ctx, co);
     if (home) {
         /* Not completed yet: that waits for a bottom half at least. */
         acb->returned = true;
@@ -269,81 +365,89 @@ void blk_aio_cancel_async(BlockAIOCB *acb)
 /* -- waiting ----------------------------------------------------------------------------- */
 
 typedef struct SyncRequest {
-    int ret;
-    bool done;
+    BlockBackend *blk;
+    BlkOp op;
+    int64_t offset;
+    QEMUIOVector qiov;
+    BlkRequestFlags flags;
 } SyncRequest;
 
-static void sync_done(void *opaque, int ret)
+static int coroutine_fn sync_entry(void *opaque)
 {
     SyncRequest *r = opaque;
 
-    r->ret = ret;
-    r->done = true;
+    return request(r->blk, r->op, r->offset, (int64_t)r->qiov.size, &r->qiov, 0,
+                   r->flags);
 }
 
-static int sync_wait(BlockBackend *blk, SyncRequest *r)
+static int sync_request(BlockBackend *blk, BlkOp op, int64_t offset,
+                        int64_t bytes, void *buf, BlkRequestFlags flags)
 {
-    AIO_WAIT_WHILE_UNLOCKED(blk->ctx, !r->done);
-    return r->ret;
-}
-
-int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf)
-{
-    SyncRequest r = { 0 };
-    QEMUIOVector qiov;
+    SyncRequest r = { .blk = blk, .op = op, .offset = offset, .flags = flags };
 
     if (bytes < 0 || bytes > BLK_REQUEST_MAX_BYTES) {
         return -EINVAL;
     }
-    qemu_iovec_init_buf(&qiov, buf, (size_t)bytes);
-    blk_aio_preadv(blk, offset, &qiov, 0, sync_done, &r);
-    return sync_wait(blk, &r);
+    qemu_iovec_init_buf(&r.qiov, buf, (size_t)bytes);
+    return node_run_co(NULL, sync_entry, &r);
+}
+
+int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf)
+{
+    return sync_request(blk, BLK_OP_READ, offset, bytes, buf, 0);
 }
 
 int blk_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes,
                const void *buf, BlkRequestFlags flags)
 {
-    SyncRequest r = { 0 };
-    QEMUIOVector qiov;
-
-    if (bytes < 0 || bytes > BLK_REQUEST_MAX_BYTES) {
-        return -EINVAL;
-    }
-    qemu_iovec_init_buf(&qiov, (void *)buf, (size_t)bytes);
-    blk_aio_pwritev(blk, offset, &qiov, flags, sync_done, &r);
-    return sync_wait(blk, &r);
+    return sync_request(blk, BLK_OP_WRITE, offset, bytes, (void *)buf, flags);
 }
 
 int blk_flush(BlockBackend *blk)
 {
-    SyncRequest r = { 0 };
-
-    blk_aio_flush(blk, sync_done, &r);
-    return sync_wait(blk, &r);
+    return sync_request(blk, BLK_OP_FLUSH, 0, 0, NULL, 0);
 }
 
 /* -- size ------------------------------------------------------------------------------------ */
 
+int coroutine_fn blk_co_truncate(BlockBackend *blk, int64_t bytes, bool exact,
+                                 PreallocMode prealloc, BlkRequestFlags flags,
+                                 Error **errp)
+{
+    BlockNode *node;
+    int ret = -ENOMEDIUM;
+
+    blk_enter(blk);
+    node = blk_medium(blk);
+    if (node) {
+        ret = node_co_truncate(node, bytes, exact, prealloc, flags, errp);
+    } else {
+        error_setg(errp, "Device '%s' has no medium", blk->name);
+    }
+    blk_dec_in_flight(blk);
+    return ret;
+}
+
 typedef struct Truncate {
-    BlockBackend *blk;
+    BlockNode *node;
     int64_t bytes;
-    SyncRequest r;
+    Error **errp;
 } Truncate;
 
-static void coroutine_fn truncate_entry(void *opaque)
+static int coroutine_fn truncate_entry(void *opaque)
 {
     Truncate *t = opaque;
 
-    t->r.ret = node_co_truncate(t->blk->node, t->bytes);
-    t->r.done = true;
-    aio_wait_kick();
+    return node_co_truncate(t->node, t->bytes, false, PREALLOC_MODE_OFF, 0,
+                            t->errp);
 }
 
 bool blk_truncate(BlockBackend *blk, int64_t bytes, Error **errp)
 {
-    Truncate t = { blk, bytes, { 0 } };
+    Truncate t = { blk->root.node, bytes, errp };
+    int ret;
 
-    if (!blk->node) {
+    if (!t.node) {
         error_setg(errp, "Device '%s' has no medium", blk->name);
         return false;
     }
@@ -352,16 +456,8 @@ bool blk_truncate(BlockBackend *blk, int64_t bytes, Error **errp)
                    BLK_SECTOR_SIZE);
         return false;
     }
-    blk_drain(blk);
-    aio_co_enter(blk->ctx, qemu_coroutine_create(truncate_entry, &t));
-    sync_wait(blk, &t.r);
-    if (t.r.ret < 0) {
-        error_setg_errno(errp, -t.r.ret, "Could not resize '%s'",
-                         block_node_name(blk->node));
-        return false;
-    }
-    if (blk->ops && blk->ops->resize) {
-        blk->ops->resize(blk->ops_opaque);
-    }
-    return true;
+    node_drained_begin(t.node);
+    ret = node_run_co(NULL, truncate_entry, &t);
+    node_drained_end(t.node);
+    return ret >= 0;
 }

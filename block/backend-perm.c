@@ -9,36 +9,46 @@
 
 #include "backend-internal.h"
 
-bool blk_apply_perm(BlockBackend *blk, BlockNode *node, Error **errp)
+void blk_current_perm(BlockBackend *blk, unsigned *perm, unsigned *shared)
 {
-    unsigned perm = 0;
-    unsigned shared = NODE_PERM_ALL;
+    bool uses = blk->has_perm && !blk->inactive;
 
-    if (blk->has_perm && !blk->inactive) {
-        perm = NODE_PERM_CONSISTENT_READ |
-               (blk->wants_write ? NODE_PERM_WRITE : 0u);
-        shared = NODE_PERM_CONSISTENT_READ | NODE_PERM_WRITE_UNCHANGED |
-                 NODE_PERM_RESIZE | (blk->shares_write ? NODE_PERM_WRITE : 0u);
+    *perm = uses ? blk->perm : 0;
+    *shared = uses ? blk->shared : NODE_PERM_ALL;
+}
+
+bool blk_apply_perm(BlockBackend *blk, Error **errp)
+{
+    unsigned perm, shared;
+
+    blk_current_perm(blk, &perm, &shared);
+    return node_link_set_perm(&blk->root, perm, shared, errp);
+}
+
+bool blk_set_node_perm(BlockBackend *blk, unsigned perm, unsigned shared,
+                       Error **errp)
+{
+    bool old_has = blk->has_perm;
+    unsigned old_perm = blk->perm;
+    unsigned old_shared = blk->shared;
+
+    blk->has_perm = true;
+    blk->perm = perm;
+    blk->shared = shared;
+    if (!blk_apply_perm(blk, errp)) {
+        blk->has_perm = old_has;
+        blk->perm = old_perm;
+        blk->shared = old_shared;
+        return false;
     }
-    return node == blk->node
-               ? block_node_set_user(node, &blk->user, perm, shared, errp)
-               : block_node_use(node, &blk->user, perm, shared, errp);
+    return true;
 }
 
 bool blk_set_perm(BlockBackend *blk, bool write, bool share_write, Error **errp)
 {
-    bool old_has = blk->has_perm;
-    bool old_write = blk->wants_write;
-    bool old_share = blk->shares_write;
+    unsigned perm = NODE_PERM_CONSISTENT_READ | (write ? NODE_PERM_WRITE : 0u);
+    unsigned shared = NODE_PERM_CONSISTENT_READ | NODE_PERM_WRITE_UNCHANGED |
+                      NODE_PERM_RESIZE | (share_write ? NODE_PERM_WRITE : 0u);
 
-    blk->has_perm = true;
-    blk->wants_write = write;
-    blk->shares_write = share_write;
-    if (blk->node && !blk_apply_perm(blk, blk->node, errp)) {
-        blk->has_perm = old_has;
-        blk->wants_write = old_write;
-        blk->shares_write = old_share;
-        return false;
-    }
-    return true;
+    return blk_set_node_perm(blk, perm, shared, errp);
 }

@@ -17,6 +17,52 @@ Object *block_backends_root(void)
     return container_get(object_get_root(), "/block-backends");
 }
 
+/* -- as a user of its node ------------------------------------------------------ */
+
+static BlockBackend *blk_of_link(NodeLink *link)
+{
+    return link->owner;
+}
+
+static char *root_describe(const NodeLink *link)
+{
+    BlockBackend *blk = link->owner;
+
+    return *blk->name ? g_strdup(blk->name) : g_strdup("a device");
+}
+
+static void root_drained_begin(NodeLink *link)
+{
+    blk_quiesce(blk_of_link(link));
+}
+
+static bool root_drained_busy(NodeLink *link)
+{
+    return qatomic_mb_read(&blk_of_link(link)->in_flight) > 0;
+}
+
+static void root_drained_end(NodeLink *link)
+{
+    blk_unquiesce(blk_of_link(link));
+}
+
+static void root_resized(NodeLink *link)
+{
+    BlockBackend *blk = blk_of_link(link);
+
+    if (blk->ops && blk->ops->resize) {
+        blk->ops->resize(blk->ops_opaque);
+    }
+}
+
+static const NodeLinkOps root_ops = {
+    .describe = root_describe,
+    .drained_begin = root_drained_begin,
+    .drained_busy = root_drained_busy,
+    .drained_end = root_drained_end,
+    .resized = root_resized,
+};
+
 /* -- life ------------------------------------------------------------------------ */
 
 BlockBackend *blk_new(AioContext *ctx)
@@ -43,8 +89,10 @@ void blk_unref(BlockBackend *blk)
     if (!blk || --blk->refs > 0) {
         return;
     }
+    blk->refs = 1; /* for those who look at it meanwhile */
     blk_drain(blk);
     blk_remove(blk);
+    blk->refs = 0;
     object_unparent(OBJECT(blk));
     object_unref(blk);
 }
@@ -114,39 +162,39 @@ BlockBackend *blk_next(BlockBackend *blk)
 
 bool blk_insert(BlockBackend *blk, BlockNode *node, Error **errp)
 {
-    if (blk->node) {
+    unsigned perm, shared;
+    bool ok;
+
+    if (blk->root.node) {
         error_setg(errp, "Device '%s' has a medium already", blk->name);
         return false;
     }
-    blk->user.what = *blk->name ? blk->name : "a device";
-    if (!blk_apply_perm(blk, node, errp)) {
-        return false;
-    }
-    blk->node = node;
-    if (blk->ops && blk->ops->change_media) {
+    blk_current_perm(blk, &perm, &shared);
+    blk_drained_begin(blk);
+    ok = node_link_attach(&blk->root, node, perm, shared, errp);
+    blk_drained_end(blk);
+    if (ok && blk->ops && blk->ops->change_media) {
         blk->ops->change_media(blk->ops_opaque, true);
     }
-    return true;
+    return ok;
 }
 
 void blk_remove(BlockBackend *blk)
 {
-    BlockNode *node = blk->node;
-
-    if (!node) {
+    if (!blk->root.node) {
         return;
     }
-    blk_drain(blk);
+    blk_drained_begin(blk);
     if (blk->ops && blk->ops->change_media) {
         blk->ops->change_media(blk->ops_opaque, false);
     }
-    blk->node = NULL;
-    block_node_unuse(node, &blk->user);
+    node_link_detach(&blk->root);
+    blk_drained_end(blk);
 }
 
 BlockNode *blk_node(BlockBackend *blk)
 {
-    return blk->node;
+    return blk_medium(blk);
 }
 
 void blk_eject(BlockBackend *blk, bool eject)
@@ -177,9 +225,7 @@ void blk_detach_dev(BlockBackend *blk, void *dev)
     blk->ops = NULL;
     blk->ops_opaque = NULL;
     blk->has_perm = false;
-    if (blk->node) {
-        block_node_set_user(blk->node, &blk->user, 0, NODE_PERM_ALL, NULL);
-    }
+    blk_apply_perm(blk, NULL); /* less is always allowed */
     blk_unref(blk);
 }
 
@@ -196,40 +242,50 @@ void blk_set_dev_ops(BlockBackend *blk, const BlockDevOps *ops, void *opaque)
 
 AioContext *blk_get_aio_context(BlockBackend *blk)
 {
-    return blk->ctx;
+    return qatomic_load_acquire(&blk->ctx);
 }
 
 /* -- what it is ------------------------------------------------------------------- */
 
 bool blk_is_inserted(BlockBackend *blk)
 {
-    return blk->node != NULL;
+    return blk_medium(blk) != NULL;
 }
 
 bool blk_is_writable(BlockBackend *blk)
 {
-    return blk->node && !blk->node->read_only;
+    BlockNode *node = blk_medium(blk);
+
+    return node && !node->read_only;
 }
 
 int64_t blk_getlength(BlockBackend *blk)
 {
-    return blk->node ? block_node_length(blk->node) : -ENOMEDIUM;
+    BlockNode *node = blk_medium(blk);
+
+    return node ? block_node_length(node) : -ENOMEDIUM;
 }
 
 uint32_t blk_get_request_alignment(BlockBackend *blk)
 {
-    return blk->node ? blk->node->request_alignment : 1;
+    BlockNode *node = blk_medium(blk);
+
+    return node ? node->request_alignment : 1;
 }
 
 uint32_t blk_get_max_transfer(BlockBackend *blk)
 {
-    return blk->node ? MIN(blk->node->max_transfer, BLK_REQUEST_MAX_BYTES)
-                     : BLK_REQUEST_MAX_BYTES;
+    BlockNode *node = blk_medium(blk);
+
+    return node ? MIN(node->max_transfer, BLK_REQUEST_MAX_BYTES)
+                : BLK_REQUEST_MAX_BYTES;
 }
 
 uint32_t blk_get_physical_block_size(BlockBackend *blk)
 {
-    return blk->node ? blk->node->physical_block_size : BLK_SECTOR_SIZE;
+    BlockNode *node = blk_medium(blk);
+
+    return node ? node->physical_block_size : BLK_SECTOR_SIZE;
 }
 
 bool blk_enable_write_cache(BlockBackend *blk)
@@ -255,26 +311,59 @@ void blk_set_serial(BlockBackend *blk, const char *serial)
 
 /* -- waiting ---------------------------------------------------------------------- */
 
-static unsigned in_flight(BlockBackend *blk)
-{
-    return __atomic_load_n(&blk->in_flight, __ATOMIC_SEQ_CST);
-}
-
 void blk_dec_in_flight(BlockBackend *blk)
 {
-    __atomic_fetch_sub(&blk->in_flight, 1, __ATOMIC_SEQ_CST);
-    aio_wait_kick();
+    /* Who waits has set `quiesced` before looking at `in_flight`. */
+    if (qatomic_fetch_dec(&blk->in_flight) == 1 &&
+        qatomic_mb_read(&blk->quiesced)) {
+        aio_wait_kick();
+    }
+}
+
+void blk_quiesce(BlockBackend *blk)
+{
+    if (qatomic_fetch_inc(&blk->quiesced) == 0 && blk->ops &&
+        blk->ops->drained_begin) {
+        blk->ops->drained_begin(blk->ops_opaque);
+    }
+}
+
+void blk_unquiesce(BlockBackend *blk)
+{
+    if (qatomic_fetch_dec(&blk->quiesced) > 1) {
+        return;
+    }
+    if (blk->ops && blk->ops->drained_end) {
+        blk->ops->drained_end(blk->ops_opaque);
+    }
+    qemu_mutex_lock(&blk->lock);
+    qemu_co_enter_all(&blk->held, &blk->lock);
+    qemu_mutex_unlock(&blk->lock);
+}
+
+void blk_drained_begin(BlockBackend *blk)
+{
+    BlockNode *node = blk->root.node;
+
+    blk_quiesce(blk);
+    if (node) {
+        node_hurry(node);
+    }
+    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_mb_read(&blk->in_flight) > 0);
+    if (node) {
+        node_unhurry(node);
+    }
+}
+
+void blk_drained_end(BlockBackend *blk)
+{
+    blk_unquiesce(blk);
 }
 
 void blk_drain(BlockBackend *blk)
 {
-    if (blk->ops && blk->ops->drained_begin) {
-        blk->ops->drained_begin(blk->ops_opaque);
-    }
-    AIO_WAIT_WHILE_UNLOCKED(blk->ctx, in_flight(blk) > 0);
-    if (blk->ops && blk->ops->drained_end) {
-        blk->ops->drained_end(blk->ops_opaque);
-    }
+    blk_drained_begin(blk);
+    blk_drained_end(blk);
 }
 
 void blk_drain_all(void)
@@ -282,6 +371,26 @@ void blk_drain_all(void)
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
         blk_drain(blk);
     }
+}
+
+bool blk_set_aio_context(BlockBackend *blk, AioContext *ctx, Error **errp)
+{
+    AioContext *old = blk->ctx;
+
+    if (old == ctx) {
+        return true;
+    }
+    aio_context_ref(ctx);
+    blk_drained_begin(blk);
+    qatomic_store_release(&blk->ctx, ctx);
+    blk_drained_end(blk);
+    aio_context_unref(old);
+    return true;
+}
+
+void blk_set_disable_request_queuing(BlockBackend *blk, bool disable)
+{
+    blk->no_queuing = disable;
 }
 
 /* -- class ------------------------------------------------------------------------ */
@@ -293,6 +402,10 @@ static void backend_instance_init(Object *obj)
     blk->refs = 1;
     blk->name = g_strdup("");
     blk->write_cache = true;
+    blk->shared = NODE_PERM_ALL;
+    node_link_init(&blk->root, &root_ops, blk, "root");
+    qemu_mutex_init(&blk->lock);
+    qemu_co_queue_init(&blk->held);
     blk->on_read_error = BLOCKDEV_ON_ERROR_REPORT;
     blk->on_write_error = BLOCKDEV_ON_ERROR_ENOSPC;
 }
@@ -304,6 +417,7 @@ static void backend_instance_finalize(Object *obj)
     if (blk->ctx) {
         aio_context_unref(blk->ctx);
     }
+    qemu_mutex_destroy(&blk->lock);
     g_free(blk->name);
     g_free(blk->serial);
     drive_info_free(blk->drive);

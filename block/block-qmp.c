@@ -119,8 +119,8 @@ static BlockInfo *device_info(BlockBackend *blk)
     info->removable = !blk->dev || (ops && ops->change_media);
     info->locked =
         ops && ops->is_medium_locked && ops->is_medium_locked(blk->ops_opaque);
-    if (blk->node) {
-        info->inserted = node_info(blk->node, blk_enable_write_cache(blk));
+    if (blk->root.node) {
+        info->inserted = node_info(blk->root.node, blk_enable_write_cache(blk));
     }
     if (ops && ops->is_tray_open) {
         info->has_tray_open = true;
@@ -192,7 +192,8 @@ BlockStatsList *qmp_query_blockstats(bool has_query_nodes, bool query_nodes,
         s = g_new0(BlockStats, 1);
         s->device = g_strdup(blk->name);
         s->qdev = device_id(blk);
-        s->node_name = blk->node ? g_strdup(block_node_name(blk->node)) : NULL;
+        s->node_name =
+            blk->root.node ? g_strdup(block_node_name(blk->root.node)) : NULL;
         s->stats = device_stats(&blk->stats);
         QAPI_LIST_APPEND(tail, s);
     }
@@ -202,7 +203,7 @@ BlockStatsList *qmp_query_blockstats(bool has_query_nodes, bool query_nodes,
 static BlockBackend *blk_of_node(BlockNode *node)
 {
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
-        if (blk->node == node) {
+        if (blk->root.node == node) {
             return blk;
         }
     }

@@ -6,6 +6,8 @@
 #ifndef BLOCK_FILE_INTERNAL_H
 #define BLOCK_FILE_INTERNAL_H
 
+#include "util/thread-pool.h"
+
 #include "block-internal.h"
 
 #define TYPE_BLOCK_FILE        TYPE_BLOCK_NODE "-file"
@@ -24,8 +26,13 @@ struct BlockFile {
 
     int fd;
     bool is_device;
-    bool no_punch;        /* the file system cannot */
-    bool no_zero_range;   /* the same */
+    bool no_punch;      /* the file system cannot; atomic, as the next */
+    bool no_zero_range; /* the same */
+    bool no_copy_range; /* the same */
+    bool flush_failed;  /* what the kernel has cached may be lost; atomic */
+    QemuMutex lock;     /* guards what is known about holes */
+    int64_t data_start; /* a range that is known to be data; empty: none */
+    int64_t data_end;
     unsigned locked_perm; /* locks held in the file, NODE_PERM_* */
     unsigned locked_unshared;
 };
@@ -40,9 +47,12 @@ bool block_file_set_perm(BlockNode *node, unsigned perm, unsigned shared,
 
 /* Requests: BlockNodeClass. */
 int coroutine_fn block_file_co_preadv(BlockNode *node, int64_t offset,
-                                      int64_t bytes, QEMUIOVector *qiov);
+                                      int64_t bytes, QEMUIOVector *qiov,
+                                      size_t qiov_offset,
+                                      BlkRequestFlags flags);
 int coroutine_fn block_file_co_pwritev(BlockNode *node, int64_t offset,
                                        int64_t bytes, QEMUIOVector *qiov,
+                                       size_t qiov_offset,
                                        BlkRequestFlags flags);
 int coroutine_fn block_file_co_flush(BlockNode *node);
 int coroutine_fn block_file_co_pdiscard(BlockNode *node, int64_t offset,
@@ -50,6 +60,45 @@ int coroutine_fn block_file_co_pdiscard(BlockNode *node, int64_t offset,
 int coroutine_fn block_file_co_pwrite_zeroes(BlockNode *node, int64_t offset,
                                              int64_t bytes,
                                              BlkRequestFlags flags);
-int coroutine_fn block_file_co_truncate(BlockNode *node, int64_t bytes);
+int coroutine_fn block_file_co_copy_range_to(BlockNode *node,
+                                             int64_t src_offset, BlockNode *dst,
+                                             int64_t dst_offset, int64_t bytes,
+                                             BlkRequestFlags flags);
+int coroutine_fn block_file_co_block_status(BlockNode *node, unsigned want,
+                                            int64_t offset, int64_t bytes,
+                                            int64_t *pnum, int64_t *map,
+                                            BlockNode **file);
+int coroutine_fn block_file_co_truncate(BlockNode *node, int64_t bytes,
+                                        bool exact, PreallocMode prealloc,
+                                        BlkRequestFlags flags, Error **errp);
+
+/* Work for a thread. */
+typedef struct FileCall {
+    int fd;
+    const struct iovec *iov;
+    int niov;
+    int64_t offset;
+    int64_t bytes;
+    int mode;
+    bool is_write;
+    int dst_fd; /* copy */
+    int64_t dst_offset;
+    ssize_t moved;
+} FileCall;
+
+/** block_file_call: run @func in the pool of the context that runs this. */
+static inline int coroutine_fn block_file_call(ThreadPoolFunc *func,
+                                               FileCall *call)
+{
+    return thread_pool_submit_co(
+        aio_get_thread_pool(qemu_get_current_aio_context()), func, call);
+}
+
+/* That the kernel or the file system cannot do it. */
+static inline bool block_file_is_unsupported(int ret)
+{
+    return ret == -ENOTSUP || ret == -EOPNOTSUPP || ret == -ENOSYS ||
+           ret == -ENODEV || ret == -EINVAL || ret == -ENOTTY;
+}
 
 #endif

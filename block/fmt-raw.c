@@ -20,13 +20,12 @@ struct BlockRaw {
     uint64_t offset;
     uint64_t size; /* 0: to the end */
 
-    BlockNode *file;
-    NodeUser user;
+    NodeLink file;
 };
 
 static bool place(BlockRaw *raw, Error **errp)
 {
-    int64_t length = block_node_length(raw->file);
+    int64_t length = block_node_length(raw->file.node);
 
     if (raw->offset > (uint64_t)length ||
         raw->size > (uint64_t)length - raw->offset) {
@@ -49,48 +48,26 @@ static bool place(BlockRaw *raw, Error **errp)
 static bool raw_open(BlockNode *node, Error **errp)
 {
     BlockRaw *raw = BLOCK_RAW(node);
+    BlockNode *file;
 
-    raw->file = block_node_child(node, raw->file_ref, "file", errp);
-    if (!raw->file) {
+    if (!block_node_open_child(node, &raw->file, raw->file_ref, "file",
+                               NODE_ROLE_DATA | NODE_ROLE_PRIMARY, errp) ||
+        !place(raw, errp)) {
         return false;
     }
-    if (raw->file->read_only && !node->read_only) {
-        if (!node->auto_read_only && !raw->file->auto_read_only) {
-            error_setg(errp, "Node '%s' is read-only",
-                       block_node_name(raw->file));
-        } else {
-            node->read_only = true;
-        }
-    }
-    raw->user.what = node->name;
-    if ((raw->file->read_only && !node->read_only) || !place(raw, errp) ||
-        !block_node_use(raw->file, &raw->user, 0, NODE_PERM_ALL, errp)) {
-        g_clear_pointer(&raw->file, block_node_unref);
-        return false;
-    }
-    node->physical_block_size = raw->file->physical_block_size;
+    file = raw->file.node;
+    node->physical_block_size = file->physical_block_size;
+    node->preferred_write = file->preferred_write;
+    node->preferred_discard = file->preferred_discard;
+    node->can_grow = file->can_grow && !raw->size;
+    node->write_flags = BLK_REQ_FUA;
+    node->zero_flags = BLK_REQ_FUA | BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
     return true;
-}
-
-static void raw_close(BlockNode *node)
-{
-    BlockRaw *raw = BLOCK_RAW(node);
-
-    block_node_unuse(raw->file, &raw->user);
-    g_clear_pointer(&raw->file, block_node_unref);
-}
-
-static bool raw_set_perm(BlockNode *node, unsigned perm, unsigned shared,
-                         Error **errp)
-{
-    BlockRaw *raw = BLOCK_RAW(node);
-
-    return block_node_set_user(raw->file, &raw->user, perm, shared, errp);
 }
 
 static char *raw_filename(BlockNode *node)
 {
-    BlockNode *file = BLOCK_RAW(node)->file;
+    BlockNode *file = BLOCK_RAW(node)->file.node;
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(file);
 
     return nc->filename ? nc->filename(file) : g_strdup("");
@@ -98,33 +75,31 @@ static char *raw_filename(BlockNode *node)
 
 static int64_t raw_allocated(BlockNode *node)
 {
-    BlockNode *file = BLOCK_RAW(node)->file;
+    BlockNode *file = BLOCK_RAW(node)->file.node;
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(file);
 
     return nc->allocated ? nc->allocated(file) : -ENOTSUP;
 }
 
 static int coroutine_fn raw_co_preadv(BlockNode *node, int64_t offset,
-                                      int64_t bytes, QEMUIOVector *qiov)
+                                      int64_t bytes, QEMUIOVector *qiov,
+                                      size_t qiov_offset, BlkRequestFlags flags)
 {
     BlockRaw *raw = BLOCK_RAW(node);
 
-    return node_co_preadv(raw->file, offset + (int64_t)raw->offset, qiov);
+    return node_co_preadv(raw->file.node, offset + (int64_t)raw->offset, bytes,
+                          qiov, qiov_offset, flags);
 }
 
 static int coroutine_fn raw_co_pwritev(BlockNode *node, int64_t offset,
                                        int64_t bytes, QEMUIOVector *qiov,
+                                       size_t qiov_offset,
                                        BlkRequestFlags flags)
 {
     BlockRaw *raw = BLOCK_RAW(node);
 
-    return node_co_pwritev(raw->file, offset + (int64_t)raw->offset, qiov,
-                           flags);
-}
-
-static int coroutine_fn raw_co_flush(BlockNode *node)
-{
-    return node_co_flush(BLOCK_RAW(node)->file);
+    return node_co_pwritev(raw->file.node, offset + (int64_t)raw->offset, bytes,
+                           qiov, qiov_offset, flags);
 }
 
 static int coroutine_fn raw_co_pdiscard(BlockNode *node, int64_t offset,
@@ -132,7 +107,8 @@ static int coroutine_fn raw_co_pdiscard(BlockNode *node, int64_t offset,
 {
     BlockRaw *raw = BLOCK_RAW(node);
 
-    return node_co_pdiscard(raw->file, offset + (int64_t)raw->offset, bytes);
+    return node_co_pdiscard(raw->file.node, offset + (int64_t)raw->offset,
+                            bytes);
 }
 
 static int coroutine_fn raw_co_pwrite_zeroes(BlockNode *node, int64_t offset,
@@ -141,22 +117,63 @@ static int coroutine_fn raw_co_pwrite_zeroes(BlockNode *node, int64_t offset,
 {
     BlockRaw *raw = BLOCK_RAW(node);
 
-    return node_co_pwrite_zeroes(raw->file, offset + (int64_t)raw->offset,
+    return node_co_pwrite_zeroes(raw->file.node, offset + (int64_t)raw->offset,
                                  bytes, flags);
 }
 
-static int coroutine_fn raw_co_truncate(BlockNode *node, int64_t bytes)
+static int coroutine_fn raw_co_copy_range_to(BlockNode *node,
+                                             int64_t src_offset, BlockNode *dst,
+                                             int64_t dst_offset, int64_t bytes,
+                                             BlkRequestFlags flags)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    return node_co_copy_range(raw->file.node, src_offset + (int64_t)raw->offset,
+                              dst, dst_offset, bytes, flags);
+}
+
+static BlockNode *raw_writes_to(BlockNode *node, int64_t *offset)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    *offset += (int64_t)raw->offset;
+    return raw->file.node;
+}
+
+static int coroutine_fn raw_co_block_status(BlockNode *node, unsigned want,
+                                            int64_t offset, int64_t bytes,
+                                            int64_t *pnum, int64_t *map,
+                                            BlockNode **file)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    *pnum = bytes;
+    *map = offset + (int64_t)raw->offset;
+    *file = raw->file.node;
+    return NODE_STATUS_RAW | NODE_STATUS_OFFSET;
+}
+
+static int coroutine_fn raw_co_truncate(BlockNode *node, int64_t bytes,
+                                        bool exact, PreallocMode prealloc,
+                                        BlkRequestFlags flags, Error **errp)
 {
     BlockRaw *raw = BLOCK_RAW(node);
     int ret;
 
-    if (raw->size || raw->offset) {
+    if (raw->size) {
+        error_setg(errp, "node '%s' has a fixed size", block_node_name(node));
         return -ENOTSUP;
     }
-    ret = node_co_truncate(raw->file, bytes);
+    if (bytes > BLK_LENGTH_MAX - (int64_t)raw->offset) {
+        error_setg(errp, "size %" PRId64 " is too large for offset %" PRIu64,
+                   bytes, raw->offset);
+        return -EINVAL;
+    }
+    ret = node_co_truncate(raw->file.node, bytes + (int64_t)raw->offset, exact,
+                           prealloc, flags, errp);
     if (ret == 0) {
-        __atomic_store_n(&node->length, block_node_length(raw->file),
-                         __ATOMIC_RELEASE);
+        block_node_set_length(node, block_node_length(raw->file.node) -
+                                        (int64_t)raw->offset);
     }
     return ret;
 }
@@ -178,16 +195,17 @@ static void raw_class_init(ObjectClass *oc, void *data)
 
     nc->driver = "raw";
     nc->help = "an image without a format";
+    nc->is_format = true;
     nc->open = raw_open;
-    nc->close = raw_close;
-    nc->set_perm = raw_set_perm;
     nc->filename = raw_filename;
     nc->allocated = raw_allocated;
     nc->co_preadv = raw_co_preadv;
     nc->co_pwritev = raw_co_pwritev;
-    nc->co_flush = raw_co_flush;
     nc->co_pdiscard = raw_co_pdiscard;
     nc->co_pwrite_zeroes = raw_co_pwrite_zeroes;
+    nc->co_copy_range_to = raw_co_copy_range_to;
+    nc->writes_to = raw_writes_to;
+    nc->co_block_status = raw_co_block_status;
     nc->co_truncate = raw_co_truncate;
 }
 

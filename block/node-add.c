@@ -11,7 +11,7 @@
 #include "util/id.h"
 #include "util/keyval.h"
 
-#include "block-internal.h"
+#include "graph-internal.h"
 
 #define TYPE_PREFIX TYPE_BLOCK_NODE "-"
 
@@ -56,22 +56,26 @@ static bool take_string(json_t *opts, const char *key, char **ret, Error **errp)
     return true;
 }
 
-static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx,
-                             const BlockNode *parent)
+/* What a child does not say it has from its parent. */
+static void inherit(BlockNode *node, const BlockNode *parent, unsigned role)
+{
+    node->read_only = parent->read_only || (role & NODE_ROLE_COW);
+    node->auto_read_only = parent->auto_read_only;
+    node->force_share = parent->force_share;
+    node->direct = parent->direct;
+    node->no_flush = parent->no_flush;
+    node->open_flags = parent->open_flags & NODE_OPEN_NO_IO;
+    node->inactive = parent->inactive;
+    /* What a format lets through is its own business. */
+    node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
+}
+
+static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx)
 {
     BlockNode *node = BLOCK_NODE(object_new_with_class(OBJECT_CLASS(nc)));
 
     node->ctx = ctx;
     aio_context_ref(ctx);
-    if (parent) {
-        node->read_only = parent->read_only;
-        node->auto_read_only = parent->auto_read_only;
-        node->force_share = parent->force_share;
-        node->direct = parent->direct;
-        node->no_flush = parent->no_flush;
-        /* What a format lets through is its own business. */
-        node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
-    }
     return node;
 }
 
@@ -102,7 +106,8 @@ static bool set_properties(BlockNode *node, json_t *opts, bool keyval,
 }
 
 static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
-                           const BlockNode *parent, Error **errp)
+                           const BlockNode *parent, unsigned role,
+                           unsigned open_flags, Error **errp)
 {
     g_autoptr(json_t) opts = json_copy((json_t *)options);
     g_autofree char *driver = NULL;
@@ -122,7 +127,11 @@ static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
     if (!nc || (name && !check_name(name, errp))) {
         return NULL;
     }
-    node = node_alloc(nc, ctx, parent);
+    node = node_alloc(nc, ctx);
+    if (parent) {
+        inherit(node, parent, role);
+    }
+    node->open_flags |= open_flags;
     node->named = name != NULL;
     node->name = g_steal_pointer(&name);
     node->options_are_text = keyval;
@@ -137,21 +146,30 @@ static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
 BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
                           Error **errp)
 {
-    return node_new(opts, keyval, ctx, NULL, errp);
+    return node_new(opts, keyval, ctx, NULL, 0, 0, errp);
 }
 
-BlockNode *block_node_child(BlockNode *parent, const json_t *ref,
-                            const char *what, Error **errp)
+BlockNode *block_node_new_with_flags(const json_t *opts, bool keyval,
+                                     AioContext *ctx, unsigned open_flags,
+                                     Error **errp)
+{
+    return node_new(opts, keyval, ctx, NULL, 0, open_flags, errp);
+}
+
+/* -- children --------------------------------------------------------------------- */
+
+static BlockNode *child_of_ref(BlockNode *parent, const json_t *ref,
+                               const char *name, unsigned role, Error **errp)
 {
     BlockNode *node;
 
     if (json_is_object(ref)) {
         return node_new(ref, parent->options_are_text, parent->ctx, parent,
-                        errp);
+                        role, 0, errp);
     }
     if (!json_is_string(ref)) {
         error_setg(errp, "parameter '%s' must be a node-name or an object",
-                   what);
+                   name);
         return NULL;
     }
     node = block_node_find(json_string_value(ref));
@@ -161,6 +179,55 @@ BlockNode *block_node_child(BlockNode *parent, const json_t *ref,
     }
     block_node_ref(node);
     return node;
+}
+
+/* An image is read-only if what it is in is. */
+static bool check_read_only(BlockNode *parent, const BlockNode *child,
+                            unsigned role, Error **errp)
+{
+    if (!child->read_only || parent->read_only || (role & NODE_ROLE_COW)) {
+        return true;
+    }
+    if (!parent->auto_read_only && !child->auto_read_only) {
+        error_setg(errp, "Node '%s' is read-only", child->name);
+        return false;
+    }
+    parent->read_only = true;
+    return true;
+}
+
+bool block_node_link_child(BlockNode *parent, NodeLink *link, BlockNode *child,
+                           const char *name, unsigned role, Error **errp)
+{
+    unsigned perm, shared;
+
+    node_link_init_child(link, parent, name, role);
+    if (!check_read_only(parent, child, role, errp)) {
+        return false;
+    }
+    if (node_reaches(child, parent)) {
+        error_setg(errp,
+                   "node '%s' cannot be below node '%s': it uses that "
+                   "node",
+                   child->name, parent->name);
+        return false;
+    }
+    node_child_perm(parent, link, &perm, &shared);
+    return node_link_attach(link, child, perm, shared, errp);
+}
+
+bool block_node_open_child(BlockNode *parent, NodeLink *link, const json_t *ref,
+                           const char *name, unsigned role, Error **errp)
+{
+    BlockNode *child = child_of_ref(parent, ref, name, role, errp);
+    bool ok;
+
+    if (!child) {
+        return false;
+    }
+    ok = block_node_link_child(parent, link, child, name, role, errp);
+    block_node_unref(child); /* the link has its own reference */
+    return ok;
 }
 
 /* -- blockdev-add ---------------------------------------------------------------- */
@@ -203,7 +270,7 @@ bool blockdev_del(const char *name, Error **errp)
         error_setg(errp, "Node %s is not owned by the monitor", name);
         return false;
     }
-    if (block_node_is_used(node) || node->refs > 1) {
+    if (node->refs > 1) {
         error_setg(errp, "Node %s is in use", name);
         return false;
     }

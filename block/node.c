@@ -7,18 +7,19 @@
 
 #include "qapi/util.h"
 #include "trace/trace-block.h"
+#include "util/aio-wait.h"
 #include "util/error.h"
 
-#include "block-internal.h"
+#include "graph-internal.h"
 
-static Object *nodes_root(void)
+Object *node_root_container(void)
 {
     return container_get(object_get_root(), "/block-nodes");
 }
 
 BlockNode *block_node_find(const char *name)
 {
-    Object *obj = object_resolve_path_component(nodes_root(), name);
+    Object *obj = object_resolve_path_component(node_root_container(), name);
 
     return (BlockNode *)object_dynamic_cast(obj, TYPE_BLOCK_NODE);
 }
@@ -90,15 +91,20 @@ bool block_node_open(BlockNode *node, Error **errp)
     }
     generate_name(node);
     /* The name is taken first: children get theirs inside open(). */
-    if (!object_property_try_add_child(nodes_root(), node->name, OBJECT(node),
-                                       errp) ||
+    if (!object_property_try_add_child(node_root_container(), node->name,
+                                       OBJECT(node), errp) ||
         (nc->open && !nc->open(node, errp))) {
         return false;
     }
     node->is_open = true;
+    if (node->hurried && nc->drain_begin) {
+        nc->drain_begin(node);
+    }
     object_set_completed(OBJECT(node), true);
     trace_block_node_open(node->name, nc->driver, node->length);
-    return true;
+    /* open() may have found that the image cannot be written, or needs more of
+     * its children. */
+    return node_refresh_perm(node, errp);
 }
 
 void block_node_ref(BlockNode *node)
@@ -106,21 +112,52 @@ void block_node_ref(BlockNode *node)
     node->refs++;
 }
 
+/* Nobody is left who could hear that this fails. */
+static void write_out(BlockNode *node)
+{
+    int ret = node->read_only || node->inactive ? 0 : node_flush(node);
+
+    if (ret < 0) {
+        trace_block_node_close_failed(node->name, g_strerror(-ret));
+    }
+}
+
+/* Nothing sends new ones: there is no user any more. */
+static void wait_for_requests(BlockNode *node)
+{
+    if (qatomic_mb_read(&node->in_flight) == 0) {
+        return;
+    }
+    node_quiesce(node); /* so that the last one wakes us */
+    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_mb_read(&node->in_flight) > 0);
+    node_unquiesce(node);
+}
+
+static void node_close(BlockNode *node)
+{
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    node->refs = 1; /* for those who look at it meanwhile */
+    assert(QLIST_EMPTY(&node->users));
+    if (node->is_open) {
+        trace_block_node_close(node->name);
+        wait_for_requests(node);
+        write_out(node);
+        node->is_open = false;
+        if (nc->close) {
+            nc->close(node);
+        }
+    }
+    node_detach_children(node);
+    node->refs = 0;
+}
+
 void block_node_unref(BlockNode *node)
 {
     if (!node || --node->refs > 0) {
         return;
     }
-    if (node->is_open) {
-        BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
-
-        assert(QLIST_EMPTY(&node->users));
-        trace_block_node_close(node->name);
-        if (nc->close) {
-            nc->close(node);
-        }
-        node->is_open = false;
-    }
+    node_close(node);
     if (OBJECT(node)->parent) {
         object_unparent(OBJECT(node));
     }
@@ -163,8 +200,12 @@ static void node_instance_init(Object *obj)
     node->physical_block_size = BLK_SECTOR_SIZE;
     node->max_transfer = BLK_REQUEST_MAX_BYTES;
     node->shared = NODE_PERM_ALL;
+    qemu_mutex_init(&node->lock);
+    qemu_mutex_init(&node->bitmap_lock);
     QLIST_INIT(&node->users);
+    QLIST_INIT(&node->children);
     QLIST_INIT(&node->requests);
+    QLIST_INIT(&node->bitmaps);
 }
 
 static void node_instance_finalize(Object *obj)
@@ -174,6 +215,8 @@ static void node_instance_finalize(Object *obj)
     if (node->ctx) {
         aio_context_unref(node->ctx);
     }
+    qemu_mutex_destroy(&node->lock);
+    qemu_mutex_destroy(&node->bitmap_lock);
     g_free(node->name);
 }
 

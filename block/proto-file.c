@@ -83,6 +83,8 @@ static bool file_open(BlockNode *node, Error **errp)
         return false;
     }
     node->length = size;
+    node->can_grow = !f->is_device;
+    node->zero_flags = BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
     block_file_probe(f);
     return true;
 }
@@ -134,6 +136,12 @@ static const Property file_props[] = {
 static void file_instance_init(Object *obj)
 {
     BLOCK_FILE(obj)->fd = -1;
+    qemu_mutex_init(&BLOCK_FILE(obj)->lock);
+}
+
+static void file_instance_finalize(Object *obj)
+{
+    qemu_mutex_destroy(&BLOCK_FILE(obj)->lock);
 }
 
 static void file_class_init(ObjectClass *oc, void *data)
@@ -152,6 +160,8 @@ static void file_class_init(ObjectClass *oc, void *data)
     nc->co_flush = block_file_co_flush;
     nc->co_pdiscard = block_file_co_pdiscard;
     nc->co_pwrite_zeroes = block_file_co_pwrite_zeroes;
+    nc->co_copy_range_to = block_file_co_copy_range_to;
+    nc->co_block_status = block_file_co_block_status;
     nc->co_truncate = block_file_co_truncate;
 }
 
@@ -161,6 +171,7 @@ const TypeInfo block_type_file = {
     .parent = TYPE_BLOCK_NODE,
     .instance_size = sizeof(BlockFile),
     .instance_init = file_instance_init,
+    .instance_finalize = file_instance_finalize,
     .class_init = file_class_init,
     .props = file_props,
 };

@@ -22,16 +22,19 @@ static int coroutine_fn null_delay(BlockNode *node)
 }
 
 static int coroutine_fn null_co_preadv(BlockNode *node, int64_t offset,
-                                       int64_t bytes, QEMUIOVector *qiov)
+                                       int64_t bytes, QEMUIOVector *qiov,
+                                       size_t qiov_offset,
+                                       BlkRequestFlags flags)
 {
     if (BLOCK_NULL(node)->read_zeroes) {
-        qemu_iovec_memset(qiov, 0, 0, qiov->size);
+        qemu_iovec_memset(qiov, qiov_offset, 0, (size_t)bytes);
     }
     return null_delay(node);
 }
 
 static int coroutine_fn null_co_pwritev(BlockNode *node, int64_t offset,
                                         int64_t bytes, QEMUIOVector *qiov,
+                                        size_t qiov_offset,
                                         BlkRequestFlags flags)
 {
     return null_delay(node);
@@ -50,6 +53,19 @@ static int coroutine_fn null_co_pwrite_zeroes(BlockNode *node, int64_t offset,
     return null_delay(node);
 }
 
+static int coroutine_fn null_co_block_status(BlockNode *node, unsigned want,
+                                             int64_t offset, int64_t bytes,
+                                             int64_t *pnum, int64_t *map,
+                                             BlockNode **file)
+{
+    *pnum = bytes;
+    *map = offset;
+    *file = node;
+    return NODE_STATUS_OFFSET |
+           (BLOCK_NULL(node)->read_zeroes ? NODE_STATUS_ZERO
+                                          : NODE_STATUS_DATA);
+}
+
 static char *null_filename(BlockNode *node)
 {
     return g_strdup_printf("%s://", BLOCK_NODE_GET_CLASS(node)->driver);
@@ -64,11 +80,13 @@ static bool null_open(BlockNode *node, Error **errp)
 {
     BlockNull *n = BLOCK_NULL(node);
 
-    if (n->size > INT64_MAX) {
+    if (n->size > BLK_LENGTH_MAX) {
         error_setg(errp, "size is too large");
         return false;
     }
     node->length = (int64_t)n->size;
+    node->zero_flags = BLK_REQ_FUA | BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
+    node->write_flags = BLK_REQ_FUA;
     return true;
 }
 
@@ -97,6 +115,7 @@ static void null_class_init(ObjectClass *oc, void *data)
     nc->co_flush = null_delay;
     nc->co_pdiscard = null_co_range;
     nc->co_pwrite_zeroes = null_co_pwrite_zeroes;
+    nc->co_block_status = null_co_block_status;
 }
 
 extern const TypeInfo block_type_null_co;

@@ -26,14 +26,20 @@ typedef struct BlockNode BlockNode;
 
 /* Longest request, so that a byte count always fits an int. */
 #define BLK_REQUEST_MAX_BYTES (1024 * 1024 * 1024)
-#define BLK_SECTOR_SIZE       512
-#define BLK_SECTOR_BITS       9
+/* Longest disk: so that sums of offsets and lengths stay in range. */
+#define BLK_LENGTH_MAX  (INT64_MAX - INT64_C(0x40000000) - 0xffffff)
+#define BLK_SECTOR_SIZE 512
+#define BLK_SECTOR_BITS 9
 
 /* Flags of a request. */
 typedef enum BlkRequestFlags {
     BLK_REQ_FUA = 1 << 0,         /* on stable storage when it completes */
     BLK_REQ_MAY_UNMAP = 1 << 1,   /* zeroes: may give the space back */
     BLK_REQ_NO_FALLBACK = 1 << 2, /* zeroes: fail rather than write them out */
+    BLK_REQ_WRITE_COMPRESSED = 1 << 3, /* one cluster, compressed */
+    BLK_REQ_SERIALISING = 1 << 4, /* no overlapping write at the same time */
+    BLK_REQ_WRITE_UNCHANGED = 1 << 5, /* what can be read there already */
+    BLK_REQ_ZERO_WRITE = 1 << 6, /* truncate: what is new reads as zeroes */
 } BlkRequestFlags;
 
 /**
@@ -115,8 +121,16 @@ void blk_set_dev_ops(BlockBackend *blk, const BlockDevOps *ops, void *opaque);
 bool blk_set_perm(BlockBackend *blk, bool write, bool share_write,
                   Error **errp);
 
+/** blk_set_node_perm: the same in bits of NodePerm (block-internal.h), for
+ *  jobs, exports and tools. */
+bool blk_set_node_perm(BlockBackend *blk, unsigned perm, unsigned shared,
+                       Error **errp);
+
 /** blk_get_aio_context: borrowed. Thread: any. */
 AioContext *blk_get_aio_context(BlockBackend *blk);
+/** blk_set_aio_context: where blk_aio_*() run from now on. Waits for those in
+ *  flight. Thread: main loop. */
+bool blk_set_aio_context(BlockBackend *blk, AioContext *ctx, Error **errp);
 
 /* -- what it is; thread: any ----------------------------------------------- */
 
@@ -198,24 +212,68 @@ BlockAIOCB *blk_aio_pwrite_zeroes(BlockBackend *blk, int64_t offset,
 /** blk_aio_cancel_async: -ECANCELED to its @cb if it had not started. */
 void blk_aio_cancel_async(BlockAIOCB *acb);
 
-/* The same for coroutines in the backend's context: 0 or -errno. */
+/*
+ * The same for coroutines, in any context: 0 or -errno. They are held back
+ * while the backend is drained.
+ */
 int coroutine_fn blk_co_preadv(BlockBackend *blk, int64_t offset,
                                QEMUIOVector *qiov, BlkRequestFlags flags);
 int coroutine_fn blk_co_pwritev(BlockBackend *blk, int64_t offset,
                                 QEMUIOVector *qiov, BlkRequestFlags flags);
+/** blk_co_preadv_part, blk_co_pwritev_part: bytes of @qiov from @qiov_offset
+ *  on. */
+int coroutine_fn blk_co_preadv_part(BlockBackend *blk, int64_t offset,
+                                    int64_t bytes, QEMUIOVector *qiov,
+                                    size_t qiov_offset, BlkRequestFlags flags);
+int coroutine_fn blk_co_pwritev_part(BlockBackend *blk, int64_t offset,
+                                     int64_t bytes, QEMUIOVector *qiov,
+                                     size_t qiov_offset, BlkRequestFlags flags);
+/** blk_co_pread, blk_co_pwrite: one buffer. */
+int coroutine_fn blk_co_pread(BlockBackend *blk, int64_t offset, int64_t bytes,
+                              void *buf, BlkRequestFlags flags);
+int coroutine_fn blk_co_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes,
+                               const void *buf, BlkRequestFlags flags);
 int coroutine_fn blk_co_flush(BlockBackend *blk);
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset,
                                  int64_t bytes);
 int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
                                       int64_t bytes, BlkRequestFlags flags);
 
+/**
+ * blk_co_block_status:
+ * @want, @depth: of node_co_status_above() (block-internal.h)
+ *
+ * Returns: NodeStatus of the whole chain; -errno.
+ */
+int coroutine_fn blk_co_block_status(BlockBackend *blk, unsigned want,
+                                     int64_t offset, int64_t bytes,
+                                     int64_t *pnum, int64_t *map,
+                                     BlockNode **file, unsigned *depth);
+/** blk_co_copy_range: -ENOTSUP: read and write instead. */
+int coroutine_fn blk_co_copy_range(BlockBackend *src, int64_t src_offset,
+                                   BlockBackend *dst, int64_t dst_offset,
+                                   int64_t bytes, BlkRequestFlags flags);
+int coroutine_fn blk_co_truncate(BlockBackend *blk, int64_t bytes, bool exact,
+                                 PreallocMode prealloc, BlkRequestFlags flags,
+                                 Error **errp);
+
 /** blk_pread, blk_pwrite, blk_flush: the same, waiting. For start-up and
- *  tools. Thread: that of the backend's context. */
+ *  tools. Thread: one that has an AioContext. */
 int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf);
 int blk_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes,
                const void *buf, BlkRequestFlags flags);
 int blk_flush(BlockBackend *blk);
 
+/**
+ * blk_drained_begin:
+ * Wait for all requests in flight, and hold new ones back until
+ * blk_drained_end(). Nests. Thread: main loop, outside of coroutines.
+ */
+void blk_drained_begin(BlockBackend *blk);
+void blk_drained_end(BlockBackend *blk);
+/** blk_set_disable_request_queuing: requests go on in drained sections: the
+ *  user of @blk stops by himself. */
+void blk_set_disable_request_queuing(BlockBackend *blk, bool disable);
 /** blk_drain: wait for all requests in flight. Thread: main loop. */
 void blk_drain(BlockBackend *blk);
 /** blk_drain_all: of every backend. */

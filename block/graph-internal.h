@@ -1,0 +1,37 @@
+/*
+ * The graph, inside graph*.c and node*.c.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_GRAPH_INTERNAL_H
+#define BLOCK_GRAPH_INTERNAL_H
+
+#include "block-internal.h"
+
+/** node_root_container: /block-nodes. */
+Object *node_root_container(void);
+/** node_link_init_child: @link of a node. */
+void node_link_init_child(NodeLink *link, BlockNode *parent, const char *name,
+                          unsigned role);
+bool node_link_is_child(const NodeLink *link);
+/** node_link_point: let @link stand at @node (referenced) or NULL, without a
+ *  look at permissions; the reference of the old node is the caller's. */
+void node_link_point(NodeLink *link, BlockNode *node);
+/** node_below: the next node of a chain, filters too. */
+BlockNode *node_below(BlockNode *node);
+/** node_reaches: is @to @from, or anywhere below it? */
+bool node_reaches(BlockNode *from, const BlockNode *to);
+/** node_child_perm: what @link of @node needs and shares now. */
+void node_child_perm(BlockNode *node, const NodeLink *link, unsigned *perm,
+                     unsigned *shared);
+/** node_detach_children: the node closes, or never was open. */
+void node_detach_children(BlockNode *node);
+
+/* One request more, or less, is in @node. */
+static inline void node_enter(BlockNode *node)
+{
+    qatomic_fetch_inc(&node->in_flight);
+}
+void node_leave(BlockNode *node);
+
+#endif
