@@ -12,6 +12,8 @@
 
 #include "util/iov.h"
 
+#include "util/buffer-zero.h"
+
 void qemu_iovec_init(QEMUIOVector *qiov, int alloc_hint)
 {
     qiov->iov = g_new(struct iovec, alloc_hint);
@@ -153,12 +155,6 @@ void qemu_iovec_init_slice(QEMUIOVector *qiov, QEMUIOVector *source,
     qemu_iovec_concat(qiov, source, offset, len);
 }
 
-/* The first byte is zero, and each byte equals the one before it. */
-static bool mem_is_zero(const char *p, size_t len)
-{
-    return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
-}
-
 bool qemu_iovec_is_zero(QEMUIOVector *qiov, size_t offset, size_t bytes)
 {
     struct iovec *v = qiov->iov;
@@ -172,7 +168,7 @@ bool qemu_iovec_is_zero(QEMUIOVector *qiov, size_t offset, size_t bytes)
             continue;
         }
         len = MIN(v->iov_len - offset, bytes);
-        if (!mem_is_zero((char *)v->iov_base + offset, len)) {
+        if (!buffer_is_zero((char *)v->iov_base + offset, len)) {
             return false;
         }
         bytes -= len;

@@ -78,6 +78,7 @@ struct BlockCreateFormat {
  * @help: one line
  * @aliases: (optional) see BlockCreateAlias
  * @has_backing: has properties "backing-file" and "backing-fmt"
+ * @keeps_dashes: help of `-o` does not spell names with underscores
  * @check: (optional) properties against each other, before any file is touched
  * @co_run: make the image. On failure files may be left in any state; the
  *        caller removes those that it made
@@ -93,6 +94,7 @@ struct BlockCreateClass {
     const char *help;
     const BlockCreateAlias *aliases;
     bool has_backing;
+    bool keeps_dashes;
     bool (*check)(BlockCreate *c, Error **errp);
     bool coroutine_fn (*co_run)(BlockCreate *c, Error **errp);
     bool coroutine_fn (*co_measure)(BlockCreate *c, BlockNode *in,
@@ -121,6 +123,7 @@ struct BlockAmendClass {
     const char *driver;
     const char *help;
     const BlockCreateAlias *aliases;
+    bool keeps_dashes;
     bool coroutine_fn (*co_run)(BlockAmend *amend, Error **errp);
 };
 
