@@ -19,6 +19,7 @@ typedef struct QCryptoPbkdf2 {
     uint32_t iterations;
     uint8_t *out;
     size_t nout;
+    const bool *stop; /* atomic, nullable; libraries may not look at it */
 } QCryptoPbkdf2;
 
 typedef struct QCryptoPbkdfBackend {

@@ -9,6 +9,8 @@
 #include <nettle/hmac.h>
 #include <nettle/pbkdf2.h>
 
+#include "util/atomic.h"
+
 #include "hash-internal.h"
 #include "nettle-internal.h"
 #include "pbkdf-internal.h"
@@ -18,12 +20,22 @@ typedef struct NettlePrf {
     QCryptoHashState outer;
     QCryptoHashState inner;
     QCryptoHashState running;
+    const bool *stop; /* atomic, nullable */
 } NettlePrf;
+
+/* The library cannot be told to stop; rounds without work end soon. */
+static bool ntl_prf_stopped(const NettlePrf *prf)
+{
+    return prf->stop && qatomic_read(prf->stop);
+}
 
 static void ntl_prf_update(void *ctx, size_t len, const uint8_t *src)
 {
     NettlePrf *prf = ctx;
 
+    if (ntl_prf_stopped(prf)) {
+        return;
+    }
     hmac_update(&prf->running, prf->type, len, src);
 }
 
@@ -31,6 +43,9 @@ static void ntl_prf_digest(void *ctx, size_t len, uint8_t *dst)
 {
     NettlePrf *prf = ctx;
 
+    if (ntl_prf_stopped(prf)) {
+        return;
+    }
     hmac_digest(&prf->outer, &prf->inner, &prf->running, prf->type, len, dst);
 }
 
@@ -41,7 +56,7 @@ static bool ntl_pbkdf_supports(QCryptoHashAlgorithm hash)
 
 static bool ntl_pbkdf2(const QCryptoPbkdf2 *p, Error **errp)
 {
-    NettlePrf prf = { .type = qcrypto_nettle_hash(p->hash) };
+    NettlePrf prf = { .type = qcrypto_nettle_hash(p->hash), .stop = p->stop };
 
     hmac_set_key(&prf.outer, &prf.inner, &prf.running, prf.type, p->nkey,
                  p->key);

@@ -106,30 +106,61 @@ static bool pbkdf_check(QCryptoBackend backend, QCryptoHashAlgorithm hash,
     return true;
 }
 
+static int pbkdf_run(QCryptoBackend backend, const QCryptoPbkdf2 *p,
+                     uint64_t iterations, Error **errp)
+{
+    QCryptoPbkdf2 checked = *p;
+
+    if (!pbkdf_check(backend, p->hash, iterations, p->nout, errp)) {
+        return -1;
+    }
+    if (backend == QCRYPTO_BACKEND_AUTO) {
+        backend = qcrypto_pbkdf2_backend(p->hash);
+    }
+    checked.iterations = iterations;
+    return pbkdf_backends[backend]->pbkdf2(&checked, errp) ? 0 : -1;
+}
+
 int qcrypto_pbkdf2_with_backend(QCryptoBackend backend,
                                 QCryptoHashAlgorithm hash, const uint8_t *key,
                                 size_t nkey, const uint8_t *salt, size_t nsalt,
                                 uint64_t iterations, uint8_t *out, size_t nout,
                                 Error **errp)
 {
-    if (!pbkdf_check(backend, hash, iterations, nout, errp)) {
-        return -1;
-    }
-    if (backend == QCRYPTO_BACKEND_AUTO) {
-        backend = qcrypto_pbkdf2_backend(hash);
-    }
-
     QCryptoPbkdf2 p = {
         .hash = hash,
         .key = key,
         .nkey = nkey,
         .salt = salt,
         .nsalt = nsalt,
-        .iterations = iterations,
         .out = out,
         .nout = nout,
     };
-    return pbkdf_backends[backend]->pbkdf2(&p, errp) ? 0 : -1;
+
+    return pbkdf_run(backend, &p, iterations, errp);
+}
+
+int qcrypto_pbkdf2_until(QCryptoHashAlgorithm hash, const uint8_t *key,
+                         size_t nkey, const uint8_t *salt, size_t nsalt,
+                         uint64_t iterations, uint8_t *out, size_t nout,
+                         const bool *stop, Error **errp)
+{
+    bool nettle =
+        stop &&
+        qcrypto_pbkdf2_supports_with_backend(QCRYPTO_BACKEND_NETTLE, hash);
+    QCryptoPbkdf2 p = {
+        .hash = hash,
+        .key = key,
+        .nkey = nkey,
+        .salt = salt,
+        .nsalt = nsalt,
+        .out = out,
+        .nout = nout,
+        .stop = stop,
+    };
+
+    return pbkdf_run(nettle ? QCRYPTO_BACKEND_NETTLE : QCRYPTO_BACKEND_AUTO, &p,
+                     iterations, errp);
 }
 
 int qcrypto_pbkdf2(QCryptoHashAlgorithm hash, const uint8_t *key, size_t nkey,

@@ -208,9 +208,9 @@ int qcrypto_block_encrypt(QCryptoBlock *block, uint64_t offset, uint8_t *buf,
  * @data: (in) cipher text of a decryption; (out) of an encryption
  * @len: bytes, a multiple of the sector size; @iov has so many
  *
- * From one place to the other without a copy in between. Plain text goes
- * into @iov only, so its memory, which may be the guest's, never holds
- * cipher text, and is read once. Otherwise as the calls above.
+ * From one place to the other without a copy in between. Memory of @iov,
+ * which may be the guest's, never holds cipher text. Otherwise as the calls
+ * above.
  */
 int qcrypto_block_decrypt_iov(QCryptoBlock *block, uint64_t offset,
                               const struct iovec *iov, unsigned niov,
@@ -225,7 +225,7 @@ int qcrypto_block_encrypt_iov(QCryptoBlock *block, uint64_t offset,
 QCryptoIVGen *qcrypto_block_get_ivgen(QCryptoBlock *block);
 /** qcrypto_block_get_kdf_hash: hash of the key derivation. */
 QCryptoHashAlgorithm qcrypto_block_get_kdf_hash(QCryptoBlock *block);
-/** qcrypto_block_get_payload_offset: bytes; 0 with a detached header. */
+/** qcrypto_block_get_payload_offset: bytes, in the file with the data. */
 uint64_t qcrypto_block_get_payload_offset(QCryptoBlock *block);
 /** qcrypto_block_get_sector_size: bytes; requests are multiples of it. */
 uint64_t qcrypto_block_get_sector_size(QCryptoBlock *block);

@@ -51,6 +51,18 @@ int qcrypto_pbkdf2(QCryptoHashAlgorithm hash, const uint8_t *key, size_t nkey,
                    const uint8_t *salt, size_t nsalt, uint64_t iterations,
                    uint8_t *out, size_t nout, Error **errp);
 
+/**
+ * qcrypto_pbkdf2_until:
+ * @stop: (in, nullable) atomic; once it is true the rest is left out
+ *
+ * qcrypto_pbkdf2() that another thread can end early; bytes at @out are then
+ * of no use. Uses nettle if it was built in, which may not be the fastest.
+ */
+int qcrypto_pbkdf2_until(QCryptoHashAlgorithm hash, const uint8_t *key,
+                         size_t nkey, const uint8_t *salt, size_t nsalt,
+                         uint64_t iterations, uint8_t *out, size_t nout,
+                         const bool *stop, Error **errp);
+
 /** qcrypto_pbkdf2_with_backend: qcrypto_pbkdf2() by one library. */
 int qcrypto_pbkdf2_with_backend(QCryptoBackend backend,
                                 QCryptoHashAlgorithm hash, const uint8_t *key,

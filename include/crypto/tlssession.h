@@ -169,6 +169,17 @@ ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
                                  size_t len, Error **errp);
 
 /**
+ * qcrypto_tls_session_sendv:
+ * @iov: (in) @niov pieces of plain text
+ * @offset: (in) bytes at their begin that were sent already
+ *
+ * As qcrypto_tls_session_send(); neighbouring pieces share records.
+ */
+ssize_t qcrypto_tls_session_sendv(QCryptoTLSSession *sess,
+                                  const struct iovec *iov, size_t niov,
+                                  size_t offset, Error **errp);
+
+/**
  * qcrypto_tls_session_read:
  * @buf: (out) up to @len bytes of plain text
  *
@@ -196,6 +207,17 @@ ssize_t qcrypto_tls_session_read(QCryptoTLSSession *sess, char *buf,
  */
 ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
                                  Error **errp);
+
+/**
+ * qcrypto_tls_session_recvv:
+ * @iov: (out) @niov pieces for plain text
+ *
+ * As qcrypto_tls_session_recv(). Waits only for the first byte; takes with it
+ * what has come already.
+ */
+ssize_t qcrypto_tls_session_recvv(QCryptoTLSSession *sess,
+                                  const struct iovec *iov, size_t niov,
+                                  Error **errp);
 
 /**
  * qcrypto_tls_session_check_pending:
