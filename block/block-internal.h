@@ -117,6 +117,7 @@ typedef enum NodeOpenFlags {
     NODE_OPEN_NO_BACKING = 1 << 0, /* the format's backing file stays closed */
     NODE_OPEN_NO_IO = 1 << 1,      /* header only (info without a secret) */
     NODE_OPEN_CHECK = 1 << 2,      /* accept what check can repair */
+    NODE_OPEN_PROBED = 1 << 3,     /* nobody said that it is raw */
 } NodeOpenFlags;
 
 /* query-block and the tools. */
@@ -140,8 +141,15 @@ struct BlockNode {
     bool implicit;      /* a filter that a job put in; not shown to users */
     bool inactive;      /* the image is another process's */
     bool tracks_writes; /* by open(): a user of node_request_begin() */
-    bool options_are_text; /* they came from a command line */
-    unsigned open_flags;   /* NodeOpenFlags */
+    bool options_are_text;        /* they came from a command line */
+    unsigned open_flags;          /* NodeOpenFlags */
+    const BlockNode *opening_for; /* above, while open() runs */
+    unsigned chain_depth;         /* images above it when it was opened */
+    NodeLink *backing_link; /* by a driver with backing files: its own memory */
+
+    /* set by open() of a format, freed by the core */
+    char *backing_file;   /* as it stands in the image, or NULL */
+    char *backing_format; /* the same */
 
     /* properties */
     bool read_only;
@@ -202,7 +210,9 @@ struct BlockNode {
  *        are still there, and the graph removes them afterwards; also when
  *        open() failed
  * @reopen_prepare, @reopen_commit, @reopen_abort: (optional) new values of
- *        properties stand in @opts; prepare may fail and changes nothing
+ *        properties stand in @opts ("read-only", "cache", and of
+ *        blockdev-reopen all others); prepare may fail and changes nothing
+ * @reopen_props: (optional) NULL-terminated, of own properties that may change
  * @set_perm: (optional) users changed: take and give back locks; must check
  *        first and change nothing on failure
  * @child_perm: (optional) what @link needs and shares, given what the users of
@@ -213,6 +223,9 @@ struct BlockNode {
  *        node when its length is rounded up to the alignment; the bytes of
  *        @qiov from @qiov_offset; all or nothing. 0 or -errno
  * @co_pwritev_compressed: (optional) one cluster
+ * @read_fd: (optional) a descriptor (borrowed, while a request of the caller is
+ *        in the node) from which reads at the same offsets give what co_preadv
+ *        gives; -1: none. For sendfile
  * @co_flush: (optional) write out own caches; the caller flushes children
  * @co_pdiscard: (optional) nothing to do
  * @co_pwrite_zeroes: (optional) -ENOTSUP: the caller writes zeroes
@@ -244,6 +257,7 @@ struct BlockNodeClass {
     void (*close)(BlockNode *node);
     bool (*reopen_prepare)(BlockNode *node, const json_t *opts, void **state,
                            Error **errp);
+    const char *const *reopen_props;
     void (*reopen_commit)(BlockNode *node, void *state);
     void (*reopen_abort)(BlockNode *node, void *state);
     bool (*set_perm)(BlockNode *node, unsigned perm, unsigned shared,
@@ -271,6 +285,7 @@ struct BlockNodeClass {
     int coroutine_fn (*co_copy_range_to)(BlockNode *node, int64_t src_offset,
                                          BlockNode *dst, int64_t dst_offset,
                                          int64_t bytes, BlkRequestFlags flags);
+    int (*read_fd)(BlockNode *node);
     BlockNode *(*writes_to)(BlockNode *node, int64_t *offset);
     int coroutine_fn (*co_block_status)(BlockNode *node, unsigned want,
                                         int64_t offset, int64_t bytes,
@@ -366,6 +381,13 @@ bool node_link_replace(NodeLink *link, BlockNode *node, Error **errp);
 bool node_insert_above(BlockNode *node, BlockNode *filter, Error **errp);
 bool node_replace(BlockNode *node, BlockNode *other, Error **errp);
 
+/** node_set_backing: put @backing (NULL: nothing) below the image @node; drained
+ *  by the caller. */
+bool node_set_backing(BlockNode *node, BlockNode *backing, Error **errp);
+/** node_set_read_only: open @node, and what it is in, in the other way; drains
+ *  it. */
+bool node_set_read_only(BlockNode *node, bool read_only, Error **errp);
+
 /** node_child: the child of @role; (transfer none), or NULL. */
 BlockNode *node_child_of_role(BlockNode *node, unsigned role);
 /** node_link_of_role: the same, the link itself. */
@@ -408,6 +430,68 @@ static inline int64_t block_node_length(BlockNode *node)
 /** block_node_set_length: of the driver, after a truncate; tells users. */
 void block_node_set_length(BlockNode *node, int64_t bytes);
 
+/* -- names of images (open-*.c); thread: main loop ---------------------------- */
+
+/* Longest name of an image, and of a format, that an image may hold. */
+#define NODE_FILENAME_MAX    4095
+#define NODE_FORMAT_NAME_MAX 31
+/* First bytes of an image, by which its format is known. */
+#define NODE_PROBE_BYTES 2048
+
+/**
+ * block_filename_options:
+ * @filename: "disk.img", "file:disk.img", "nbd://host/export", "json:{...}"
+ *
+ * Returns: (transfer full) options of the node that the name means, with
+ *   "driver" unless it is json: without one; NULL.
+ */
+json_t *block_filename_options(const char *filename, Error **errp);
+/**
+ * block_open_filename:
+ * @format: (nullable) driver; NULL: by the first bytes
+ * @opts: (nullable) further options of the node: "read-only", "cache" ...
+ * @keyval: leaves of @opts are text
+ *
+ * Returns: (transfer full) the node.
+ */
+BlockNode *block_open_filename(const char *filename, const char *format,
+                               const json_t *opts, bool keyval,
+                               unsigned open_flags, AioContext *ctx,
+                               Error **errp);
+/** block_open_options: the same with "file" in @opts; "driver" may be left
+ *  out. */
+BlockNode *block_open_options(const json_t *opts, bool keyval,
+                              unsigned open_flags, AioContext *ctx,
+                              Error **errp);
+/**
+ * block_open_backing:
+ * @link: (out) zeroed memory inside @parent
+ * @filename, @format: (format nullable) as they stand in @parent's image:
+ *                     hostile
+ *
+ * Open what is below the image @parent and link it.
+ */
+bool block_open_backing(BlockNode *parent, NodeLink *link, const char *filename,
+                        const char *format, Error **errp);
+/**
+ * block_resolve_filename:
+ * @image: name of the image in which @name stands
+ *
+ * Returns: (transfer full) @name as it can be opened; NULL if it is relative to
+ *   something that has no folder.
+ */
+char *block_resolve_filename(const char *image, const char *name, Error **errp);
+/** node_backing_path: the same for @node's backing file, or NULL. */
+char *node_backing_path(BlockNode *node);
+/** block_probe_format: name of the driver that knows these bytes best;
+ *  "raw" if none does. */
+const char *block_probe_format(const uint8_t *buf, size_t len,
+                               const char *filename);
+/** block_json_to_text: (transfer full) leaves as keyval has them. */
+json_t *block_json_to_text(const json_t *value);
+/** node_filename: (transfer full) for people; "" if there is none. */
+char *node_filename(BlockNode *node);
+
 /* -- requests; 0 or -errno; thread: any, in a coroutine ------------------------ */
 
 /**
@@ -446,6 +530,10 @@ int coroutine_fn node_co_pdiscard(BlockNode *node, int64_t offset,
                                   int64_t bytes);
 int coroutine_fn node_co_pwrite_zeroes(BlockNode *node, int64_t offset,
                                        int64_t bytes, BlkRequestFlags flags);
+/** node_co_copy_up: what the nodes below have for the range, where @node has
+ *  nothing, goes into it; no write can get lost. @node->tracks_writes is set. */
+int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset,
+                                 int64_t bytes);
 /** node_co_copy_range: -ENOTSUP: read and write instead. */
 int coroutine_fn node_co_copy_range(BlockNode *src, int64_t src_offset,
                                     BlockNode *dst, int64_t dst_offset,

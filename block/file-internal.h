@@ -28,6 +28,7 @@ struct BlockFile {
     bool is_device;
     bool no_punch;      /* the file system cannot; atomic, as the next */
     bool no_zero_range; /* the same */
+    bool no_nowait;     /* the same */
     bool no_copy_range; /* the same */
     bool flush_failed;  /* what the kernel has cached may be lost; atomic */
     QemuMutex lock;     /* guards what is known about holes */
@@ -44,6 +45,12 @@ void block_file_probe(BlockFile *f);
 /** block_file_set_perm: locks in the file as the permissions say. */
 bool block_file_set_perm(BlockNode *node, unsigned perm, unsigned shared,
                          Error **errp);
+
+/** block_file_move_locks: hold in @fd, which is the same file, what is held in
+ *  @f's descriptor, before that one is closed. */
+void block_file_move_locks(BlockFile *f, int fd);
+/** block_file_same: are two descriptors of one file? */
+bool block_file_same(int a, int b);
 
 /* Requests: BlockNodeClass. */
 int coroutine_fn block_file_co_preadv(BlockNode *node, int64_t offset,

@@ -23,14 +23,40 @@ static int rw_thread(void *opaque)
     return c->moved < 0 ? -errno : 0;
 }
 
+/*
+ * What the page cache has is read at once: a hit costs one system call and no
+ * round of the loop. -EAGAIN: go the long way.
+ */
+static ssize_t read_cached(BlockFile *f, const struct iovec *iov, int niov,
+                           int64_t offset)
+{
+    ssize_t n;
+
+    if (BLOCK_NODE(f)->direct || qatomic_read(&f->no_nowait)) {
+        return -EAGAIN;
+    }
+    n = preadv2(f->fd, iov, niov, offset, RWF_NOWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
+            qatomic_set(&f->no_nowait, true);
+        }
+        return -EAGAIN; /* the other way says what is wrong */
+    }
+    return n <= 0 ? -EAGAIN : n;
+}
+
 /* Bytes moved, perhaps less than asked for; 0 = end of file; -errno. */
 static ssize_t coroutine_fn move(BlockFile *f, bool is_write,
                                  const struct iovec *iov, int niov,
                                  int64_t offset)
 {
     FileCall call = { f->fd, iov, niov, offset, .is_write = is_write };
-    int ret;
+    ssize_t ret;
 
+    ret = is_write ? -EAGAIN : read_cached(f, iov, niov, offset);
+    if (ret != -EAGAIN) {
+        return ret;
+    }
     if (f->aio != BLOCKDEV_AIO_OPTIONS_THREADS) {
         return is_write ? aio_co_pwritev(f->fd, iov, niov, (uint64_t)offset)
                         : aio_co_preadv(f->fd, iov, niov, (uint64_t)offset);

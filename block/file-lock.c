@@ -141,3 +141,12 @@ bool block_file_set_perm(BlockNode *node, unsigned perm, unsigned shared,
     f->locked_unshared = unshared;
     return true;
 }
+
+void block_file_move_locks(BlockFile *f, int fd)
+{
+    if (locks_wanted(f)) {
+        /* Shared locks, and nobody takes others: they are to be had. */
+        take(fd, LOCK_USE_BASE, 0, f->locked_perm);
+        take(fd, LOCK_UNSHARED_BASE, 0, f->locked_unshared);
+    }
+}

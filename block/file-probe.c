@@ -109,3 +109,13 @@ void block_file_probe(BlockFile *f)
     trace_block_file_probe(f->filename, node->request_alignment,
                            node->memory_alignment, node->physical_block_size);
 }
+
+bool block_file_same(int a, int b)
+{
+    struct stat sa, sb;
+
+    return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 &&
+           (S_ISBLK(sa.st_mode)
+                ? S_ISBLK(sb.st_mode) && sa.st_rdev == sb.st_rdev
+                : sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino);
+}

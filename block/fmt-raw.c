@@ -45,6 +45,26 @@ static bool place(BlockRaw *raw, Error **errp)
     return true;
 }
 
+/*
+ * Nobody said that the image is raw: a guest that writes the header of another
+ * format would have the image taken for that at the next start.
+ */
+static int coroutine_fn check_first_block(BlockNode *node, int64_t offset,
+                                          int64_t bytes, QEMUIOVector *qiov,
+                                          size_t qiov_offset)
+{
+    uint8_t head[BLK_SECTOR_SIZE];
+
+    if (!(node->open_flags & NODE_OPEN_PROBED) || offset >= BLK_SECTOR_SIZE) {
+        return 0;
+    }
+    /* Requests have the alignment of a block while this is so. */
+    qemu_iovec_to_buf(qiov, qiov_offset, head, sizeof(head));
+    return g_str_equal(block_probe_format(head, sizeof(head), ""), "raw")
+               ? 0
+               : -EPERM;
+}
+
 static bool raw_open(BlockNode *node, Error **errp)
 {
     BlockRaw *raw = BLOCK_RAW(node);
@@ -60,6 +80,9 @@ static bool raw_open(BlockNode *node, Error **errp)
     node->preferred_write = file->preferred_write;
     node->preferred_discard = file->preferred_discard;
     node->can_grow = file->can_grow && !raw->size;
+    if (node->open_flags & NODE_OPEN_PROBED) {
+        node->request_alignment = BLK_SECTOR_SIZE;
+    }
     node->write_flags = BLK_REQ_FUA;
     node->zero_flags = BLK_REQ_FUA | BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
     return true;
@@ -97,7 +120,11 @@ static int coroutine_fn raw_co_pwritev(BlockNode *node, int64_t offset,
                                        BlkRequestFlags flags)
 {
     BlockRaw *raw = BLOCK_RAW(node);
+    int ret = check_first_block(node, offset, bytes, qiov, qiov_offset);
 
+    if (ret < 0) {
+        return ret;
+    }
     return node_co_pwritev(raw->file.node, offset + (int64_t)raw->offset, bytes,
                            qiov, qiov_offset, flags);
 }
@@ -136,6 +163,9 @@ static BlockNode *raw_writes_to(BlockNode *node, int64_t *offset)
 {
     BlockRaw *raw = BLOCK_RAW(node);
 
+    if (node->open_flags & NODE_OPEN_PROBED) {
+        return NULL;
+    }
     *offset += (int64_t)raw->offset;
     return raw->file.node;
 }
@@ -178,6 +208,12 @@ static int coroutine_fn raw_co_truncate(BlockNode *node, int64_t bytes,
     return ret;
 }
 
+static bool raw_reopen_prepare(BlockNode *node, const json_t *opts,
+                               void **state, Error **errp)
+{
+    return true; /* it keeps nothing */
+}
+
 static const Property raw_props[] = {
     { "file", PROP_JSON, offsetof(BlockRaw, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -197,6 +233,7 @@ static void raw_class_init(ObjectClass *oc, void *data)
     nc->help = "an image without a format";
     nc->is_format = true;
     nc->open = raw_open;
+    nc->reopen_prepare = raw_reopen_prepare;
     nc->filename = raw_filename;
     nc->allocated = raw_allocated;
     nc->co_preadv = raw_co_preadv;

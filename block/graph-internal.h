@@ -27,6 +27,34 @@ void node_child_perm(BlockNode *node, const NodeLink *link, unsigned *perm,
 /** node_detach_children: the node closes, or never was open. */
 void node_detach_children(BlockNode *node);
 
+/**
+ * node_create:
+ * @parent: (nullable) node that it is opened for, as a child of @role; it
+ *          inherits from it
+ *
+ * Returns: (transfer full) the open node.
+ */
+BlockNode *node_create(const json_t *options, bool keyval, AioContext *ctx,
+                       const BlockNode *parent, unsigned role,
+                       unsigned open_flags, Error **errp);
+/** node_create_probed: the same for options without "driver": by what is in
+ *  "file", or in "filename". */
+BlockNode *node_create_probed(const json_t *options, bool keyval,
+                              AioContext *ctx, const BlockNode *parent,
+                              unsigned role, unsigned open_flags, Error **errp);
+/** node_class_by_driver: Errors: there is no such driver. */
+BlockNodeClass *node_class_by_driver(const char *driver, Error **errp);
+/** node_open_backing_named: (transfer full) the image @filename for the COW
+ *  child of @parent. */
+BlockNode *node_open_backing_named(const BlockNode *parent,
+                                   const char *filename, const char *format,
+                                   Error **errp);
+/** block_node_read_cache: the property "cache" into its parts. */
+bool block_node_read_cache(BlockNode *node, Error **errp);
+/** node_identity: (transfer full, nullable) equal for nodes that are the same
+ *  image. */
+char *node_identity(BlockNode *node);
+
 /* One request more, or less, is in @node. */
 static inline void node_enter(BlockNode *node)
 {

@@ -449,3 +449,30 @@ bool node_insert_above(BlockNode *node, BlockNode *filter, Error **errp)
 {
     return node_replace(node, filter, errp);
 }
+
+bool node_set_backing(BlockNode *node, BlockNode *backing, Error **errp)
+{
+    NodeLink *link = node_link_of_role(node, NODE_ROLE_COW);
+
+    if (!backing) {
+        if (link && link->frozen) {
+            error_setg(errp, "a job relies on the backing of node '%s'",
+                       node->name);
+            return false;
+        }
+        if (link) {
+            node_link_detach(link);
+        }
+        return true;
+    }
+    if (link) {
+        return node_link_replace(link, backing, errp);
+    }
+    if (!node->backing_link) {
+        error_setg(errp, "driver '%s' of node '%s' has no backing files",
+                   BLOCK_NODE_GET_CLASS(node)->driver, node->name);
+        return false;
+    }
+    return block_node_link_child(node, node->backing_link, backing, "backing",
+                                 NODE_ROLE_COW, errp);
+}

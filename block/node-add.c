@@ -15,7 +15,7 @@
 
 #define TYPE_PREFIX TYPE_BLOCK_NODE "-"
 
-static BlockNodeClass *class_by_driver(const char *driver, Error **errp)
+BlockNodeClass *node_class_by_driver(const char *driver, Error **errp)
 {
     g_autofree char *type = g_strconcat(TYPE_PREFIX, driver, NULL);
     ObjectClass *oc;
@@ -64,7 +64,9 @@ static void inherit(BlockNode *node, const BlockNode *parent, unsigned role)
     node->force_share = parent->force_share;
     node->direct = parent->direct;
     node->no_flush = parent->no_flush;
-    node->open_flags = parent->open_flags & NODE_OPEN_NO_IO;
+    node->open_flags |= parent->open_flags & NODE_OPEN_NO_IO;
+    node->opening_for = parent;
+    node->chain_depth = parent->chain_depth + ((role & NODE_ROLE_COW) != 0);
     node->inactive = parent->inactive;
     /* What a format lets through is its own business. */
     node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
@@ -105,55 +107,104 @@ static bool set_properties(BlockNode *node, json_t *opts, bool keyval,
            object_set_properties_from_keyval(OBJECT(node), opts, errp);
 }
 
-static BlockNode *node_new(const json_t *options, bool keyval, AioContext *ctx,
-                           const BlockNode *parent, unsigned role,
-                           unsigned open_flags, Error **errp)
+/* Of a file whose driver is not given: what its name means. */
+static bool complete_by_name(json_t *opts, bool keyval, Error **errp)
 {
-    g_autoptr(json_t) opts = json_copy((json_t *)options);
+    const char *name = json_string_value(json_object_get(opts, "filename"));
+    g_autoptr(json_t) meant = NULL;
+
+    if (!name) {
+        error_setg(errp, "Parameter 'driver' is missing");
+        return false;
+    }
+    meant = block_filename_options(name, errp);
+    if (!meant) {
+        return false;
+    }
+    if (keyval) {
+        json_t *text = block_json_to_text(meant);
+
+        json_decref(meant);
+        meant = text;
+    }
+    json_object_del(opts, "filename");
+    json_object_update_missing(opts, meant);
+    if (!json_object_get(opts, "driver")) {
+        error_setg(errp, "Parameter 'driver' is missing");
+        return false;
+    }
+    return true;
+}
+
+static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
+                                   const BlockNode *parent, unsigned role,
+                                   unsigned open_flags, Error **errp)
+{
     g_autofree char *driver = NULL;
     g_autofree char *name = NULL;
     BlockNodeClass *nc;
     BlockNode *node;
+    bool ok;
 
     if (!take_string(opts, "driver", &driver, errp) ||
         !take_string(opts, "node-name", &name, errp)) {
         return NULL;
     }
-    if (!driver) {
-        error_setg(errp, "Parameter 'driver' is missing");
-        return NULL;
-    }
-    nc = class_by_driver(driver, errp);
+    nc = node_class_by_driver(driver, errp);
     if (!nc || (name && !check_name(name, errp))) {
         return NULL;
     }
     node = node_alloc(nc, ctx);
+    node->open_flags = open_flags;
     if (parent) {
         inherit(node, parent, role);
     }
-    node->open_flags |= open_flags;
     node->named = name != NULL;
     node->name = g_steal_pointer(&name);
     node->options_are_text = keyval;
-    if (!set_properties(node, opts, keyval, errp) ||
-        !block_node_open(node, errp)) {
+    ok =
+        set_properties(node, opts, keyval, errp) && block_node_open(node, errp);
+    node->opening_for = NULL;
+    if (!ok) {
         block_node_unref(node);
         return NULL;
     }
     return node;
 }
 
+BlockNode *node_create(const json_t *options, bool keyval, AioContext *ctx,
+                       const BlockNode *parent, unsigned role,
+                       unsigned open_flags, Error **errp)
+{
+    g_autoptr(json_t) opts = json_copy((json_t *)options);
+
+    if (!json_object_get(opts, "driver")) {
+        if (role & NODE_ROLE_COW) {
+            return node_create_probed(options, keyval, ctx, parent, role,
+                                      open_flags, errp);
+        }
+        if (!parent) {
+            error_setg(errp, "Parameter 'driver' is missing");
+            return NULL;
+        }
+        if (!complete_by_name(opts, keyval, errp)) {
+            return NULL;
+        }
+    }
+    return create_of_driver(opts, keyval, ctx, parent, role, open_flags, errp);
+}
+
 BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
                           Error **errp)
 {
-    return node_new(opts, keyval, ctx, NULL, 0, 0, errp);
+    return node_create(opts, keyval, ctx, NULL, 0, 0, errp);
 }
 
 BlockNode *block_node_new_with_flags(const json_t *opts, bool keyval,
                                      AioContext *ctx, unsigned open_flags,
                                      Error **errp)
 {
-    return node_new(opts, keyval, ctx, NULL, 0, open_flags, errp);
+    return node_create(opts, keyval, ctx, NULL, 0, open_flags, errp);
 }
 
 /* -- children --------------------------------------------------------------------- */
@@ -164,8 +215,8 @@ static BlockNode *child_of_ref(BlockNode *parent, const json_t *ref,
     BlockNode *node;
 
     if (json_is_object(ref)) {
-        return node_new(ref, parent->options_are_text, parent->ctx, parent,
-                        role, 0, errp);
+        return node_create(ref, parent->options_are_text, parent->ctx, parent,
+                           role, 0, errp);
     }
     if (!json_is_string(ref)) {
         error_setg(errp, "parameter '%s' must be a node-name or an object",
@@ -224,6 +275,9 @@ bool block_node_open_child(BlockNode *parent, NodeLink *link, const json_t *ref,
 
     if (!child) {
         return false;
+    }
+    if (role & NODE_ROLE_COW) {
+        parent->backing_link = link;
     }
     ok = block_node_link_child(parent, link, child, name, role, errp);
     block_node_unref(child); /* the link has its own reference */
@@ -314,7 +368,7 @@ char *blockdev_help(const char *driver, Error **errp)
     GSList *list;
 
     if (driver) {
-        BlockNodeClass *nc = class_by_driver(driver, errp);
+        BlockNodeClass *nc = node_class_by_driver(driver, errp);
         g_autofree char *lines = NULL;
 
         if (!nc) {

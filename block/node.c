@@ -58,7 +58,7 @@ static bool cache_member(const json_t *cache, const char *name, bool *ret,
     return true;
 }
 
-static bool read_cache(BlockNode *node, Error **errp)
+bool block_node_read_cache(BlockNode *node, Error **errp)
 {
     const char *key;
     json_t *value;
@@ -82,7 +82,7 @@ bool block_node_open(BlockNode *node, Error **errp)
 {
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
 
-    if (!read_cache(node, errp) || !object_check_required(OBJECT(node), errp)) {
+    if (!block_node_read_cache(node, errp) || !object_check_required(OBJECT(node), errp)) {
         return false;
     }
     if (node->force_share && !node->read_only) {
@@ -145,7 +145,7 @@ static void node_close(BlockNode *node)
         write_out(node);
         node->is_open = false;
         if (nc->close) {
-            nc->close(node);
+            nc->close(node); /* may store bitmaps */
         }
     }
     node_detach_children(node);
@@ -217,6 +217,8 @@ static void node_instance_finalize(Object *obj)
     }
     qemu_mutex_destroy(&node->lock);
     qemu_mutex_destroy(&node->bitmap_lock);
+    g_free(node->backing_format);
+    g_free(node->backing_file);
     g_free(node->name);
 }
 

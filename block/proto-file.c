@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "qapi/qapi-types-common.h"
-#include "util/cutils.h"
+#include "qapi/util.h"
 #include "util/error.h"
 #include "util/fdset.h"
 
@@ -58,13 +58,8 @@ static bool check_kind(BlockFile *f, Error **errp)
 static bool file_open(BlockNode *node, Error **errp)
 {
     BlockFile *f = BLOCK_FILE(node);
-    const char *name = f->filename;
     int64_t size;
 
-    if (strstart(name, "file:", &name)) {
-        g_autofree char *old = f->filename;
-        f->filename = g_strdup(name);
-    }
     f->fd = open_file(f, errp);
     if (f->fd < 0) {
         return false;
@@ -89,6 +84,15 @@ static bool file_open(BlockNode *node, Error **errp)
     return true;
 }
 
+/* "file:disk.img", "host_device:/dev/sdb" */
+static bool file_parse_filename(const char *filename, json_t *opts,
+                                Error **errp)
+{
+    json_object_set_new(opts, "filename",
+                        json_string(strchr(filename, ':') + 1));
+    return true;
+}
+
 static void file_close(BlockNode *node)
 {
     BlockFile *f = BLOCK_FILE(node);
@@ -102,6 +106,81 @@ static char *file_filename(BlockNode *node)
     return g_strdup(BLOCK_FILE(node)->filename);
 }
 
+static int file_read_fd(BlockNode *node)
+{
+    return node->direct ? -1 : BLOCK_FILE(node)->fd;
+}
+
+/* -- reopening ----------------------------------------------------------------------- */
+
+typedef struct FileReopen {
+    int fd; /* -1: the one that there is */
+    int aio;
+} FileReopen;
+
+/* What the same bytes of the file are wanted for changes nothing. */
+static bool file_reopen_prepare(BlockNode *node, const json_t *opts,
+                                void **state, Error **errp)
+{
+    BlockFile *f = BLOCK_FILE(node);
+    const char *aio = json_string_value(json_object_get(opts, "aio"));
+    const json_t *cache = json_object_get(opts, "cache");
+    bool read_only = json_is_true(json_object_get(opts, "read-only"));
+    bool direct = json_is_true(json_object_get(cache, "direct"));
+    FileReopen *r = g_new0(FileReopen, 1);
+
+    r->fd = -1;
+    r->aio =
+        aio ? qapi_enum_parse(&BlockdevAioOptions_lookup, aio, f->aio, NULL)
+            : f->aio;
+    if (read_only != node->read_only || direct != node->direct) {
+        r->fd =
+            qemu_open(f->filename,
+                      (read_only ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0),
+                      errp);
+        if (r->fd < 0) {
+            g_free(r);
+            return false;
+        }
+        if (!block_file_same(f->fd, r->fd)) {
+            error_setg(errp, "'%s' is not the file any more that was opened",
+                       f->filename);
+            qemu_close(r->fd);
+            g_free(r);
+            return false;
+        }
+    }
+    *state = r;
+    return true;
+}
+
+static void file_reopen_commit(BlockNode *node, void *state)
+{
+    BlockFile *f = BLOCK_FILE(node);
+    FileReopen *r = state;
+
+    f->aio = r->aio;
+    if (r->fd >= 0) {
+        block_file_move_locks(f, r->fd);
+        qemu_close(f->fd);
+        f->fd = r->fd;
+        node->request_alignment = 1;
+        node->memory_alignment = 1;
+        block_file_probe(f);
+    }
+    g_free(r);
+}
+
+static void file_reopen_abort(BlockNode *node, void *state)
+{
+    FileReopen *r = state;
+
+    if (r->fd >= 0) {
+        qemu_close(r->fd);
+    }
+    g_free(r);
+}
+
 static int64_t file_allocated(BlockNode *node)
 {
     struct stat st;
@@ -109,6 +188,9 @@ static int64_t file_allocated(BlockNode *node)
     return fstat(BLOCK_FILE(node)->fd, &st) < 0 ? -errno
                                                 : (int64_t)st.st_blocks * 512;
 }
+
+static const char *const file_schemes[] = { "file", NULL };
+static const char *const file_reopen_props[] = { "aio", "aio-max-batch", NULL };
 
 /* -- class ------------------------------------------------------------------------- */
 
@@ -153,6 +235,13 @@ static void file_class_init(ObjectClass *oc, void *data)
     nc->open = file_open;
     nc->close = file_close;
     nc->set_perm = block_file_set_perm;
+    nc->uri_schemes = file_schemes;
+    nc->parse_filename = file_parse_filename;
+    nc->reopen_props = file_reopen_props;
+    nc->reopen_prepare = file_reopen_prepare;
+    nc->reopen_commit = file_reopen_commit;
+    nc->reopen_abort = file_reopen_abort;
+    nc->read_fd = file_read_fd;
     nc->filename = file_filename;
     nc->allocated = file_allocated;
     nc->co_preadv = block_file_co_preadv;

@@ -26,12 +26,15 @@ static bool host_device_open(BlockNode *node, Error **errp)
     return true;
 }
 
+static const char *const host_device_schemes[] = { "host_device", NULL };
+
 static void host_device_class_init(ObjectClass *oc, void *data)
 {
     BlockNodeClass *nc = BLOCK_NODE_CLASS(oc);
 
     nc->driver = "host_device";
     nc->help = "a block device of the host";
+    nc->uri_schemes = host_device_schemes;
     nc->open = host_device_open;
 }
 

@@ -8,9 +8,12 @@
 
 #include "null-internal.h"
 
+static const char *const null_aio_schemes[] = { "null-aio", NULL };
+
 static void null_aio_class_init(ObjectClass *oc, void *data)
 {
     BLOCK_NODE_CLASS(oc)->driver = "null-aio";
+    BLOCK_NODE_CLASS(oc)->uri_schemes = null_aio_schemes;
 }
 
 extern const TypeInfo block_type_null_aio;

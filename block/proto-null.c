@@ -90,6 +90,14 @@ static bool null_open(BlockNode *node, Error **errp)
     return true;
 }
 
+static bool null_reopen_prepare(BlockNode *node, const json_t *opts,
+                                void **state, Error **errp)
+{
+    return true;
+}
+
+static const char *const null_schemes[] = { "null-co", NULL };
+
 static const Property null_props[] = {
     { "size", PROP_SIZE, offsetof(BlockNull, size), .def = "1G",
       .unit = "bytes", .help = "size of the image", .since = "0.1" },
@@ -108,6 +116,8 @@ static void null_class_init(ObjectClass *oc, void *data)
     nc->driver = "null-co";
     nc->help = "no contents, for tests";
     nc->open = null_open;
+    nc->uri_schemes = null_schemes;
+    nc->reopen_prepare = null_reopen_prepare;
     nc->filename = null_filename;
     nc->allocated = null_allocated;
     nc->co_preadv = null_co_preadv;

@@ -39,7 +39,9 @@ typedef enum BlkRequestFlags {
     BLK_REQ_WRITE_COMPRESSED = 1 << 3, /* one cluster, compressed */
     BLK_REQ_SERIALISING = 1 << 4, /* no overlapping write at the same time */
     BLK_REQ_WRITE_UNCHANGED = 1 << 5, /* what can be read there already */
-    BLK_REQ_ZERO_WRITE = 1 << 6, /* truncate: what is new reads as zeroes */
+    BLK_REQ_ZERO_WRITE = 1 << 6,   /* truncate: what is new reads as zeroes */
+    BLK_REQ_COPY_ON_READ = 1 << 7, /* read: what comes from below stays here */
+    BLK_REQ_PREFETCH = 1 << 8,     /* with that: no buffer, no data wanted */
 } BlkRequestFlags;
 
 /**

@@ -49,6 +49,9 @@ bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
                   Error **errp);
 /** blockdev_add_str: -blockdev's text: keyval or JSON. */
 bool blockdev_add_str(const char *text, AioContext *ctx, Error **errp);
+/** blockdev_reopen: @list: (in) array of options as for blockdev_add(), each of
+ *  a node that there is. Errors: an option that cannot change. */
+bool blockdev_reopen(const json_t *list, Error **errp);
 /** blockdev_del: Errors: no such node; in use; not from blockdev-add. */
 bool blockdev_del(const char *name, Error **errp);
 /** blockdevs_cleanup: drop all that blockdev_add() made. */
