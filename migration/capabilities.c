@@ -8,6 +8,7 @@
 
 #include "migration-internal.h"
 #include "postcopy.h"
+#include "ram-background.h"
 
 typedef enum CapSwitch {
     CAP_FIXED,    /* not while a migration runs, on either side */
@@ -47,10 +48,25 @@ static const CapDef cap_table[MIGRATION_CAPABILITY__MAX] = {
     [MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME] = { .when = CAP_AT_START },
     [MIGRATION_CAPABILITY_LATE_BLOCK_ACTIVATE] = { .when = CAP_LIVE },
     [MIGRATION_CAPABILITY_VALIDATE_UUID] = { .when = CAP_AT_START },
-    [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = { .absent =
-                                                       "this build cannot save "
-                                                       "while the guest goes "
-                                                       "on" },
+    /* Nothing is moved, nobody answers, and each page goes once. */
+    [MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT] = { .excludes =
+                                                       C(POSTCOPY_RAM) |
+                                                       C(DIRTY_BITMAPS) |
+                                                       C(POSTCOPY_BLOCKTIME) |
+                                                       C(LATE_BLOCK_ACTIVATE) |
+                                                       C(RETURN_PATH) |
+                                                       C(MULTIFD) |
+                                                       C(PAUSE_BEFORE_SWITCHOVER) |
+                                                       C(AUTO_CONVERGE) |
+                                                       C(RELEASE_RAM) |
+                                                       C(RDMA_PIN_ALL) |
+                                                       C(COMPRESS) | C(XBZRLE) |
+                                                       C(VALIDATE_UUID) |
+                                                       C(ZERO_COPY_SEND) |
+                                                       C(X_IGNORE_SHARED) |
+                                                       C(SWITCHOVER_ACK) |
+                                                       C(DIRTY_LIMIT) |
+                                                       C(MAPPED_RAM) },
     [MIGRATION_CAPABILITY_ZERO_COPY_SEND] = { .needs = C(MULTIFD),
                                               .excludes = C(COMPRESS) |
                                                           C(XBZRLE) |
@@ -159,6 +175,12 @@ static bool check_host(unsigned added, MigrationState *ms, Error **errp)
     if ((added & C(POSTCOPY_RAM)) && host && ms->incoming &&
         !postcopy_supported(host->ram_blocks(ms->host_opaque), errp)) {
         error_prepend(errp, "Capability 'postcopy-ram' is not available: ");
+        return false;
+    }
+    if ((added & C(BACKGROUND_SNAPSHOT)) && host &&
+        !ram_background_supported(host->ram_blocks(ms->host_opaque), errp)) {
+        error_prepend(errp,
+                      "Capability 'background-snapshot' is not available: ");
         return false;
     }
     if ((added & C(DIRTY_LIMIT)) &&

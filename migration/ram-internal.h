@@ -41,7 +41,8 @@ typedef struct RAMSourceBlock {
     uint64_t host_pages;      /* target pages in a page of the mapping */
     unsigned long *dirty;     /* to be sent; under RAMSource.lock */
     unsigned long *uncleared; /* chunks to be cleared in the log yet */
-    unsigned long *touched;   /* post-copy out of the first pass, or NULL */
+    unsigned long *touched;   /* post-copy out of the first pass, background:
+                                 pages that hold something; or NULL */
 } RAMSourceBlock;
 
 /* A request of the destination. */
@@ -152,6 +153,10 @@ void ram_writer_header(RAMWriter *w, RAMBlock *rb, uint64_t offset,
 /** ram_writer_plain: @page instead of the block's memory: copied; or NULL. */
 void ram_writer_plain(RAMWriter *w, RAMBlock *rb, uint64_t offset,
                       const uint8_t *copy);
+/** ram_writer_plain_from: @page is not copied and must stay until the next
+ *  flush. */
+void ram_writer_plain_from(RAMWriter *w, RAMBlock *rb, uint64_t offset,
+                           const uint8_t *page);
 void ram_writer_zero(RAMWriter *w, RAMBlock *rb, uint64_t offset);
 /** ram_writer_account: tell the statistics. */
 void ram_writer_account(RAMWriter *w);

@@ -86,9 +86,9 @@ static void report_pass(RAMSource *rs, int64_t now, uint64_t new_pages,
 bool ram_pass_begin(RAMSource *rs, RAMPassReport *report, Error **errp)
 {
     int64_t start = ram_now_ns();
-    uint64_t new_pages;
+    uint64_t new_pages = 0;
 
-    if (!ram_dirty_sync(rs, &new_pages, errp)) {
+    if (!rs->config.background && !ram_dirty_sync(rs, &new_pages, errp)) {
         return false;
     }
     WITH_QEMU_LOCK_GUARD(&rs->lock)
@@ -231,6 +231,10 @@ bool ram_complete(RAMSource *rs, QEMUFile *f, Error **errp)
 {
     RAMPassReport report;
 
+    if (rs->config.background) {
+        ram_put_eos(f); /* everything was sent as it stood at the moment */
+        return qemu_fflush(f) == 0 || file_ok(f, errp);
+    }
     rs->stopped = true;
     if (rs->config.multifd) {
         multifd_send_set_paced(rs->config.multifd, false);

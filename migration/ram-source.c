@@ -120,10 +120,12 @@ RAMSource *ram_source_new(const RAMSourceConfig *config, Error **errp)
         return NULL;
     }
     rs->pagemap = page_present_open();
-    if (!config->host->dirty_log_start(config->host_opaque, errp)) {
-        return NULL;
+    if (!config->background) {
+        if (!config->host->dirty_log_start(config->host_opaque, errp)) {
+            return NULL;
+        }
+        rs->logging = true;
     }
-    rs->logging = true;
     stats_set(&config->stats->total_bytes, ram_blocks_bytes(source_list(rs)));
     stats_set(&config->stats->remaining_bytes,
               rs->dirty_pages << RAM_PAGE_BITS);

@@ -101,6 +101,14 @@ void ram_writer_plain(RAMWriter *w, RAMBlock *rb, uint64_t offset,
     count(w, PAGE_METHOD_PLAIN, 1, RAM_PAGE_SIZE + 8);
 }
 
+void ram_writer_plain_from(RAMWriter *w, RAMBlock *rb, uint64_t offset,
+                           const uint8_t *page)
+{
+    ram_writer_header(w, rb, offset, RAM_WIRE_PAGE);
+    qemu_put_buffer_async(w->f, page, RAM_PAGE_SIZE, false);
+    count(w, PAGE_METHOD_PLAIN, 1, RAM_PAGE_SIZE + 8);
+}
+
 /* Pages known to be zero without reading them. */
 static bool send_untouched(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
                            uint64_t n, Error **errp)

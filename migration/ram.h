@@ -67,6 +67,7 @@ typedef struct RAMSourceConfig {
     Pacer *pacer;          /* borrowed */
     MultiFDSend *multifd;  /* borrowed; NULL = no channels */
     FileRAMWriter *file;   /* borrowed; mapped-ram: all pages go there */
+    bool background;       /* of one moment: no dirty log, no passes */
     bool postcopy;         /* capability postcopy-ram: page sizes in the list */
     bool ignore_shared;    /* capability x-ignore-shared */
     RAMMethods methods;    /* at first */

@@ -103,7 +103,7 @@ static void budget_end(MigrationRun *run)
 
 /* -- stopping ------------------------------------------------------------------------- */
 
-static bool stop_guest(MigrationRun *run, Error **errp)
+bool source_stop_guest(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
     int64_t stopped_ns = 0;
@@ -279,7 +279,7 @@ bool source_switch(MigrationRun *run, Error **errp)
     bool answered = is_answered(run->ms);
     bool ok;
 
-    if (migration_has_failed(run->ms) || !stop_guest(run, errp) ||
+    if (migration_has_failed(run->ms) || !source_stop_guest(run, errp) ||
         !wait_for_continue(run)) {
         return false;
     }

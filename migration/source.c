@@ -67,6 +67,9 @@ static bool wants_return_path(MigrationState *ms)
 {
     TransportKind kind = ms->target->kind;
 
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT)) {
+        return false; /* nothing is given away */
+    }
     return migrate_cap(ms, MIGRATION_CAPABILITY_RETURN_PATH) ||
            migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
            migrate_cap(ms, MIGRATION_CAPABILITY_SWITCHOVER_ACK) ||
@@ -143,6 +146,7 @@ static bool make_ram(MigrationRun *run, Error **errp)
         .pacer = ms->pacer,
         .multifd = ms->multifd,
         .file = ms->file_ram,
+        .background = migrate_cap(ms, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT),
         .postcopy = migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM),
         .ignore_shared = migrate_cap(ms, MIGRATION_CAPABILITY_X_IGNORE_SHARED),
     };
@@ -199,6 +203,9 @@ static bool source_run(MigrationRun *run, Error **errp)
     if (!migration_move(&ms->course, MIGRATION_STATUS_SETUP,
                         MIGRATION_STATUS_ACTIVE)) {
         return false;
+    }
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT)) {
+        return source_background(run, errp);
     }
     switch (source_passes(run, errp)) {
     case SOURCE_SWITCH:
@@ -279,6 +286,20 @@ static void move_to_end(MigrationState *ms)
     }
 }
 
+static void move_to_completed(MigrationState *ms)
+{
+    static const MigrationStatus from[] = {
+        MIGRATION_STATUS_DEVICE, MIGRATION_STATUS_POSTCOPY_ACTIVE,
+        MIGRATION_STATUS_ACTIVE, /* background-snapshot */
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(from); i++) {
+        if (migration_move(&ms->course, from[i], MIGRATION_STATUS_COMPLETED)) {
+            return;
+        }
+    }
+}
+
 static void source_end(MigrationRun *run, bool ok, Error *err)
 {
     MigrationState *ms = run->ms;
@@ -309,11 +330,7 @@ static void source_end(MigrationRun *run, bool ok, Error *err)
         move_to_end(ms);
         return;
     }
-    if (!migration_move(&ms->course, MIGRATION_STATUS_DEVICE,
-                        MIGRATION_STATUS_COMPLETED)) {
-        migration_move(&ms->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
-                       MIGRATION_STATUS_COMPLETED);
-    }
+    move_to_completed(ms);
 }
 
 static void *source_thread(void *opaque)

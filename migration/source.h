@@ -108,6 +108,12 @@ SourceNext source_passes(MigrationRun *run, Error **errp);
 /** source_switch: from the running guest to the destination's ack. */
 bool source_switch(MigrationRun *run, Error **errp);
 
+/** source_background: save one moment; the guest goes on here. */
+bool source_background(MigrationRun *run, Error **errp);
+
+/** source_stop_guest: note what it was doing and stop it. */
+bool source_stop_guest(MigrationRun *run, Error **errp);
+
 /** source_postcopy: the same by post-copy. */
 bool source_postcopy(MigrationRun *run, Error **errp);
 

@@ -24,6 +24,11 @@
 #define UFFD_DEVICE "/dev/userfaultfd"
 
 /* Not in the headers of Linux 5.10. */
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
+#endif
+
+/* Not in the headers of Linux 5.10. */
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
@@ -92,6 +97,68 @@ int uffd_open(bool need_shmem, bool need_huge, bool *ret_thread_ids,
     }
     *ret_thread_ids = has & UFFD_FEATURE_THREAD_ID;
     return fd_steal(&fd);
+}
+
+int uffd_open_wp(bool need_shared, Error **errp)
+{
+    uint64_t want = UFFD_FEATURE_PAGEFAULT_FLAG_WP |
+                    (need_shared ? UFFD_FEATURE_WP_HUGETLBFS_SHMEM : 0);
+    AUTO_FD probe = uffd_get(errp);
+    AUTO_FD fd = -1;
+    uint64_t has;
+
+    if (probe < 0 || !uffd_api(probe, 0, &has, errp)) {
+        return -1;
+    }
+    if (want & ~has) {
+        error_setg(errp,
+                   "userfaultfd of this kernel cannot protect %s against "
+                   "writes",
+                   has & UFFD_FEATURE_PAGEFAULT_FLAG_WP
+                       ? "shared memory and huge pages"
+                       : "memory");
+        return -1;
+    }
+    fd = uffd_get(errp);
+    return fd >= 0 && uffd_api(fd, want, &has, errp) ? fd_steal(&fd) : -1;
+}
+
+bool uffd_register_wp(int fd, void *addr, size_t len, Error **errp)
+{
+    struct uffdio_register reg = {
+        .range = { .start = (uintptr_t)addr, .len = len },
+        .mode = UFFDIO_REGISTER_MODE_WP,
+    };
+    const uint64_t need = UINT64_C(1) << _UFFDIO_WRITEPROTECT;
+
+    if (ioctl(fd, UFFDIO_REGISTER, &reg) < 0) {
+        error_setg_errno(errp, errno, "userfaultfd does not take this memory");
+        return false;
+    }
+    if (!(reg.ioctls & need)) {
+        error_setg(errp, "userfaultfd cannot protect pages of this memory");
+        uffd_unregister(fd, addr, len, NULL);
+        return false;
+    }
+    return true;
+}
+
+bool uffd_protect(int fd, void *addr, size_t len, bool on, Error **errp)
+{
+    struct uffdio_writeprotect wp = {
+        .range = { .start = (uintptr_t)addr, .len = len },
+        .mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+    };
+
+    while (ioctl(fd, UFFDIO_WRITEPROTECT, &wp) < 0) {
+        /* The map of memory was being changed. */
+        if (errno != EAGAIN) {
+            error_setg_errno(errp, errno, "userfaultfd could not %s %zu bytes",
+                             on ? "protect" : "free", len);
+            return false;
+        }
+    }
+    return true;
 }
 
 bool uffd_register(int fd, void *addr, size_t len, Error **errp)
@@ -209,6 +276,7 @@ int uffd_read(int fd, UffdFault ret[UFFD_READ_MAX], Error **errp)
             .addr = (uintptr_t)msg[i].arg.pagefault.address,
             .tid = (int)msg[i].arg.pagefault.feat.ptid,
             .write = msg[i].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE,
+            .protected = msg[i].arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP,
         };
     }
     return n;

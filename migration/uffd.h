@@ -4,7 +4,8 @@
  * Thin over the ioctls, with what every caller needs done once: retries, what
  * "it is there already" means, ways to get a descriptor that also reports
  * faults made by the kernel for this process (KVM, system calls on guest
- * memory).
+ * memory). Faults are of two kinds: pages that are missing (post-copy), and
+ * writes to pages that were protected (background snapshots).
  *
  * Source: userfaultfd(2), ioctl_userfaultfd(2).
  * Thread: any; a descriptor may be used by several threads at once.
@@ -25,6 +26,7 @@ typedef struct UffdFault {
     uintptr_t addr; /* of the page, as the kernel reports it */
     int tid;        /* kernel thread that waits; 0 = unknown */
     bool write;
+    bool protected; /* the page is there, but write-protected */
 } UffdFault;
 
 typedef enum UffdResult {
@@ -53,6 +55,26 @@ int uffd_open(bool need_shmem, bool need_huge, bool *ret_thread_ids,
  * Errors: this kind of mapping cannot; pages cannot be placed atomically.
  */
 bool uffd_register(int fd, void *addr, size_t len, Error **errp);
+
+/**
+ * uffd_open_wp:
+ * @need_shared: some of the memory is shared or has huge pages
+ *
+ * As uffd_open(), for uffd_register_wp().
+ */
+int uffd_open_wp(bool need_shared, Error **errp);
+
+/** uffd_register_wp: as uffd_register(), for uffd_protect(). Pages that are
+ *  missing stay the kernel's. */
+bool uffd_register_wp(int fd, void *addr, size_t len, Error **errp);
+
+/**
+ * uffd_protect:
+ * @addr, @len: whole pages, registered
+ * @on: from now on a write waits and is reported; false: it may go on, and
+ *     those that wait do
+ */
+bool uffd_protect(int fd, void *addr, size_t len, bool on, Error **errp);
 
 /** uffd_unregister: missing pages are the kernel's again; waiters run. */
 bool uffd_unregister(int fd, void *addr, size_t len, Error **errp);
