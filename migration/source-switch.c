@@ -326,7 +326,7 @@ bool source_postcopy(MigrationRun *run, Error **errp)
     bool ok;
 
     ms->host->throttle_set(ms->host_opaque, 0);
-    if (migration_has_failed(ms) || !stop_guest(run, errp) ||
+    if (migration_has_failed(ms) || !source_stop_guest(run, errp) ||
         !wait_for_continue(run)) {
         return false;
     }
