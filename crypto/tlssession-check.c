@@ -237,6 +237,7 @@ int qcrypto_tls_session_check_credentials(QCryptoTLSSession *sess, Error **errp)
         tls_break(sess);
         return -1;
     }
+    tls_keys_start(sess);
     g_atomic_int_set(&sess->state, TLS_STATE_OPEN);
     return 0;
 }

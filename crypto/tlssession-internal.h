@@ -11,6 +11,10 @@
  *      caller -> gnutls_record_send -> fresh -> flight -> transport
  *                     send_lock                 out_lock
  *
+ * Data of TLS 1.3 does not go through GnuTLS: tlssession-keys.c does what
+ * gnutls_record_send and gnutls_record_recv do, between the same buffers and
+ * under the same locks.
+ *
  * Sending and receiving run side by side, but GnuTLS keeps the keys of both
  * directions in one table. Whatever changes that table holds recv_lock and
  * send_lock: a key update of our own takes both; a post-handshake message of
@@ -24,6 +28,7 @@
 
 #include "crypto/tlssession.h"
 
+#include "tls-aead.h"
 #include "tlscreds-internal.h"
 
 /* Records of one batch, and so of one call of the transport. */
@@ -32,6 +37,9 @@
 /* RFC 8446 5.1, 5.2: header, and the most that a record may carry. */
 #define TLS_HEADER     5
 #define TLS_RECORD_MAX (TLS_HEADER + QCRYPTO_TLS_MAX_RECORD + 256)
+
+/* Pieces below this are joined with what follows them, for GnuTLS. */
+#define TLS_GATHER_SMALL 4096
 
 /* The read-ahead buffer grows from one record to a batch. */
 #define TLS_AHEAD_FIRST 4096
@@ -61,6 +69,15 @@ typedef struct TLSMark {
     size_t plain; /* bytes of plain text it carries */
 } TLSMark;
 
+/* The keys of one direction; @aead is NULL while GnuTLS does it all. */
+typedef struct TLSKeys {
+    TLSAead *aead; /* owned */
+    uint64_t seq;  /* of the next record */
+    size_t key_len;
+    uint8_t key[32];
+    uint8_t iv[TLS_AEAD_NONCE];
+} TLSKeys;
+
 struct QCryptoTLSSession {
     QCryptoTLSCredsBox *box;
     gnutls_session_t handle;
@@ -84,10 +101,17 @@ struct QCryptoTLSSession {
     /* Lock order: out_lock, in_lock, recv_lock, send_lock. */
     QemuMutex out_lock;  /* one writer; guards flight, marks, flushed, bye */
     QemuMutex in_lock;   /* one reader; guards in_end, and ahead's growth */
-    QemuMutex recv_lock; /* GnuTLS receiving; guards ahead */
-    QemuMutex send_lock; /* GnuTLS sending; guards fresh, queued, records */
+    QemuMutex recv_lock; /* receiving; guards ahead, in_keys, plain */
+    QemuMutex send_lock; /* sending; guards fresh, queued, records, out_keys */
+
+    TLSKeys in_keys;
+    TLSKeys out_keys;
+    size_t record_max; /* plain text that we may put into a record */
+    uint8_t *plain;    /* text of the last record that was opened; owned */
+    size_t plain_start, plain_end; /* what the caller has not had of it */
 
     TLSBytes ahead;
+    size_t pull_left; /* GnuTLS gets no more of @ahead; under recv_lock */
     bool ahead_eof;
     ssize_t in_end; /* 1 = open; else what recv goes on to return */
     int in_errno;
@@ -106,6 +130,7 @@ struct QCryptoTLSSession {
     unsigned n_marks;
     bool bye_sent;
     int out_errno;
+    uint8_t *gather; /* pieces are joined in it for GnuTLS; owned */
 };
 
 /** tls_fill: transport to ahead; under in_lock.
@@ -115,6 +140,42 @@ ssize_t tls_fill(QCryptoTLSSession *sess, Error **errp);
 /** tls_flush: all queued bytes to the transport; under out_lock.
  *  Returns: 0; QCRYPTO_TLS_SESSION_ERR_BLOCK; -1. */
 int tls_flush(QCryptoTLSSession *sess, Error **errp);
+
+/** tls_fresh_reserve: room for @len bytes at the end of fresh; under send_lock.
+ *  Returns: borrowed until the next call. */
+uint8_t *tls_fresh_reserve(QCryptoTLSSession *sess, size_t len);
+
+/** tls_fresh_commit: @len bytes were put into what was reserved. */
+void tls_fresh_commit(QCryptoTLSSession *sess, size_t len);
+
+/** tls_keys_start: the peer was accepted: data need not go through GnuTLS. */
+void tls_keys_start(QCryptoTLSSession *sess);
+
+/** tls_keys_end: forget keys and text. */
+void tls_keys_end(QCryptoTLSSession *sess);
+
+/** tls_keys_lend: GnuTLS is about to use the keys of a direction, under its
+ *  lock. */
+void tls_keys_lend(QCryptoTLSSession *sess, bool read);
+
+/** tls_keys_back: GnuTLS has done; the keys may be others. */
+void tls_keys_back(QCryptoTLSSession *sess, bool read);
+
+/** tls_seal: the bytes of @iov from @offset on, @len at most, as one record at
+ *  the end of fresh; under send_lock, with out_keys.aead.
+ *  Returns: bytes of plain text, at least 1; 0 = the library failed. */
+size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t niov,
+                size_t offset, size_t len);
+
+/** tls_open: decrypt the record at the begin of ahead to plain; under
+ *  recv_lock, when plain is empty.
+ *  Returns: false = it is not there completely, or is not data, or is wrong:
+ *  GnuTLS has to look at it. */
+bool tls_open(QCryptoTLSSession *sess);
+
+/** tls_plain_take: copy from plain; under recv_lock. Returns: bytes. */
+size_t tls_plain_take(QCryptoTLSSession *sess, const struct iovec *iov,
+                      size_t niov, size_t offset);
 
 /** tls_bytes_clear: free, wiped. */
 void tls_bytes_clear(TLSBytes *b);

@@ -29,8 +29,10 @@ void tls_bytes_clear(TLSBytes *b)
     *b = (TLSBytes){ 0 };
 }
 
-static void bytes_append(TLSBytes *b, const void *data, size_t len)
+uint8_t *tls_fresh_reserve(QCryptoTLSSession *sess, size_t len)
 {
+    TLSBytes *b = &sess->fresh;
+
     if (b->start == b->end) {
         b->start = b->end = 0;
     }
@@ -38,8 +40,13 @@ static void bytes_append(TLSBytes *b, const void *data, size_t len)
         b->size = MAX(b->size * 2, b->end + len);
         b->data = g_realloc(b->data, b->size);
     }
-    memcpy(b->data + b->end, data, len);
-    b->end += len;
+    return b->data + b->end;
+}
+
+void tls_fresh_commit(QCryptoTLSSession *sess, size_t len)
+{
+    sess->fresh.end += len;
+    sess->queued += len;
 }
 
 /* GnuTLS sends; under send_lock. */
@@ -48,8 +55,8 @@ static ssize_t session_push(gnutls_transport_ptr_t opaque, const void *data,
 {
     QCryptoTLSSession *sess = opaque;
 
-    bytes_append(&sess->fresh, data, len);
-    sess->queued += len;
+    memcpy(tls_fresh_reserve(sess, len), data, len);
+    tls_fresh_commit(sess, len);
     return len;
 }
 
@@ -58,10 +65,10 @@ static ssize_t session_pull(gnutls_transport_ptr_t opaque, void *buf,
                             size_t len)
 {
     QCryptoTLSSession *sess = opaque;
-    size_t n = MIN(len, bytes_len(&sess->ahead));
+    size_t n = MIN(len, MIN(bytes_len(&sess->ahead), sess->pull_left));
 
     if (n == 0) {
-        if (sess->ahead_eof) {
+        if (sess->ahead_eof && bytes_len(&sess->ahead) == 0) {
             return 0;
         }
         errno = EAGAIN;
@@ -69,6 +76,7 @@ static ssize_t session_pull(gnutls_transport_ptr_t opaque, void *buf,
     }
     memcpy(buf, sess->ahead.data + sess->ahead.start, n);
     sess->ahead.start += n;
+    sess->pull_left -= n;
     return n;
 }
 

@@ -1,5 +1,6 @@
 /*
- * An open TLS session: sending, receiving, new keys, the end.
+ * An open TLS session: sending, receiving, new keys, the end. What is said here
+ * of GnuTLS and data records is tlssession-keys.c's work where it can.
  *
  * A send encrypts up to TLS_BATCH records and hands them to the transport
  * together. Bytes count as sent when the record that carries them has left
@@ -16,6 +17,7 @@
 #include "util/osdep.h"
 
 #include "util/error.h"
+#include "util/iov.h"
 #include "util/lockable.h"
 
 #include "tlssession-internal.h"
@@ -53,6 +55,7 @@ static int session_hook(gnutls_session_t handle, unsigned htype, unsigned when,
     if (!sess->hook_locked) {
         qemu_mutex_lock(&sess->send_lock);
         sess->hook_locked = true;
+        tls_keys_lend(sess, false);
     }
     if (htype == GNUTLS_HANDSHAKE_KEY_UPDATE && msg->size == 1 &&
         msg->data[0] == 1) {
@@ -96,6 +99,7 @@ static bool session_hook_done(QCryptoTLSSession *sess)
         sess->hook_request = false;
         ok = fresh_is_bounded(sess);
     }
+    tls_keys_back(sess, false);
     sess->hook_locked = false;
     qemu_mutex_unlock(&sess->send_lock);
     return ok;
@@ -124,7 +128,11 @@ static bool session_rekey(QCryptoTLSSession *sess, Error **errp)
     g_atomic_int_set(&sess->rekey_wanted, 0);
     /* Not GNUTLS_KU_PEER: when two requests cross, GnuTLS fails, although
      * RFC 8446 4.6.3 allows it. The peer looks after its own keys. */
+    tls_keys_lend(sess, true);
+    tls_keys_lend(sess, false);
     ret = gnutls_session_key_update(sess->handle, 0);
+    tls_keys_back(sess, true);
+    tls_keys_back(sess, false);
     if (ret < 0) {
         error_setg(errp, "cannot change the keys of TLS: %s",
                    gnutls_strerror(ret));
@@ -178,25 +186,56 @@ static size_t marks_reap(QCryptoTLSSession *sess, size_t max)
     return done;
 }
 
-/* Under out_lock: encrypt the beginning of @buf into marks. */
-static bool session_encrypt(QCryptoTLSSession *sess, const char *buf,
-                            size_t len, Error **errp)
+/*
+ * One record by GnuTLS, which wants its text in one piece: small pieces are
+ * joined, so that a header and its payload share a record.
+ */
+static ssize_t gnutls_seal(QCryptoTLSSession *sess, const struct iovec *iov,
+                           size_t niov, size_t offset)
 {
-    size_t done = 0;
+    const char *buf;
+    size_t len;
 
+    while (offset >= iov->iov_len) {
+        offset -= iov->iov_len;
+        iov++;
+        niov--;
+    }
+    buf = (const char *)iov->iov_base + offset;
+    len = iov->iov_len - offset;
+    if (len < TLS_GATHER_SMALL && niov > 1) {
+        if (!sess->gather) {
+            sess->gather = g_malloc(QCRYPTO_TLS_MAX_RECORD);
+        }
+        len =
+            iov_to_buf(iov, niov, offset, sess->gather, QCRYPTO_TLS_MAX_RECORD);
+        buf = (const char *)sess->gather;
+    }
+    return gnutls_record_send(sess->handle, buf,
+                              MIN(len, QCRYPTO_TLS_MAX_RECORD));
+}
+
+/* Under out_lock: encrypt the next of @left bytes of @iov into marks. */
+static bool session_encrypt(QCryptoTLSSession *sess, const struct iovec *iov,
+                            size_t niov, size_t offset, size_t left,
+                            Error **errp)
+{
     if (!session_rekey(sess, errp)) {
         return false;
     }
     QEMU_LOCK_GUARD(&sess->send_lock);
-    while (done < len && sess->n_marks < TLS_BATCH) {
-        ssize_t n = gnutls_record_send(sess->handle, buf + done,
-                                       MIN(len - done, QCRYPTO_TLS_MAX_RECORD));
+    while (left > 0 && sess->n_marks < TLS_BATCH) {
+        ssize_t n = sess->out_keys.aead
+                        ? (ssize_t)tls_seal(sess, iov, niov, offset, left)
+                        : gnutls_seal(sess, iov, niov, offset);
 
         if (n <= 0) {
-            error_setg(errp, "cannot encrypt for TLS: %s", gnutls_strerror(n));
+            error_setg(errp, "cannot encrypt for TLS: %s",
+                       n ? gnutls_strerror(n) : "the cipher failed");
             return false;
         }
-        done += n;
+        offset += n;
+        left -= n;
         sess->records++;
         sess->marks[sess->n_marks++] =
             (TLSMark){ .end = sess->queued, .plain = n };
@@ -204,11 +243,12 @@ static bool session_encrypt(QCryptoTLSSession *sess, const char *buf,
     return true;
 }
 
-ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
-                                 size_t len, Error **errp)
+ssize_t qcrypto_tls_session_sendv(QCryptoTLSSession *sess,
+                                  const struct iovec *iov, size_t niov,
+                                  size_t offset, Error **errp)
 {
     Error *err = NULL;
-    size_t done;
+    size_t len, done;
     int ret;
 
     QEMU_LOCK_GUARD(&sess->out_lock);
@@ -220,10 +260,12 @@ ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
         error_setg(errp, "TLS session was shut down for writing");
         return -1;
     }
+    len = iov_size(iov, niov) - offset;
     if (len == 0) {
         return 0;
     }
-    if (sess->n_marks == 0 && !session_encrypt(sess, buf, len, errp)) {
+    if (sess->n_marks == 0 &&
+        !session_encrypt(sess, iov, niov, offset, len, errp)) {
         tls_break(sess);
         return -1;
     }
@@ -238,6 +280,14 @@ ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
     }
     error_propagate(errp, err);
     return ret;
+}
+
+ssize_t qcrypto_tls_session_send(QCryptoTLSSession *sess, const char *buf,
+                                 size_t len, Error **errp)
+{
+    struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+
+    return qcrypto_tls_session_sendv(sess, &iov, 1, 0, errp);
 }
 
 ssize_t qcrypto_tls_session_write(QCryptoTLSSession *sess, const char *buf,
@@ -266,13 +316,34 @@ static bool session_refuse_renegotiation(QCryptoTLSSession *sess)
     return fresh_is_bounded(sess);
 }
 
+/*
+ * @b begins at a record's start. Returns: bytes of the record, if it is there;
+ * all that is there, if it is longer than any record; 0 = more is needed.
+ */
+static size_t ahead_record(const TLSBytes *b)
+{
+    const uint8_t *p = b->data + b->start;
+    size_t have = b->end - b->start;
+    size_t len;
+
+    if (have < TLS_HEADER) {
+        return 0;
+    }
+    len = TLS_HEADER + ((size_t)p[3] << 8 | p[4]);
+    return len > TLS_RECORD_MAX || len <= have ? MIN(len, have) : 0;
+}
+
 /* Under in_lock. Returns: what gnutls_record_recv() does. */
 static ssize_t session_decrypt(QCryptoTLSSession *sess, char *buf, size_t len)
 {
     ssize_t n;
 
     QEMU_LOCK_GUARD(&sess->recv_lock);
+    sess->pull_left =
+        sess->in_keys.aead ? ahead_record(&sess->ahead) : SIZE_MAX;
+    tls_keys_lend(sess, true);
     n = gnutls_record_recv(sess->handle, buf, len);
+    tls_keys_back(sess, true);
     if (!session_hook_done(sess) ||
         (n == GNUTLS_E_REHANDSHAKE && !session_refuse_renegotiation(sess))) {
         return GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
@@ -297,15 +368,12 @@ static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
     return -1;
 }
 
-/* Under in_lock: GnuTLS wants more. Returns: 1 = go on; else for the caller. */
+/* Under in_lock: the transport's next bytes are wanted. Returns: 1 = go on; else
+ * for the caller. */
 static ssize_t recv_more(QCryptoTLSSession *sess, Error **errp)
 {
-    ssize_t n;
+    ssize_t n = tls_fill(sess, errp);
 
-    if (sess->ahead.start < sess->ahead.end) {
-        return 1;
-    }
-    n = tls_fill(sess, errp);
     if (n >= 0) {
         return 1; /* also the end: GnuTLS knows whether it is orderly */
     }
@@ -316,38 +384,112 @@ static ssize_t recv_more(QCryptoTLSSession *sess, Error **errp)
     return n;
 }
 
-/* Under in_lock. */
-static ssize_t session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
-                            Error **errp)
+/* Under in_lock: data that can be had without GnuTLS and without waiting. */
+static size_t recv_plain(QCryptoTLSSession *sess, const struct iovec *iov,
+                         size_t niov)
+{
+    size_t done = 0, offset = 0;
+
+    QEMU_LOCK_GUARD(&sess->recv_lock);
+    while (niov > 0) {
+        size_t n;
+
+        if (offset >= iov->iov_len) {
+            offset -= iov->iov_len;
+            iov++;
+            niov--;
+        } else if (sess->plain_start < sess->plain_end) {
+            n = tls_plain_take(sess, iov, niov, offset);
+            offset += n;
+            done += n;
+        } else if (!tls_open(sess)) {
+            break;
+        }
+    }
+    return done;
+}
+
+/*
+ * Under in_lock: by GnuTLS; a second time only for what it has decrypted
+ * already. Returns: bytes; 0 = go on; else for the caller.
+ */
+static ssize_t recv_gnutls(QCryptoTLSSession *sess, const struct iovec *iov,
+                           size_t niov, Error **errp)
+{
+    ssize_t total = 0;
+
+    for (size_t i = 0; i < niov; i++) {
+        ssize_t n;
+
+        if (iov[i].iov_len == 0) {
+            continue;
+        }
+        if (total > 0 && !gnutls_record_check_pending(sess->handle)) {
+            break;
+        }
+        n = session_decrypt(sess, iov[i].iov_base, iov[i].iov_len);
+        if (n > 0) {
+            total += n;
+        }
+        if (n <= 0 || (size_t)n < iov[i].iov_len) {
+            return total ? total : n;
+        }
+    }
+    return total;
+}
+
+/* What GnuTLS said when it had no data. Returns: 1 = go on; else for the
+ * caller. */
+static ssize_t recv_without_data(QCryptoTLSSession *sess, ssize_t n,
+                                 Error **errp)
+{
+    if (n == 0) {
+        return sess->in_end = 0;
+    }
+    if (n == GNUTLS_E_PREMATURE_TERMINATION) {
+        sess->in_errno = ECONNABORTED;
+        return sess->in_end = QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION;
+    }
+    if (n == GNUTLS_E_AGAIN) {
+        return sess->in_keys.aead || sess->ahead.start < sess->ahead.end
+                   ? 1
+                   : recv_more(sess, errp);
+    }
+    if (gnutls_error_is_fatal(n)) {
+        return recv_failed(sess, n, errp);
+    }
+    return 1; /* a warning, or a message that GnuTLS has dealt with */
+}
+
+/* Under in_lock; @iov has room. */
+static ssize_t session_recv(QCryptoTLSSession *sess, const struct iovec *iov,
+                            size_t niov, Error **errp)
 {
     for (;;) {
-        ssize_t n = session_decrypt(sess, buf, len);
+        ssize_t n = sess->in_keys.aead ? recv_plain(sess, iov, niov) : 0;
 
         if (n > 0) {
             return n;
         }
-        if (n == 0) {
-            return sess->in_end = 0;
-        }
-        if (n == GNUTLS_E_PREMATURE_TERMINATION) {
-            sess->in_errno = ECONNABORTED;
-            return sess->in_end = QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION;
-        }
-        if (n == GNUTLS_E_AGAIN) {
-            ssize_t more = recv_more(sess, errp);
-
-            if (more != 1) {
-                return more;
+        if (sess->in_keys.aead && !sess->ahead_eof &&
+            ahead_record(&sess->ahead) == 0) {
+            n = recv_more(sess, errp);
+        } else {
+            n = recv_gnutls(sess, iov, niov, errp);
+            if (n > 0) {
+                return n;
             }
-        } else if (gnutls_error_is_fatal(n)) {
-            return recv_failed(sess, n, errp);
+            n = recv_without_data(sess, n, errp);
         }
-        /* Else a warning, or a message that GnuTLS has dealt with. */
+        if (n != 1) {
+            return n;
+        }
     }
 }
 
-ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
-                                 Error **errp)
+ssize_t qcrypto_tls_session_recvv(QCryptoTLSSession *sess,
+                                  const struct iovec *iov, size_t niov,
+                                  Error **errp)
 {
     QEMU_LOCK_GUARD(&sess->in_lock);
 
@@ -356,9 +498,17 @@ ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
             sess->in_errno = EIO;
             return -1;
         }
-        return len ? session_recv(sess, buf, len, errp) : 0;
+        return iov_size(iov, niov) ? session_recv(sess, iov, niov, errp) : 0;
     }
     return sess->in_end;
+}
+
+ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
+                                 Error **errp)
+{
+    struct iovec iov = { .iov_base = buf, .iov_len = len };
+
+    return qcrypto_tls_session_recvv(sess, &iov, 1, errp);
 }
 
 ssize_t qcrypto_tls_session_read(QCryptoTLSSession *sess, char *buf, size_t len)
@@ -376,26 +526,14 @@ ssize_t qcrypto_tls_session_read(QCryptoTLSSession *sess, char *buf, size_t len)
     return n;
 }
 
-/* Is a whole record in the buffer? It begins at a record's start. */
-static bool ahead_has_record(const TLSBytes *b)
-{
-    const uint8_t *p = b->data + b->start;
-    size_t have = b->end - b->start;
-
-    return have >= TLS_HEADER &&
-           have - TLS_HEADER >= ((size_t)p[3] << 8 | p[4]);
-}
-
 size_t qcrypto_tls_session_check_pending(QCryptoTLSSession *sess)
 {
     size_t pending;
 
     QEMU_LOCK_GUARD(&sess->recv_lock);
     pending = gnutls_record_check_pending(sess->handle);
-    if (pending == 0 && ahead_has_record(&sess->ahead)) {
-        pending = 1;
-    }
-    return pending;
+    pending += sess->plain_end - sess->plain_start;
+    return pending ? pending : ahead_record(&sess->ahead) > 0;
 }
 
 /* -- the end -------------------------------------------------------------- */
@@ -410,7 +548,9 @@ int qcrypto_tls_session_shutdown(QCryptoTLSSession *sess, Error **errp)
     }
     if (!sess->bye_sent) {
         QEMU_LOCK_GUARD(&sess->send_lock);
+        tls_keys_lend(sess, false);
         gnutls_bye(sess->handle, GNUTLS_SHUT_WR);
+        tls_keys_back(sess, false);
         sess->bye_sent = true;
     }
     ret = tls_flush(sess, errp);

@@ -169,6 +169,7 @@ QCryptoTLSSession *qcrypto_tls_session_new(QCryptoTLSCreds *creds,
     qemu_mutex_init(&sess->recv_lock);
     qemu_mutex_init(&sess->send_lock);
     sess->in_end = 1;
+    sess->pull_left = SIZE_MAX;
     sess->rekey_after = TLS_REKEY_RECORDS;
     sess->hs_status = QCRYPTO_TLS_HANDSHAKE_SENDING;
     sess->authzid = g_strdup(authzid);
@@ -190,6 +191,11 @@ void qcrypto_tls_session_free(QCryptoTLSSession *sess)
     }
     if (sess->handle) {
         gnutls_deinit(sess->handle);
+    }
+    tls_keys_end(sess);
+    if (sess->gather) {
+        explicit_bzero(sess->gather, QCRYPTO_TLS_MAX_RECORD);
+        g_free(sess->gather);
     }
     tls_bytes_clear(&sess->ahead);
     tls_bytes_clear(&sess->fresh);

@@ -1,9 +1,8 @@
 /*
  * TLS as a layer: the session encrypts and decrypts, the master carries.
  *
- * Writing: each buffer of the vector goes to the session as it is; runs of
- * small ones are joined first, so that a header and its payload share a
- * record. What a non-blocking session could not hand over must be offered
+ * Vectors go to the session as they are, which fills records whatever the pieces
+ * are. What a non-blocking session could not hand over must be offered
  * again with the same bytes; callers of a channel do that anyway.
  *
  * Ending: close_notify is what lets the peer tell an end from a cut, so it is
@@ -23,15 +22,9 @@
 #include "util/atomic.h"
 #include "util/coroutine.h"
 #include "util/error.h"
-#include "util/iov.h"
 
 #include "channel-internal.h"
 #include "handshake-internal.h"
-
-/* Buffers below this are joined with what follows them. */
-#define GATHER_SMALL 4096
-/* One record's worth. */
-#define GATHER_MAX QCRYPTO_TLS_MAX_RECORD
 
 /* close_notify is 31 bytes at most: more pieces than that are not needed. */
 #define BYE_TRIES 32
@@ -210,89 +203,38 @@ static ssize_t tls_readv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
                          int **fds, size_t *nfds, Error **errp)
 {
     QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
-    ssize_t total = 0;
+    ssize_t n = qcrypto_tls_session_recvv(tioc->session, iov, niov, errp);
 
-    for (size_t i = 0; i < niov; i++) {
-        Error *err = NULL;
-        ssize_t n;
-
-        if (iov[i].iov_len == 0) {
-            continue;
+    if (n == QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION) {
+        if (qatomic_read(&tioc->shutdown) & QIO_CHANNEL_SHUTDOWN_READ) {
+            return 0;
         }
-        /* Never wait, nor fail, for more when there is something to return. */
-        if (total > 0 && (!ioc->nonblocking ||
-                          !qcrypto_tls_session_check_pending(tioc->session))) {
-            break;
-        }
-        n = qcrypto_tls_session_recv(tioc->session, iov[i].iov_base,
-                                     iov[i].iov_len, &err);
-        if (n == QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION) {
-            if (qatomic_read(&tioc->shutdown) & QIO_CHANNEL_SHUTDOWN_READ) {
-                n = 0;
-            } else {
-                error_setg(&err, "TLS connection was cut: it ended without "
-                                 "the peer's close notify");
-                n = -1;
-            }
-        }
-        if (total > 0 && n < 0) {
-            error_free(err); /* the next call meets it again */
-            break;
-        }
-        if (n < 0) {
-            error_propagate(errp, err);
-            return n;
-        }
-        total += n;
-        if ((size_t)n < iov[i].iov_len) {
-            break;
-        }
+        error_setg(errp, "TLS connection was cut: it ended without the peer's "
+                         "close notify");
+        return -1;
     }
-    return total;
-}
-
-/* Join the start of @iov. Returns: bytes that are in gather. */
-static size_t tls_gather(QIOChannelTLS *tioc, const struct iovec *iov,
-                         size_t niov, size_t offset)
-{
-    if (!tioc->gather) {
-        tioc->gather = g_malloc(GATHER_MAX);
-    }
-    return iov_to_buf(iov, niov, offset, tioc->gather, GATHER_MAX);
-}
-
-/* Send from @offset of iov[0] on, once. Returns: as io_writev; *asked set. */
-static ssize_t tls_send_some(QIOChannelTLS *tioc, const struct iovec *iov,
-                             size_t niov, size_t offset, size_t *asked,
-                             Error **errp)
-{
-    const char *buf = (const char *)iov->iov_base + offset;
-
-    *asked = iov->iov_len - offset;
-    if (*asked < GATHER_SMALL && niov > 1) {
-        *asked = tls_gather(tioc, iov, niov, offset);
-        buf = (const char *)tioc->gather;
-    }
-    return qcrypto_tls_session_send(tioc->session, buf, *asked, errp);
+    return n;
 }
 
 static ssize_t tls_send(QIOChannelTLS *tioc, const struct iovec *iov,
                         size_t niov, Error **errp)
 {
-    size_t i = 0, offset = 0, asked;
-    ssize_t total = 0, n;
+    size_t offset = 0;
+    ssize_t total = 0;
 
     for (;;) {
         Error *err = NULL;
+        ssize_t n;
 
-        while (i < niov && offset >= iov[i].iov_len) {
-            offset -= iov[i].iov_len;
-            i++;
+        while (niov > 0 && offset >= iov->iov_len) {
+            offset -= iov->iov_len;
+            iov++;
+            niov--;
         }
-        if (i == niov) {
+        if (niov == 0) {
             return total;
         }
-        n = tls_send_some(tioc, iov + i, niov - i, offset, &asked, &err);
+        n = qcrypto_tls_session_sendv(tioc->session, iov, niov, offset, &err);
         if (n < 0 && total > 0) {
             error_free(err); /* the next call meets it again */
             return total;
@@ -303,9 +245,6 @@ static ssize_t tls_send(QIOChannelTLS *tioc, const struct iovec *iov,
         }
         total += n;
         offset += n;
-        if ((size_t)n < asked) {
-            return total;
-        }
     }
 }
 
@@ -387,10 +326,6 @@ static void tls_finalize(Object *obj)
     object_unref(OBJECT(tioc->master));
     qio_handshake_slot_deinit(tioc->slot);
     g_free(tioc->slot);
-    if (tioc->gather) {
-        explicit_bzero(tioc->gather, GATHER_MAX);
-        g_free(tioc->gather);
-    }
 }
 
 static void tls_class_init(ObjectClass *oc, void *data)

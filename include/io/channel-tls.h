@@ -31,7 +31,6 @@ struct QIOChannelTLS {
     int shutdown;               /* QIOChannelShutdown bits; atomic */
     int writers;                /* threads within io_writev; atomic */
     bool established;           /* the handshake succeeded; atomic */
-    uint8_t *gather;            /* small buffers are joined in it; owned */
     QIOHandshakeSlot *slot;     /* handshake under way; owned */
 };
 

@@ -200,9 +200,13 @@ static void test_ask_reader(void)
 
     pair_init(&p, "NORMAL", false);
     for (int i = 0; i < 4; i++) {
+        tls_keys_lend(p.client.sess, true);
+        tls_keys_lend(p.client.sess, false);
         g_assert_cmpint(gnutls_session_key_update(p.client.sess->handle,
                                                   GNUTLS_KU_PEER),
                         ==, 0);
+        tls_keys_back(p.client.sess, true);
+        tls_keys_back(p.client.sess, false);
         g_assert_cmpint(test_tls_write_all(&p.client, "x", 1), ==, 1);
         g_assert_cmpint(qcrypto_tls_session_recv(p.server.sess, &byte, 1,
                                                  &error_abort),
