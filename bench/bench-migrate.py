@@ -4,7 +4,7 @@
 qemu-system-x86_64 with the same guest, memory and settings. Runs of the two
 alternate; figures are medians.
 
-usage: bench-migrate.py [--rounds N] [--mib N] BUILDDIR [CASE...]
+usage: bench-migrate.py [--rounds N] [--mib N] [--alone] BUILDDIR [CASE...]
 
 The source's RAM is a prepared file in memory (random words, text, zeros), so
 that both programs send the same bytes, or memory that nobody touched; the guest
@@ -255,6 +255,7 @@ def main() -> None:
     p = argparse.ArgumentParser()
     p.add_argument('--rounds', type=int, default=3)
     p.add_argument('--mib', type=int, default=2048)
+    p.add_argument('--alone', action='store_true', help='without QEMU')
     p.add_argument('build', nargs='?', default='build')
     p.add_argument('cases', nargs='*')
     a = p.parse_args()
@@ -262,7 +263,7 @@ def main() -> None:
     build = Path(a.build).resolve()
     STRESS = build / 'guest' / 'stress.elf'
     peers = {'ferry': os.environ.get('BENCH_FERRY', str(build / 'ferry'))}
-    if shutil.which(QEMU):
+    if shutil.which(QEMU) and not a.alone:
         peers['qemu'] = QEMU
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         sys.exit('bench-migrate: needs /dev/kvm')
