@@ -32,7 +32,7 @@ void migration_channel_track(MigrationState *ms, QIOChannel *ioc)
     WITH_QEMU_LOCK_GUARD(&ms->lock)
     {
         g_ptr_array_add(ms->channels, object_ref(OBJECT(ioc)));
-        dead = qatomic_read(&ms->interrupted);
+        dead = qatomic_read(&ms->interrupted) && !qatomic_read(&ms->asking);
     }
     if (dead) {
         channel_yank(ioc);

@@ -150,13 +150,15 @@ static bool load_ping(void *opaque, uint32_t value, Error **errp)
 
     if (value == MIGRATION_PING_WILL_COMMIT) {
         mis->run->will_commit = true;
+        postcopy_incoming_will_commit(mis);
+        /* First: with the PONG the source knows whether this is one that waits
+         * for the commit. */
+        if (!return_sender_pong(mis->to_src, MIGRATION_PONG_COMMITS, errp)) {
+            return false;
+        }
     }
     if (!return_sender_pong(mis->to_src, value, errp)) {
         return false;
-    }
-    if (value == MIGRATION_PING_WILL_COMMIT) {
-        postcopy_incoming_will_commit(mis);
-        return return_sender_pong(mis->to_src, MIGRATION_PONG_COMMITS, errp);
     }
     /* Everything that a destination prepares is prepared by now. */
     return value != MIGRATION_PING_OPEN ||

@@ -111,6 +111,8 @@ struct MigrationState {
     bool failed;            /* atomic: migration_fail() was called */
     bool cancelled;         /* atomic: migrate_cancel was asked for */
     bool interrupted;       /* atomic: channels were shut down on purpose */
+    bool asking;            /* atomic: who runs the guest? A failure and an
+                               interruption do not end connections for that */
     QemuSemaphore wake;     /* posted when something the migration thread may
                                wait for happened: continue, cancel, start of
                                post-copy, an error of the return path, ack */
@@ -162,6 +164,9 @@ void migration_fail(MigrationState *ms, Error *err);
 /** migration_has_failed: was migration_fail() called or is it being
  * cancelled? For loops of channels' threads. */
 bool migration_has_failed(const MigrationState *ms);
+
+/** migration_wants_channels: may connections still be made? */
+bool migration_wants_channels(const MigrationState *ms);
 
 /** migration_wake: make the migration thread look again. Thread: any. */
 void migration_wake(MigrationState *ms);

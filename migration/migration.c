@@ -92,6 +92,11 @@ bool migration_has_failed(const MigrationState *ms)
            qatomic_read(&ms->interrupted);
 }
 
+bool migration_wants_channels(const MigrationState *ms)
+{
+    return qatomic_read(&ms->asking) || !migration_has_failed(ms);
+}
+
 /* -- life ------------------------------------------------------------------------- */
 
 static void migration_instance_init(Object *obj)

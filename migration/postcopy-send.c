@@ -293,7 +293,7 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     qemu_mutex_unlock(&ps->send_lock);
     send_queue_limit(ps);
     while ((n = send_batch(ps, errp)) > 0) {
-        if (!ps->runs && return_path_guest_runs(ms)) {
+        if (!ps->runs && return_path_guest_runs(ms, ps->commits)) {
             ps->runs = true;
             ram_postcopy_release_ok(ps->ram);
         }

@@ -243,7 +243,7 @@ PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
         if (postcopy_send_rest(ps, &err) && return_path_wait_shut(ms, &err)) {
             return POSTCOPY_COMPLETED;
         }
-        ps->runs |= return_path_guest_runs(ms);
+        ps->runs |= return_path_guest_runs(ms, ps->commits);
         if (!ps->runs && return_path_refused(ms, NULL)) {
             error_free(err);
             return_path_refused(ms, errp);

@@ -27,6 +27,7 @@ struct ReturnPath {
     QemuCond cond;
     uint32_t pongs; /* a bit for each value below 32 */
     bool commits;   /* the destination waits for the commit */
+    bool known;     /* whether it does */
     bool runs;      /* and has carried it out */
     unsigned bitmaps;
     bool resume_acked;
@@ -55,6 +56,7 @@ static bool path_pong(void *opaque, uint32_t value, Error **errp)
         rp->pongs |= 1u << value;
     }
     rp->commits |= value == MIGRATION_PONG_COMMITS;
+    rp->known |= value == MIGRATION_PING_WILL_COMMIT;
     rp->runs |= value == MIGRATION_PING_COMMIT;
     qemu_cond_broadcast(&rp->cond);
     qemu_mutex_unlock(&rp->lock);
@@ -255,6 +257,11 @@ static bool path_has_pong(const ReturnPath *rp, uint32_t value)
     return rp->pongs & (1u << value);
 }
 
+static bool path_is_known(const ReturnPath *rp, uint32_t value)
+{
+    return rp->known;
+}
+
 static bool path_has_bitmaps(const ReturnPath *rp, uint32_t value)
 {
     return rp->bitmaps >= value;
@@ -287,6 +294,11 @@ bool return_path_wait_resume_ack(MigrationState *ms, Error **errp)
     return path_wait(ms, path_has_resume_ack, 0, errp);
 }
 
+bool return_path_wait_known(MigrationState *ms, Error **errp)
+{
+    return path_wait(ms, path_is_known, 0, errp);
+}
+
 bool return_path_commits(MigrationState *ms)
 {
     ReturnPath *rp = ms->return_path;
@@ -298,7 +310,7 @@ bool return_path_commits(MigrationState *ms)
     return commits;
 }
 
-bool return_path_guest_runs(MigrationState *ms)
+bool return_path_guest_runs(MigrationState *ms, bool commits)
 {
     ReturnPath *rp = ms->return_path;
     bool runs;
@@ -307,7 +319,7 @@ bool return_path_guest_runs(MigrationState *ms)
         return false;
     }
     qemu_mutex_lock(&rp->lock);
-    runs = rp->commits ? rp->runs : path_has_pong(rp, RETURN_PING_DEVICES);
+    runs = commits ? rp->runs : path_has_pong(rp, RETURN_PING_DEVICES);
     qemu_mutex_unlock(&rp->lock);
     return runs;
 }

@@ -51,13 +51,18 @@ bool return_path_wait_shut(MigrationState *ms, Error **errp);
 bool return_path_wait_pong(MigrationState *ms, uint32_t value,
                            uint64_t limit_ms, Error **errp);
 
-/** return_path_commits: does the destination wait for the commit? Known when
- *  PONG 3 is there. Thread: any. */
+/** return_path_wait_known: until the destination has said whether it waits for
+ *  the commit. */
+bool return_path_wait_known(MigrationState *ms, Error **errp);
+
+/** return_path_commits: does the destination wait for the commit? See
+ *  return_path_wait_known(). Thread: any. */
 bool return_path_commits(MigrationState *ms);
 
 /** return_path_guest_runs: has the destination said that the guest runs there?
- *  One that does not wait for a commit: that it is about to. Thread: any. */
-bool return_path_guest_runs(MigrationState *ms);
+ *  One that does not wait for a commit (@commits is false; after a recovery
+ *  this path has not heard of it): that it is about to. Thread: any. */
+bool return_path_guest_runs(MigrationState *ms, bool commits);
 
 /** return_path_refused: did it say SHUT with an error? Then @errp is that. */
 bool return_path_refused(MigrationState *ms, Error **errp);

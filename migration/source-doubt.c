@@ -38,6 +38,10 @@
 
 #define ASK_LIMIT_MS 20000
 #define ASK_PAUSE_US 100000
+/* How long an answer may take: to a question, and to the commit. Without an
+ * answer to this the destination is asked, which may be about to take disks. */
+#define ANSWER_LIMIT_MS 3000
+#define HEAR_LIMIT_MS   8000
 
 static bool guest_stays(Error **errp, const char *why)
 {
@@ -46,6 +50,42 @@ static bool guest_stays(Error **errp, const char *why)
                "goes on here",
                why);
     return false;
+}
+
+/* -- no wait for ever --------------------------------------------------------------- */
+
+/* A peer that keeps a connection open and says nothing: this ends the wait. */
+typedef struct AnswerLimit {
+    QIOChannel *ioc;
+    int ms;
+    QemuThread thread;
+    QemuSemaphore over;
+} AnswerLimit;
+
+static void *limit_thread(void *opaque)
+{
+    AnswerLimit *l = opaque;
+
+    if (qemu_sem_timedwait(&l->over, l->ms) < 0) {
+        qio_channel_shutdown(l->ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+    return NULL;
+}
+
+static void limit_begin(AnswerLimit *l, QIOChannel *ioc, int ms)
+{
+    l->ioc = ioc;
+    l->ms = ms;
+    qemu_sem_init(&l->over, 0);
+    qemu_thread_create(&l->thread, "mig-answer", limit_thread, l,
+                       QEMU_THREAD_JOINABLE);
+}
+
+static void limit_end(AnswerLimit *l)
+{
+    qemu_sem_post(&l->over);
+    qemu_thread_join(&l->thread);
+    qemu_sem_destroy(&l->over);
 }
 
 /* -- asking --------------------------------------------------------------------- */
@@ -57,6 +97,7 @@ static int ask_once(MigrationState *ms, const MigrationTarget *t)
     QIOChannel *ioc =
         migration_channel_open_to(ms, t, MIGRATION_CHANNEL_ASK, &err);
     char answer = 0;
+    AnswerLimit limit;
 
     if (!ioc) {
         int code = error_get_errno(err);
@@ -66,9 +107,11 @@ static int ask_once(MigrationState *ms, const MigrationTarget *t)
                    ? -1
                    : 0;
     }
+    limit_begin(&limit, ioc, ANSWER_LIMIT_MS);
     if (qio_channel_read_all(ioc, &answer, 1, NULL) < 0) {
         answer = 0;
     }
+    limit_end(&limit);
     migration_channel_close(ms, ioc);
     return answer == MIGRATION_ASK_RUNS || answer == MIGRATION_ASK_ABSENT
                ? answer
@@ -126,6 +169,8 @@ static bool ask_who_runs(MigrationRun *run, Error **errp)
     if (!transport_is_socket(t->kind)) {
         return source_leave_in_doubt(run, errp);
     }
+    /* Other channels may have failed with the main one. */
+    qatomic_set(&ms->asking, true);
     do {
         answer = ask_once(ms, t);
         trace_migration_asked(answer);
@@ -152,8 +197,7 @@ typedef enum Heard {
     HEARD_REFUSED, /* the destination said why, in @errp */
 } Heard;
 
-/* The return path's reader has ended with SHUT: what follows is ours. */
-static Heard hear(MigrationState *ms, Error **errp)
+static Heard read_answer(MigrationState *ms, Error **errp)
 {
     uint8_t hdr[RETURN_HEADER_LEN], payload[RETURN_PAYLOAD_MAX];
     ReturnMessage msg;
@@ -177,6 +221,18 @@ static Heard hear(MigrationState *ms, Error **errp)
     error_setg(errp, "return path: %s in place of the commit's answer",
                return_type_name(type));
     return HEARD_NOTHING;
+}
+
+/* The return path's reader has ended with SHUT: what follows is ours. */
+static Heard hear(MigrationState *ms, Error **errp)
+{
+    AnswerLimit limit;
+    Heard heard;
+
+    limit_begin(&limit, ms->to_dst, HEAR_LIMIT_MS);
+    heard = read_answer(ms, errp);
+    limit_end(&limit);
+    return heard;
 }
 
 /*

@@ -326,8 +326,9 @@ bool source_postcopy(MigrationRun *run, Error **errp)
     bool ok;
 
     ms->host->throttle_set(ms->host_opaque, 0);
-    if (migration_has_failed(ms) || !source_stop_guest(run, errp) ||
-        !wait_for_continue(run)) {
+    /* One that has not even answered yet cannot be given the guest. */
+    if (!return_path_wait_known(ms, errp) || migration_has_failed(ms) ||
+        !source_stop_guest(run, errp) || !wait_for_continue(run)) {
         return false;
     }
     pacer_set_rate(ms->pacer, 0);

@@ -396,6 +396,7 @@ static void reset_state(MigrationState *ms)
     }
     qatomic_set(&ms->failed, false);
     qatomic_set(&ms->cancelled, false);
+    qatomic_set(&ms->asking, false);
     qatomic_set(&ms->start_postcopy, false);
     qatomic_set(&ms->switchover_acked, false);
     qatomic_set(&ms->continued, false);

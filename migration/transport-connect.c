@@ -46,7 +46,7 @@ static gboolean connect_look(gpointer opaque)
     Connect *c = opaque;
 
     c->gave_up = g_get_monotonic_time() > c->end_us;
-    if (c->gave_up || migration_has_failed(c->ms)) {
+    if (c->gave_up || !migration_wants_channels(c->ms)) {
         qio_channel_socket_connect_cancel(c->sioc);
         return G_SOURCE_REMOVE;
     }
@@ -73,7 +73,7 @@ static bool connect_wait(Connect *c, SocketAddress *addr, Error **errp)
         error_setg(errp, "no connection within %d seconds",
                    CONNECT_LIMIT_MS / 1000);
         error_free(c->err);
-    } else if (migration_has_failed(c->ms)) {
+    } else if (!migration_wants_channels(c->ms)) {
         error_setg(errp, "connecting was given up");
         error_free(c->err);
     } else {

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 
 #include "io/channel-socket.h"
+#include "migration/channels.h"
 #include "migration/incoming.h"
 #include "migration/migration-internal.h"
 #include "migration/savevm.h"
@@ -291,7 +292,9 @@ typedef struct Relay {
     size_t cut[2];    /* bytes to the destination, to the source */
     size_t passed[2]; /* of the first connection; atomic */
     bool is_cut;      /* atomic */
-    int stop;         /* eventfd-like: a socket that is closed at the end */
+    bool mute;        /* the second connection is accepted and left alone */
+    MigrationState *fails; /* told of a failure just before the cut */
+    int stop; /* eventfd-like: a socket that is closed at the end */
     QemuThread thread;
 } Relay;
 
@@ -363,6 +366,13 @@ static void relay_connection(Relay *r, int source, bool first)
         }
     }
     qatomic_set(&r->is_cut, true);
+    if (first && r->fails) {
+        Error *err = NULL;
+
+        error_setg(&err, "another channel broke");
+        migration_fail(r->fails, err);
+        migration_channels_interrupt(r->fails);
+    }
     fd_close(source);
     if (target >= 0) {
         fd_close(target);
@@ -372,6 +382,7 @@ static void relay_connection(Relay *r, int source, bool first)
 static void *relay_thread(void *opaque)
 {
     Relay *r = opaque;
+    AUTO_FD muted = -1;
 
     for (bool first = true;; first = false) {
         struct pollfd p[] = { { r->listener, POLLIN, 0 },
@@ -383,7 +394,10 @@ static void *relay_thread(void *opaque)
             return NULL;
         }
         fd = accept(r->listener, NULL, NULL);
-        if (fd >= 0) {
+        if (fd >= 0 && !first && r->mute) {
+            r->mute = false;
+            muted = fd;
+        } else if (fd >= 0) {
             relay_connection(r, fd, first);
         }
     }
@@ -608,6 +622,32 @@ static void test_cut_fd(void)
     g_assert_cmpuint(there, >, 0);
 }
 
+/* Cut between commit and its answer. */
+static void lose_answer(bool mute, bool fail)
+{
+    Crossing c;
+
+    crossing_init(&c, NO_CUT, whole_crossing(1) - 4);
+    c.relay.mute = mute;
+    c.relay.fails = fail ? c.source->ms : NULL;
+    cross(&c);
+    g_assert_true(exactly_one_runs(&c, "the answer was lost", 0));
+    crossing_clear(&c);
+}
+
+/* A question that nobody answers is asked again. */
+static void test_mute(void)
+{
+    lose_answer(true, false);
+}
+
+/* Other channels broke with the main one: the destination is asked all the
+ * same. */
+static void test_others_fail(void)
+{
+    lose_answer(false, true);
+}
+
 static void test_cancel(void)
 {
     for (int wait_us = 0; wait_us < 20000; wait_us += 1500) {
@@ -641,6 +681,8 @@ int main(int argc, char **argv)
     g_test_add_func("/migration/course/cut-there", test_cut_there);
     g_test_add_func("/migration/course/cut-back", test_cut_back);
     g_test_add_func("/migration/course/cut-fd", test_cut_fd);
+    g_test_add_func("/migration/course/mute", test_mute);
+    g_test_add_func("/migration/course/others-fail", test_others_fail);
     g_test_add_func("/migration/course/cancel", test_cancel);
     return g_test_run();
 }
