@@ -1,0 +1,42 @@
+/*
+ * Making and changing an encrypted image's header from a coroutine.
+ *
+ * Key stretching takes seconds of CPU, so the functions of crypto/block.h run
+ * in a worker thread here, and their callbacks come back as coroutines in the
+ * context of the caller, who waits meanwhile.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_CRYPT_HEADER_H
+#define BLOCK_CRYPT_HEADER_H
+
+#include "crypto/block.h"
+#include "util/coroutine.h"
+
+/**
+ * CryptHeader: where the header is. Offsets count from its begin; 0 or
+ * -errno.
+ * @co_init: for creation: make room for @bytes; sets @errp on failure
+ * @co_read: for changes
+ * @co_write: mandatory
+ */
+typedef struct CryptHeader {
+    int coroutine_fn (*co_init)(void *opaque, size_t bytes, Error **errp);
+    int coroutine_fn (*co_read)(void *opaque, size_t offset, uint8_t *buf,
+                                size_t bytes);
+    int coroutine_fn (*co_write)(void *opaque, size_t offset,
+                                 const uint8_t *buf, size_t bytes);
+    void *opaque;
+} CryptHeader;
+
+/** crypt_co_create: qcrypto_block_create(). */
+QCryptoBlock *coroutine_fn crypt_co_create(const CryptHeader *header,
+                                           QCryptoBlockCreateOptions *options,
+                                           const char *optprefix,
+                                           unsigned flags, Error **errp);
+/** crypt_co_amend: qcrypto_block_amend_options(). */
+bool coroutine_fn crypt_co_amend(const CryptHeader *header, QCryptoBlock *block,
+                                 QCryptoBlockAmendOptions *options, bool force,
+                                 Error **errp);
+
+#endif
