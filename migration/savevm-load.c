@@ -233,6 +233,20 @@ static bool load_again(Loader *l, StreamSection type, Error **errp)
     return load_section(l, se, section_id, errp);
 }
 
+/* The connection may have broken behind the END of a live section: its sender,
+ * who cannot know that it came, repeats it. */
+static void reopen_sections(SaveVMRegistry *reg)
+{
+    SaveStateEntry *se;
+
+    QEMU_LOCK_GUARD(&reg->lock);
+    QTAILQ_FOREACH(se, &reg->entries, next) {
+        if (savevm_entry_is_live(se)) {
+            se->load_ended = false;
+        }
+    }
+}
+
 /* -- commands ------------------------------------------------------------------- */
 
 static SaveVMLoadResult load_package(Loader *outer, uint32_t len, Error **errp);
@@ -301,6 +315,7 @@ static bool load_plain_command(Loader *l, const StreamCommandBody *c,
                                 c->command, errp) &&
                ops->ram_discard(l->opaque, c->name, c->range, c->ranges, errp);
     case STREAM_CMD_POSTCOPY_RESUME:
+        reopen_sections(l->reg);
         return command_expected(ops->postcopy_resume, c->command, errp) &&
                ops->postcopy_resume(l->opaque, errp);
     case STREAM_CMD_RECV_BITMAP:

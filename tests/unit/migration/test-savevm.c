@@ -327,6 +327,12 @@ static bool on_discard(void *opaque, const char *block,
     return true;
 }
 
+static bool on_resume(void *opaque, Error **errp G_GNUC_UNUSED)
+{
+    g_string_append(((Machine *)opaque)->log, "resume ");
+    return true;
+}
+
 static const SaveVMLoadOps load_ops = {
     .configured = on_configured,
     .lock = on_lock,
@@ -335,6 +341,7 @@ static const SaveVMLoadOps load_ops = {
     .postcopy_listen = on_listen,
     .postcopy_run = on_run,
     .ram_discard = on_discard,
+    .postcopy_resume = on_resume,
 };
 
 static QEMUFile *file_of(const void *bytes, size_t len)
@@ -460,6 +467,7 @@ static void test_others_at_the_gate(void)
 #define LISTEN      "\x08\x00\x04\x00\x00"
 #define RUN         "\x08\x00\x05\x00\x00"
 #define PING3       "\x08\x00\x02\x00\x04\x00\x00\x00\x03"
+#define RESUME      "\x08\x00\x09\x00\x00"
 #define DISCARD                                                                \
     "\x08\x00\x06\x00\x16\x00\x03ram\x00\x00\x00\x00\x00\x00\x00\x10\x00"      \
     "\x00\x00\x00\x00\x00\x00\x20\x00"
@@ -500,6 +508,28 @@ static void test_load_main(void)
                     SAVEVM_LOAD_ERROR);
     g_assert_cmpstr(error_get_pretty(err2), ==,
                     "command PACKAGED is not expected here");
+}
+
+/* The first connection broke behind END: it comes again. */
+static void test_load_resumed(void)
+{
+    g_autoptr(Machine) m = machine_new_();
+    g_autoptr(QEMUFile) f = file_of(BYTES(PART END));
+    g_autoptr(QEMUFile) once_more = file_of(BYTES(END));
+    g_autoptr(QEMUFile) resumed = file_of(BYTES(RESUME END EOS));
+    g_autoptr(Error) err = NULL, err2 = NULL;
+
+    assert_load(m, BYTES(HEADER START PACKAGED("\x0a") LISTEN RUN),
+                SAVEVM_LOAD_QUIT, NULL);
+    g_assert_cmpint(savevm_load_main(m->reg, f, &load_ops, m, &err), ==,
+                    SAVEVM_LOAD_ERROR);
+    g_assert_cmpint(savevm_load_main(m->reg, once_more, &load_ops, m, &err2),
+                    ==, SAVEVM_LOAD_ERROR);
+    g_assert_nonnull(strstr(error_get_pretty(err2), "has not begun"));
+    g_assert_cmpint(savevm_load_main(m->reg, resumed, &load_ops, m,
+                                     &error_abort),
+                    ==, SAVEVM_LOAD_OK);
+    g_assert_true(g_str_has_suffix(m->log->str, "P4 E4 resume E4 "));
 }
 
 static void test_save_postcopy(void)
@@ -704,6 +734,7 @@ int main(int argc, char **argv)
     g_test_add_func("/savevm/others-at-the-gate", test_others_at_the_gate);
     g_test_add_func("/savevm/postcopy", test_postcopy);
     g_test_add_func("/savevm/load-main", test_load_main);
+    g_test_add_func("/savevm/load-resumed", test_load_resumed);
     g_test_add_func("/savevm/save-postcopy", test_save_postcopy);
     g_test_add_func("/savevm/hostile", test_hostile);
     g_test_add_func("/savevm/two-sections-one-number",
