@@ -1,50 +1,12 @@
 /*
- * Yank: get out of a connection that hangs. Each long-lived connection
- * registers a function that shuts its socket down; QMP's `yank` calls it out
- * of band, also while the thread that uses the connection is stuck.
- *
- * The registry is process-wide, as the QMP command is. One lock guards it.
- * A yank function runs with that lock held, from any thread: it may call
- * shutdown(2) and set atomics, and nothing that takes a lock or waits.
+ * Yank for character devices.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #ifndef CHARDEV_YANK_H
 #define CHARDEV_YANK_H
 
-#include <stdbool.h>
-
-#include "util/typedefs.h"
-
-typedef struct YankInstance YankInstance; /* qapi/yank.json */
-
-/* Shuts one connection down; see above for what it may do. */
-typedef void YankFn(void *opaque);
-
-/**
- * yank_register_instance:
- * @instance: (in) who; copied
- * @errp: (out)
- *
- * Thread: any (all calls here).
- * Returns: true, or false with @errp set: there is one of that name.
- */
-bool yank_register_instance(const YankInstance *instance, Error **errp);
-
-/** yank_unregister_instance: @instance, which is there and has no function
- * left. */
-void yank_unregister_instance(const YankInstance *instance);
-
-/** yank_register_function: one more connection of @instance. */
-void yank_register_function(const YankInstance *instance, YankFn *func,
-                            void *opaque);
-
-/** yank_unregister_function: @func with @opaque never runs after this. */
-void yank_unregister_function(const YankInstance *instance, YankFn *func,
-                              void *opaque);
-
-/** yank_generic_iochannel: YankFn for a QIOChannel: shutdown both ways. */
-void yank_generic_iochannel(void *opaque);
+#include "io/yank.h"
 
 /* For YANK's callers: the instance of a chardev. The compound literal lives
  * as long as the block. */

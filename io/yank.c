@@ -9,7 +9,7 @@
  */
 #include "util/osdep.h"
 
-#include "chardev/yank.h"
+#include "io/yank.h"
 
 #include "io/channel.h"
 #include "qapi/qapi-commands-yank.h"
