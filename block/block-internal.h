@@ -236,6 +236,8 @@ struct BlockNode {
  *        @offset: bits of NodeStatus; *@pnum > 0, at most @bytes; -errno
  * @co_truncate: (optional) -ENOTSUP; *errp is set in any failure
  * @co_info, @specific_info, @co_check, snapshots: for tools and QMP
+ * @co_make_empty: (optional) nothing of the disk is in this image any more:
+ *        what is below shows through
  * @drain_begin, @drain_end: (optional) requests that wait for time (throttle,
  *        reconnect) go on at once
  * @co_inactivate: (optional) everything on disk; another process takes over
@@ -301,6 +303,7 @@ struct BlockNodeClass {
                                  unsigned fix, Error **errp);
     int coroutine_fn (*co_change_backing)(BlockNode *node, const char *file,
                                           const char *format, Error **errp);
+    int coroutine_fn (*co_make_empty)(BlockNode *node, Error **errp);
     int coroutine_fn (*co_snapshot_create)(BlockNode *node, SnapshotInfo *info,
                                            Error **errp);
     int coroutine_fn (*co_snapshot_goto)(BlockNode *node, const char *id,

@@ -1,0 +1,224 @@
+/*
+ * ferry-img map: where the bytes of a disk are.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "img-map.h"
+
+#include <stdio.h>
+
+#include "block/block-internal.h"
+#include "qapi/json.h"
+#include "util/error-report.h"
+#include "util/error.h"
+
+#include "img.h"
+
+typedef struct MapArgs {
+    GPtrArray *objects;
+    bool image_opts;
+    const char *format;
+    const char *output;
+    ToolSize start;
+    ToolSize length;
+    bool force_share;
+} MapArgs;
+
+#define T MapArgs
+static const ToolOption options[] = {
+    IMG_FORMAT(T),
+    IMG_OUTPUT(T),
+    IMG_ROW('s', "start-offset", TOOL_SIZE, offsetof(T, start), "OFFSET",
+            "begin there"),
+    IMG_ROW('l', "max-length", TOOL_SIZE, offsetof(T, length), "LENGTH",
+            "look at so many bytes"),
+    IMG_FORCE_SHARE(T),
+    IMG_OBJECT(T),
+    IMG_IMAGE_OPTS(T),
+    {},
+};
+#undef T
+
+/* -- text --------------------------------------------------------------------- */
+
+bool map_can_merge(const MapEntry *a, const MapEntry *b)
+{
+    return a->start + a->length == b->start && a->data == b->data &&
+           a->zero == b->zero && a->present == b->present &&
+           a->depth == b->depth && a->has_offset == b->has_offset &&
+           (!a->has_offset || a->offset + a->length == b->offset) &&
+           g_strcmp0(a->filename, b->filename) == 0;
+}
+
+bool map_append_human(GString *out, const MapEntry *e, Error **errp)
+{
+    if (e->data && !e->has_offset) {
+        error_setg(errp, "File contains external, encrypted or compressed "
+                         "clusters.");
+        return false;
+    }
+    if (e->data && !e->zero) {
+        g_string_append_printf(
+            out, "%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", e->start,
+            e->length, e->offset, e->filename ?: "");
+    }
+    return true;
+}
+
+void map_append_json(GString *out, const MapEntry *e)
+{
+    g_string_append_printf(
+        out,
+        "{ \"start\": %" PRId64 ", \"length\": %" PRId64 ", \"depth\": %" PRId64
+        ", \"present\": %s, \"zero\": %s, "
+        "\"data\": %s",
+        e->start, e->length, e->depth, e->present ? "true" : "false",
+        e->zero ? "true" : "false", e->data ? "true" : "false");
+    if (e->has_offset) {
+        g_string_append_printf(out, ", \"offset\": %" PRId64, e->offset);
+    }
+    g_string_append(out, "}");
+}
+
+/* -- asking --------------------------------------------------------------------- */
+
+typedef struct MapRequest {
+    BlockNode *node;
+    int64_t offset;
+    int64_t bytes;
+    MapEntry *entry; /* (out) */
+} MapRequest;
+
+static int coroutine_fn map_entry_co(void *opaque)
+{
+    MapRequest *r = opaque;
+    MapEntry *e = r->entry;
+    BlockNode *file = NULL;
+    int64_t map = 0;
+    unsigned depth = 0;
+    int status =
+        node_co_status_above(r->node, NULL, NODE_WANT_PRECISE, r->offset,
+                             r->bytes, &e->length, &map, &file, &depth);
+
+    if (status < 0) {
+        return status;
+    }
+    e->start = r->offset;
+    e->data = status & NODE_STATUS_DATA;
+    e->zero = status & NODE_STATUS_ZERO;
+    e->present = status & NODE_STATUS_ALLOCATED;
+    e->depth = depth;
+    e->has_offset = status & NODE_STATUS_OFFSET;
+    e->offset = map;
+    if (e->has_offset && file) {
+        e->filename = node_filename(file);
+    }
+    return 0;
+}
+
+typedef struct MapOutput {
+    bool json;
+    bool first;
+} MapOutput;
+
+static bool emit(MapOutput *o, const MapEntry *e, Error **errp)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (o->json) {
+        g_string_append(out, o->first ? "[" : ",\n");
+        map_append_json(out, e);
+    } else if (!map_append_human(out, e, errp)) {
+        return false;
+    }
+    o->first = false;
+    fputs(out->str, stdout);
+    return true;
+}
+
+static bool map(BlockNode *node, int64_t offset, int64_t end, MapOutput *o,
+                Error **errp)
+{
+    MapEntry current = { 0 };
+    bool ok = true;
+
+    while (ok && offset < end) {
+        MapEntry next = { 0 };
+        MapRequest r = { node, offset, end - offset, &next };
+        int ret = node_run_co(node->ctx, map_entry_co, &r);
+
+        if (ret < 0) {
+            error_setg_errno(errp, -ret, "Failed to read image metadata");
+            ok = false;
+        } else if (current.length && map_can_merge(&current, &next)) {
+            current.length += next.length;
+            g_free(next.filename);
+            offset += next.length;
+        } else {
+            ok = !current.length || emit(o, &current, errp);
+            g_free(current.filename);
+            current = next;
+            offset += next.length;
+        }
+    }
+    ok = ok && (!current.length || emit(o, &current, errp));
+    g_free(current.filename);
+    return ok;
+}
+
+static bool map_image(Tool *tool, const MapArgs *a, const char *filename,
+                      Error **errp)
+{
+    const ToolImage image = { .filename = filename,
+                              .format = a->format,
+                              .image_opts = a->image_opts,
+                              .force_share = a->force_share };
+    g_autoptr(BlockBackend) blk = NULL;
+    MapOutput o = { .first = true };
+    int64_t start = (int64_t)a->start.value;
+    int64_t end;
+
+    if (!img_output_is_json(a->output, &o.json, errp)) {
+        return false;
+    }
+    blk = tool_open(tool, &image, errp);
+    if (!blk) {
+        return false;
+    }
+    end = blk_getlength(blk);
+    if (a->length.given && (int64_t)a->length.value < end - start) {
+        end = start + (int64_t)a->length.value;
+    }
+    if (!o.json) {
+        printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+    }
+    if (!map(node_skip_filters(blk_node(blk)), start, end, &o, errp)) {
+        return false;
+    }
+    if (o.json) {
+        puts(o.first ? "[]" : "]");
+    }
+    return true;
+}
+
+static int run(Tool *tool, void *args, int npos, const char **pos)
+{
+    Error *err = NULL;
+
+    return map_image(tool, args, pos[0], &err) ? EXIT_SUCCESS : img_fail(err);
+}
+
+extern const ToolCommand img_command_map;
+const ToolCommand img_command_map = {
+    .name = "map",
+    .synopsis = "[OPTION]... FILE",
+    .help = "show which parts of a disk have data, and in which file",
+    .options = options,
+    .args_size = sizeof(MapArgs),
+    .min_positional = 1,
+    .max_positional = 1,
+    .run = run,
+    .objects = offsetof(MapArgs, objects),
+};

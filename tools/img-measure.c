@@ -1,0 +1,131 @@
+/*
+ * ferry-img measure: how big would a new image be?
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include <stdio.h>
+
+#include "block/block-internal.h"
+#include "block/create.h"
+#include "qapi/json.h"
+#include "util/error.h"
+
+#include "img.h"
+
+typedef struct MeasureArgs {
+    GPtrArray *objects;
+    bool image_opts;
+    const char *format;
+    const char *out_format;
+    const char *output;
+    GPtrArray *options;
+    const char *snapshot;
+    ToolSize size;
+    bool force_share;
+} MeasureArgs;
+
+#define T MeasureArgs
+static const ToolOption options[] = {
+    IMG_ROW('O', "target-format", TOOL_STRING, offsetof(T, out_format), "FMT",
+            "format of the new image (default: raw)"),
+    IMG_CREATE_OPTIONS(T),
+    IMG_ROW(0, "size", TOOL_SIZE, offsetof(T, size), "SIZE",
+            "size of a new disk, instead of an image to copy"),
+    IMG_FORMAT(T),
+    IMG_ROW('l', "snapshot", TOOL_STRING, offsetof(T, snapshot), "SNAPSHOT",
+            "the image's internal snapshot"),
+    IMG_OUTPUT(T),
+    IMG_FORCE_SHARE(T),
+    IMG_OBJECT(T),
+    IMG_IMAGE_OPTS(T),
+    {},
+};
+#undef T
+
+static BlockBackend *open_input(Tool *tool, const MeasureArgs *a,
+                                const char *filename, Error **errp)
+{
+    const ToolImage image = { .filename = filename,
+                              .format = a->format,
+                              .image_opts = a->image_opts,
+                              .force_share = a->force_share };
+    g_autoptr(BlockBackend) blk = tool_open(tool, &image, errp);
+
+    if (!blk ||
+        (a->snapshot && !img_load_snapshot(blk, NULL, a->snapshot, errp))) {
+        return NULL;
+    }
+    return g_steal_pointer(&blk);
+}
+
+static bool measure(Tool *tool, const MeasureArgs *a, const char *filename,
+                    uint64_t *ret_required, uint64_t *ret_fully, Error **errp)
+{
+    g_autoptr(json_t) opts = NULL;
+    g_autoptr(BlockBackend) in = NULL;
+    uint64_t size = a->size.value;
+    bool help;
+
+    if (!filename == !a->size.given) {
+        error_setg(errp, "Either --size N or one filename must be specified.");
+        return false;
+    }
+    opts = tool_parse_create_options(a->options, &help, errp);
+    if (!opts) {
+        return false;
+    }
+    if (filename) {
+        in = open_input(tool, a, filename, errp);
+        if (!in) {
+            return false;
+        }
+        size = (uint64_t)blk_getlength(in);
+    }
+    json_object_set_new(opts, "size", json_sprintf("%" PRIu64, size));
+    return block_measure(a->out_format ?: "raw", opts, in, tool->ctx,
+                         ret_required, ret_fully, errp);
+}
+
+static void print(bool json, uint64_t required, uint64_t fully)
+{
+    if (json) {
+        g_autoptr(json_t) value = json_object();
+
+        json_object_set_new(value, "required", json_uint64(required));
+        json_object_set_new(value, "fully-allocated", json_uint64(fully));
+        tool_print_json(value);
+    } else {
+        printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64
+               "\n",
+               required, fully);
+    }
+}
+
+static int run(Tool *tool, void *args, int npos, const char **pos)
+{
+    const MeasureArgs *a = args;
+    uint64_t required, fully;
+    bool json;
+    Error *err = NULL;
+
+    if (!img_output_is_json(a->output, &json, &err) ||
+        !measure(tool, a, npos ? pos[0] : NULL, &required, &fully, &err)) {
+        return img_fail(err);
+    }
+    print(json, required, fully);
+    return EXIT_SUCCESS;
+}
+
+extern const ToolCommand img_command_measure;
+const ToolCommand img_command_measure = {
+    .name = "measure",
+    .synopsis = "[OPTION]... {--size=SIZE | FILE}",
+    .help = "calculate how big a new image would be",
+    .options = options,
+    .args_size = sizeof(MeasureArgs),
+    .max_positional = 1,
+    .run = run,
+    .objects = offsetof(MeasureArgs, objects),
+};

@@ -1,0 +1,285 @@
+/*
+ * The life of a tool: the main loop's context, object classes, signals, and
+ * running one command of a table.
+ *
+ * SIGINT and SIGTERM arrive through a descriptor in the loop and cancel the
+ * work in progress, which then ends with a message and leaves images as clean
+ * as after any error; a second one ends the program at once. SIGUSR1 shows how
+ * far the work is.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include <locale.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "block/block-node.h"
+#include "block/types.h"
+#include "crypto/init.h"
+#include "qapi/json.h"
+#include "qom/object_interfaces.h"
+#include "trace/control.h"
+#include "util/cutils.h"
+#include "util/error-report.h"
+#include "util/error.h"
+#include "util/fd.h"
+#include "util/keyval.h"
+#include "util/log.h"
+#include "util/main-loop.h"
+
+#include "tool-internal.h"
+
+/* -- signals ------------------------------------------------------------------- */
+
+static void end_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+static void on_signal(void *opaque)
+{
+    Tool *tool = opaque;
+    struct signalfd_siginfo info;
+    sigset_t set;
+
+    if (read(tool->signal_fd, &info, sizeof(info)) != sizeof(info)) {
+        return;
+    }
+    if (info.ssi_signo == SIGUSR1) {
+        tool_progress_print(tool);
+        return;
+    }
+    tool->interrupted = true;
+    block_progress_cancel(&tool->progress);
+    end_signals(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Before there are threads, so that all have these signals blocked. */
+static bool init_signals(Tool *tool, Error **errp)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    end_signals(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    tool->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (tool->signal_fd < 0) {
+        error_setg_errno(errp, errno, "signalfd failed");
+        return false;
+    }
+    return true;
+}
+
+/* -- life ------------------------------------------------------------------------ */
+
+/* JSON may hold a secret: --object. */
+static void *json_alloc(size_t size)
+{
+    return g_malloc(size);
+}
+
+static void json_wipe_free(void *p)
+{
+    if (p) {
+        explicit_bzero(p, malloc_usable_size(p));
+    }
+    g_free(p);
+}
+
+bool tool_init(Tool *tool, const char *name)
+{
+    Error *err = NULL;
+
+    *tool = (Tool){ .name = name, .signal_fd = -1 };
+    json_set_alloc_funcs(json_alloc, json_wipe_free);
+    setlocale(LC_CTYPE, "");
+    g_set_prgname(name);
+    if (!init_signals(tool, &err) || qemu_init_main_loop(&err) < 0 ||
+        qcrypto_init(&err) < 0) {
+        error_report_err(err);
+        return false;
+    }
+    tool->ctx = qemu_get_aio_context();
+    block_register_types();
+    aio_set_fd_handler(tool->ctx, tool->signal_fd, false, on_signal, NULL, NULL,
+                       NULL, tool);
+    return true;
+}
+
+void tool_cleanup(Tool *tool)
+{
+    blockdevs_cleanup();
+    user_creatable_cleanup();
+    if (tool->signal_fd >= 0) {
+        aio_set_fd_handler(tool->ctx, tool->signal_fd, false, NULL, NULL, NULL,
+                           NULL, NULL);
+        tool->signal_fd = fd_close(tool->signal_fd);
+    }
+}
+
+bool tool_add_objects(const GPtrArray *list, Error **errp)
+{
+    for (guint i = 0; list && i < list->len; i++) {
+        if (!user_creatable_add_from_str(list->pdata[i], errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void tool_report(Error *err)
+{
+    error_report_err(err);
+}
+
+void tool_printf(Tool *tool, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (!tool->quiet) {
+        va_start(ap, fmt);
+        vprintf(fmt, ap);
+        va_end(ap);
+    }
+}
+
+void tool_print_json(const json_t *value)
+{
+    GString *text = qobject_to_json_pretty(value, true);
+
+    puts(text->str);
+    g_string_free(text, TRUE);
+}
+
+bool tool_trace_option(int argc, char **argv, int *i)
+{
+    const char *word = argv[*i];
+    const char *pattern = NULL;
+
+    if (g_str_equal(word, "-T") || g_str_equal(word, "--trace")) {
+        if (*i + 1 < argc) {
+            pattern = argv[++*i];
+        }
+    } else if (!strstart(word, "--trace=", &pattern) &&
+               !strstart(word, "-T", &pattern)) {
+        error_report("unrecognized option '%s'", word);
+        return false;
+    }
+    if (!pattern) {
+        error_report("option '%s' needs an argument", word);
+        return false;
+    }
+    strstart(pattern, "enable=", &pattern);
+    trace_enable_events(pattern);
+    return true;
+}
+
+/* -- commands ------------------------------------------------------------------------ */
+
+static void print_help(Tool *tool, const ToolCommand *cmd)
+{
+    g_autofree char *options = tool_options_help(cmd->options);
+
+    printf("Usage: %s %s %s\n\n%s.\n\nOptions:\n%s", tool->name, cmd->name,
+           cmd->synopsis, cmd->help, options);
+    printf("  %-26s%s\n", "-h, --help", "show this and end");
+    if (cmd->more) {
+        printf("\n%s", cmd->more);
+    }
+}
+
+static bool check_positional(const ToolCommand *cmd, guint n, Error **errp)
+{
+    if ((int)n < cmd->min_positional) {
+        error_setg(errp, "%s",
+                   n ? "Expecting more arguments"
+                     : "Expecting an image file name");
+        return false;
+    }
+    if (cmd->max_positional >= 0 && (int)n > cmd->max_positional) {
+        error_setg(errp, "Unexpected argument");
+        return false;
+    }
+    return true;
+}
+
+static int usage_error(Tool *tool, const ToolCommand *cmd, Error *err)
+{
+    error_report_err(err);
+    error_printf("Try '%s %s --help' for more information\n", tool->name,
+                 cmd->name);
+    return cmd->usage_status ?: EXIT_FAILURE;
+}
+
+static int run_parsed(Tool *tool, const ToolCommand *cmd, void *args,
+                      const GPtrArray *positional)
+{
+    Error *err = NULL;
+
+    if (cmd->objects) {
+        GPtrArray **objects = (GPtrArray **)((char *)args + cmd->objects);
+
+        if (!tool_add_objects(*objects, &err)) {
+            error_report_err(err);
+            return cmd->usage_status ?: EXIT_FAILURE;
+        }
+    }
+    return cmd->run(tool, args, (int)positional->len,
+                    (const char **)positional->pdata);
+}
+
+int tool_run_command(Tool *tool, const ToolCommand *cmd, int argc, char **argv)
+{
+    g_autofree void *args = g_malloc0(cmd->args_size);
+    g_autoptr(GPtrArray) positional = g_ptr_array_new();
+    bool help;
+    Error *err = NULL;
+    int status;
+
+    if (!tool_options_parse(cmd->options, argc, argv, args, positional, &help,
+                            &err)) {
+        status = usage_error(tool, cmd, err);
+    } else if (help) {
+        print_help(tool, cmd);
+        status = EXIT_SUCCESS;
+    } else if (!check_positional(cmd, positional->len, &err)) {
+        status = usage_error(tool, cmd, err);
+    } else {
+        status = run_parsed(tool, cmd, args, positional);
+    }
+    tool_options_free(cmd->options, args);
+    if (fflush(stdout) == EOF && status == EXIT_SUCCESS) {
+        error_report("could not write to standard output: %s", strerror(errno));
+        status = EXIT_FAILURE;
+    }
+    return status;
+}
+
+/* -- creation options ------------------------------------------------------------------ */
+
+json_t *tool_parse_create_options(const GPtrArray *list, bool *ret_help,
+                                  Error **errp)
+{
+    json_t *opts = json_object();
+
+    *ret_help = false;
+    for (guint i = 0; list && i < list->len; i++) {
+        bool help = false;
+
+        if (!keyval_parse_into(opts, list->pdata[i], NULL, &help, errp)) {
+            json_decref(opts);
+            return NULL;
+        }
+        *ret_help |= help;
+    }
+    return keyval_finish(opts, errp);
+}
