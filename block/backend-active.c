@@ -48,27 +48,31 @@ static bool set_inactive(BlockBackend *blk, bool inactive, Error **errp)
     return true;
 }
 
-static bool write_out(BlockBackend *blk, Error **errp)
+static void all_inactive(bool inactive, GPtrArray *done)
 {
-    int ret = blk_is_writable(blk) ? blk_flush(blk) : 0;
-
-    if (ret < 0) {
-        error_setg_errno(errp, -ret, "disk '%s': could not write it out",
-                         blk_name(blk));
+    for (guint i = 0; i < done->len; i++) {
+        set_inactive(g_ptr_array_index(done, i), inactive, NULL);
     }
-    return ret >= 0;
 }
 
 bool blk_inactivate_all(Error **errp)
 {
+    g_autoptr(GPtrArray) done = g_ptr_array_new();
+
+    node_drained_all_begin();
     blk_drain_all();
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
-        if (!blk->inactive &&
-            (!write_out(blk, errp) || !set_inactive(blk, true, errp))) {
-            blk_activate_all(NULL);
-            return false;
+        /* Less is always allowed. */
+        if (!blk->inactive && set_inactive(blk, true, NULL)) {
+            g_ptr_array_add(done, blk);
         }
     }
+    if (!node_inactivate_all(errp)) {
+        all_inactive(false, done);
+        node_drained_all_end();
+        return false;
+    }
+    node_drained_all_end();
     return true;
 }
 
@@ -76,19 +80,28 @@ bool blk_activate_all(Error **errp)
 {
     g_autoptr(GPtrArray) done = g_ptr_array_new();
 
+    if (!node_activate_all(errp)) {
+        return false;
+    }
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
         if (!blk->inactive) {
             continue;
         }
         if (!set_inactive(blk, false, errp)) {
-            for (guint i = 0; i < done->len; i++) {
-                /* Giving up locks cannot fail. */
-                set_inactive(g_ptr_array_index(done, i), true, NULL);
-            }
+            all_inactive(true, done);
+            node_inactivate_all(NULL);
             return false;
         }
         g_ptr_array_add(done, blk);
     }
     begin_inactive = false;
     return true;
+}
+
+bool blk_activate(BlockBackend *blk, Error **errp)
+{
+    BlockNode *node = blk->root.node;
+
+    return (!node || node_activate(node, errp)) &&
+           set_inactive(blk, false, errp);
 }

@@ -28,13 +28,18 @@ typedef enum BlkOp {
     BLK_OP_MAX,
 } BlkOp;
 
+typedef struct BlkHistogram BlkHistogram;
+
 /* Changed and read anywhere: atomic. */
 typedef struct BlkStats {
     uint64_t bytes[BLK_OP_MAX];
     uint64_t done[BLK_OP_MAX];
     uint64_t failed[BLK_OP_MAX];
     uint64_t time_ns[BLK_OP_MAX];
+    uint64_t invalid[BLK_OP_MAX];
     uint64_t highest_offset;
+    int64_t last_access_ns;              /* 0: none */
+    BlkHistogram *histogram[BLK_OP_MAX]; /* or NULL; changed while drained */
 } BlkStats;
 
 struct BlockBackend {
@@ -72,8 +77,6 @@ struct BlockBackend {
 
 /** block_backends_root: where they are in the object tree. */
 Object *block_backends_root(void);
-/** blk_begins_inactive: after blk_begin_inactive(). */
-bool blk_begins_inactive(void);
 /** blk_current_perm: what @blk does with its medium, and shares. */
 void blk_current_perm(BlockBackend *blk, unsigned *perm, unsigned *shared);
 /** blk_apply_perm: tell @blk's node, if there is one. */
@@ -90,6 +93,26 @@ static inline BlockNode *blk_medium(BlockBackend *blk)
 {
     return qatomic_load_acquire(&blk->root.node);
 }
+
+/* backend-stats.c */
+void blk_account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
+                 int64_t start_ns, int ret);
+/** blk_account_invalid: a request that no disk could serve. */
+void blk_account_invalid(BlockBackend *blk, BlkOp op);
+void blk_stats_clear(BlkStats *s);
+/** blk_set_histograms: limits for each kind of request, or NULL. */
+bool blk_set_histograms(BlockBackend *blk, const char *id,
+                        const uint64List *const lists[BLK_OP_MAX],
+                        Error **errp);
+BlockDeviceStats *blk_stats_info(const BlkStats *s);
+
+/* block-query.c */
+
+/** blk_qdev_id: (transfer full) id of the guest's device, or its path. */
+char *blk_qdev_id(BlockBackend *blk);
+/** blk_find: by name of a block device or by id of a guest's device; exactly
+ *  one is given. */
+BlockBackend *blk_find(const char *device, const char *id, Error **errp);
 
 /** blk_iostatus_is_kept: may an error of @blk stop the machine? */
 bool blk_iostatus_is_kept(BlockBackend *blk);

@@ -16,34 +16,6 @@
 
 /* -- one request ------------------------------------------------------------------- */
 
-static void add(uint64_t *counter, uint64_t n)
-{
-    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
-}
-
-static void account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
-                    int64_t start_ns, int ret)
-{
-    BlkStats *s = &blk->stats;
-    uint64_t end = (uint64_t)offset + bytes;
-    uint64_t highest;
-
-    add(&s->time_ns[op],
-        (uint64_t)(qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - start_ns));
-    if (ret < 0) {
-        add(&s->failed[op], 1);
-        return;
-    }
-    add(&s->done[op], 1);
-    add(&s->bytes[op], bytes);
-    highest = qatomic_read(&s->highest_offset);
-    while (op == BLK_OP_WRITE && end > highest &&
-           !__atomic_compare_exchange_n(&s->highest_offset, &highest, end,
-                                        false, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED)) {
-    }
-}
-
 /*
  * A request counts first and looks then; who drains sets `quiesced` first and
  * looks at the count then. So it is seen, or it waits.
@@ -92,31 +64,33 @@ static int coroutine_fn do_request(BlockBackend *blk, BlkOp op, int64_t offset,
     BlockNode *node = blk_medium(blk);
     int ret = check_range(node, offset, bytes);
 
-    if (ret == 0) {
-        switch (op) {
-        case BLK_OP_READ:
-            ret = node_co_preadv(node, offset, bytes, qiov, qiov_offset, flags);
-            break;
-        case BLK_OP_WRITE:
-            ret = node_co_pwritev(node, offset, bytes, qiov, qiov_offset,
-                                  write_flags(blk, flags));
-            break;
-        case BLK_OP_FLUSH:
-            ret = node_co_flush(node);
-            break;
-        case BLK_OP_DISCARD:
-            ret = node_co_pdiscard(node, offset, bytes);
-            break;
-        case BLK_OP_ZEROES:
-            ret = node_co_pwrite_zeroes(node, offset, bytes,
-                                        write_flags(blk, flags));
-            op = BLK_OP_WRITE;
-            break;
-        case BLK_OP_MAX:
-            g_assert_not_reached();
-        }
+    if (ret < 0) {
+        blk_account_invalid(blk, op == BLK_OP_ZEROES ? BLK_OP_WRITE : op);
+        return ret;
     }
-    account(blk, op, offset, (uint64_t)bytes, start, ret);
+    switch (op) {
+    case BLK_OP_READ:
+        ret = node_co_preadv(node, offset, bytes, qiov, qiov_offset, flags);
+        break;
+    case BLK_OP_WRITE:
+        ret = node_co_pwritev(node, offset, bytes, qiov, qiov_offset,
+                              write_flags(blk, flags));
+        break;
+    case BLK_OP_FLUSH:
+        ret = node_co_flush(node);
+        break;
+    case BLK_OP_DISCARD:
+        ret = node_co_pdiscard(node, offset, bytes);
+        break;
+    case BLK_OP_ZEROES:
+        ret =
+            node_co_pwrite_zeroes(node, offset, bytes, write_flags(blk, flags));
+        op = BLK_OP_WRITE;
+        break;
+    case BLK_OP_MAX:
+        g_assert_not_reached();
+    }
+    blk_account(blk, op, offset, (uint64_t)bytes, start, ret);
     return ret;
 }
 

@@ -197,11 +197,6 @@ BlockNode *blk_node(BlockBackend *blk)
     return blk_medium(blk);
 }
 
-void blk_eject(BlockBackend *blk, bool eject)
-{
-    /* The tray is the device's; a medium stays until it is removed. */
-}
-
 /* -- device ---------------------------------------------------------------------- */
 
 bool blk_attach_dev(BlockBackend *blk, void *dev, Error **errp)
@@ -418,6 +413,7 @@ static void backend_instance_finalize(Object *obj)
         aio_context_unref(blk->ctx);
     }
     qemu_mutex_destroy(&blk->lock);
+    blk_stats_clear(&blk->stats);
     g_free(blk->name);
     g_free(blk->serial);
     drive_info_free(blk->drive);

@@ -182,6 +182,7 @@ struct BlockNode {
     unsigned hurried;   /* reasons not to wait for time; main loop */
     uint64_t write_gen; /* writes that ended; atomic */
     uint64_t flush_gen; /* write_gen that is on stable storage; atomic */
+    uint64_t highest;    /* end of the last byte written; atomic */
     uint64_t write_threshold; /* BLOCK_WRITE_THRESHOLD above it; atomic; 0 */
 
     QemuMutex lock; /* guards requests */
@@ -217,6 +218,7 @@ struct BlockNode {
  *        first and change nothing on failure
  * @child_perm: (optional) what @link needs and shares, given what the users of
  *        this node do; default by role
+ * @child_resized: (optional) the length of a child changed; main loop
  * @filename: (transfer full) for people
  * @allocated: (optional) bytes on the host, or -errno
  * @co_preadv, @co_pwritev: aligned, at most max_transfer bytes, inside the
@@ -236,11 +238,11 @@ struct BlockNode {
  *        @offset: bits of NodeStatus; *@pnum > 0, at most @bytes; -errno
  * @co_truncate: (optional) -ENOTSUP; *errp is set in any failure
  * @co_info, @specific_info, @co_check, snapshots: for tools and QMP
- * @co_make_empty: (optional) nothing of the disk is in this image any more:
- *        what is below shows through
+ * @co_make_empty: (optional) nothing of the disk is in this image any more
  * @drain_begin, @drain_end: (optional) requests that wait for time (throttle,
  *        reconnect) go on at once
- * @co_inactivate: (optional) everything on disk; another process takes over
+ * @co_inactivate: (optional) everything on disk; another process takes over.
+ *        A node that is inactive when it is opened writes nothing
  * @co_activate: (optional) read again what another process may have changed
  */
 struct BlockNodeClass {
@@ -267,6 +269,7 @@ struct BlockNodeClass {
     void (*child_perm)(BlockNode *node, const NodeLink *link, unsigned perm,
                        unsigned shared, unsigned *ret_perm,
                        unsigned *ret_shared);
+    void (*child_resized)(BlockNode *node, NodeLink *link);
     char *(*filename)(BlockNode *node);
     int64_t (*allocated)(BlockNode *node);
 
@@ -384,6 +387,12 @@ bool node_link_replace(NodeLink *link, BlockNode *node, Error **errp);
 bool node_insert_above(BlockNode *node, BlockNode *filter, Error **errp);
 bool node_replace(BlockNode *node, BlockNode *other, Error **errp);
 
+/** node_inactivate_all, node_activate_all: see node-active.c. Errors: what is
+ *  not on disk; locks: then nothing has changed. */
+bool node_inactivate_all(Error **errp);
+bool node_activate_all(Error **errp);
+/** node_activate: @node and what it uses. */
+bool node_activate(BlockNode *node, Error **errp);
 /** node_set_backing: put @backing (NULL: nothing) below the image @node; drained
  *  by the caller. */
 bool node_set_backing(BlockNode *node, BlockNode *backing, Error **errp);

@@ -16,6 +16,8 @@ typedef struct DriveOptions {
     bool media_cd;
     bool read_only;
     bool write_cache;
+    bool copy_on_read;
+    bool snapshot; /* what is written is thrown away */
     char *id;
     char *serial;
     BlockdevOnError on_read;

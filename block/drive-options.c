@@ -5,14 +5,12 @@
  */
 #include "util/osdep.h"
 
-#include <sys/stat.h>
-
-#include "qapi/json.h"
 #include "qapi/util.h"
 #include "util/cutils.h"
 #include "util/error.h"
 
 #include "drive-internal.h"
+#include "graph-internal.h"
 
 typedef struct CacheMode {
     const char *name;
@@ -30,18 +28,33 @@ static const CacheMode cache_modes[] = {
     { "writethrough", false, false, false },
 };
 
-/* Keys of the root node that are handed on as they are. */
-static const char *const node_keys[] = { "discard", "detect-zeroes",
-                                         "node-name", "force-share", NULL };
-/* Keys of the file. */
+/* Keys of the file, where it is one. */
 static const char *const file_keys[] = { "aio", "locking", NULL };
 
-/* What this drive takes; and what it refuses with a reason. */
+/* What is the drive's; the rest are options of the node. */
 static const char *const own_keys[] = {
-    "if",           "index",          "bus",    "unit",     "media", "id",
-    "file",         "format",         "driver", "readonly", "cache", "serial",
-    "read-only",    "werror",         "rerror", "offset",   "size",  "snapshot",
-    "copy-on-read", "auto-read-only", NULL,
+    "if",
+    "index",
+    "bus",
+    "unit",
+    "media",
+    "id",
+    "file",
+    "format",
+    "driver",
+    "cache",
+    "serial",
+    "readonly",
+    "werror",
+    "rerror",
+    "copy-on-read",
+    "snapshot",
+    "aio",
+    "locking",
+    "read-only",
+    "stats-account-invalid",
+    "stats-account-failed",
+    NULL,
 };
 
 static const char *const if_names[IF_COUNT] = {
@@ -92,6 +105,7 @@ static bool get_number(const json_t *opts, const char *key, int *ret,
     return true;
 }
 
+/* Those of the node are checked where it is made. */
 static bool check_keys(const json_t *opts, Error **errp)
 {
     const char *key;
@@ -101,13 +115,8 @@ static bool check_keys(const json_t *opts, Error **errp)
     {
         bool nested = g_str_equal(key, "file") || g_str_equal(key, "cache");
 
-        if (!g_strv_contains(own_keys, key) &&
-            !g_strv_contains(node_keys, key) &&
-            !g_strv_contains(file_keys, key)) {
-            error_setg(errp, "-drive has no option '%s'", key);
-            return false;
-        }
-        if (!json_is_string(value) && !(nested && json_is_object(value))) {
+        if (g_strv_contains(own_keys, key) && !json_is_string(value) &&
+            !(nested && json_is_object(value))) {
             error_setg(errp, "Parameter '%s' must be a string", key);
             return false;
         }
@@ -207,22 +216,14 @@ static bool read_error_policy(const json_t *opts, const char *key,
     return true;
 }
 
-static bool refuse(const json_t *opts, Error **errp)
+static bool read_behaviour(DriveOptions *o, const json_t *opts, Error **errp)
 {
-    static const char *const keys[] = { "snapshot", "copy-on-read" };
+    bool ignored;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
-        bool on = false;
-
-        if (!get_bool(opts, keys[i], &on, errp)) {
-            return false;
-        }
-        if (on) {
-            error_setg(errp, "-drive %s=on is not available", keys[i]);
-            return false;
-        }
-    }
-    return true;
+    return get_bool(opts, "copy-on-read", &o->copy_on_read, errp) &&
+           get_bool(opts, "snapshot", &o->snapshot, errp) &&
+           get_bool(opts, "stats-account-invalid", &ignored, errp) &&
+           get_bool(opts, "stats-account-failed", &ignored, errp);
 }
 
 static bool read_cache(DriveOptions *o, const json_t *opts, json_t *node,
@@ -271,110 +272,106 @@ static void copy_keys(json_t *to, const json_t *from, const char *const *keys)
     }
 }
 
-static bool has_unknown_protocol(const char *name)
+static void copy_node_keys(json_t *node, const json_t *opts)
 {
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+-_");
+    const char *key;
+    json_t *value;
 
-    return n > 0 && name[n] == ':' && !g_str_has_prefix(name, "file:");
-}
-
-/* The node of a name: "disk.img", "json:{...}", "null-co://". */
-static json_t *node_of_name(const char *name, Error **errp)
-{
-    struct stat st;
-    const char *rest;
-
-    if (strstart(name, "json:", &rest)) {
-        json_t *node = qobject_from_json(rest, errp);
-
-        if (node && !json_is_object(node)) {
-            json_decref(node);
-            error_setg(errp, "json: is not followed by an object");
-            return NULL;
-        }
-        return node;
-    }
-    if (g_str_equal(name, "null-co://") || g_str_equal(name, "null-aio://")) {
-        return json_pack("{s:s%}", "driver", name, strlen(name) - 3);
-    }
-    if (has_unknown_protocol(name)) {
-        error_setg(errp, "Unknown protocol '%.*s'",
-                   (int)(strchr(name, ':') - name), name);
-        return NULL;
-    }
-    return json_pack("{s:s,s:s}", "driver",
-                     stat(name, &st) == 0 && S_ISBLK(st.st_mode) ? "host_device"
-                                                                 : "file",
-                     "filename", name);
-}
-
-/* Formats that would be destroyed if they were taken for raw. */
-static bool looks_formatted(const char *name)
-{
-    static const char magic[][5] = { "QFI\xfb", "LUKS", "KDMV", "QED" };
-    char head[4];
-    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
-
-    fd_close(fd);
-    for (size_t i = 0; n == sizeof(head) && i < G_N_ELEMENTS(magic); i++) {
-        if (memcmp(head, magic[i], sizeof(head)) == 0) {
-            return true;
+    json_object_foreach((json_t *)opts, key, value)
+    {
+        if (!g_strv_contains(own_keys, key)) {
+            json_object_set(node, key, value);
         }
     }
-    return false;
 }
 
-static bool choose_format(json_t *node, const json_t *opts, const json_t *file,
-                          Error **errp)
+/* aio= and locking= go to the file that they are about. */
+static void add_file_keys(json_t *node, const json_t *opts)
 {
-    const char *format = text(opts, "format") ?: text(opts, "driver");
-    const char *name = text(file, "filename");
+    const char *driver = text(node, "driver");
+    json_t *file = json_object_get(node, "file");
 
-    if (!format && name && looks_formatted(name)) {
-        error_setg(errp, "'%s' is not a raw image", name);
-        error_append_hint(errp, "With format=raw it is taken for one.\n");
+    if (driver &&
+        (g_str_equal(driver, "file") || g_str_equal(driver, "host_device"))) {
+        copy_keys(node, opts, file_keys);
+    } else if (json_is_object(file)) {
+        driver = text(file, "driver");
+        if (!driver || g_str_equal(driver, "file") ||
+            g_str_equal(driver, "host_device")) {
+            copy_keys(file, opts, file_keys);
+        }
+    }
+}
+
+/* file=NAME: options of the node, or of what it is in. */
+static bool add_named(json_t *node, const char *name, const char *format,
+                      Error **errp)
+{
+    g_autoptr(json_t) meant = block_filename_options(name, errp);
+    g_autoptr(json_t) file = NULL;
+    BlockNodeClass *nc = NULL;
+
+    if (!meant) {
         return false;
     }
-    json_object_set_new(node, "driver", json_string(format ?: "raw"));
+    file = block_json_to_text(meant);
+    if (g_str_has_prefix(name, "json:")) {
+        json_object_update_missing(node, file);
+        return true;
+    }
+    if (format) {
+        nc = node_class_by_driver(format, errp);
+        if (!nc) {
+            return false;
+        }
+    }
+    if (nc && !nc->is_format && !nc->is_filter) {
+        json_object_update_missing(node, file); /* format=file */
+    } else {
+        json_object_set(node, "file", file);
+    }
     return true;
 }
 
 static bool read_node(DriveOptions *o, const json_t *opts, Error **errp)
 {
+    const char *format = text(opts, "format") ?: text(opts, "driver");
     json_t *named = json_object_get(opts, "file");
     g_autoptr(json_t) node = json_object();
-    g_autoptr(json_t) file = NULL;
 
+    if (text(opts, "format") && text(opts, "driver") &&
+        !g_str_equal(text(opts, "format"), text(opts, "driver"))) {
+        error_setg(errp, "Cannot specify both 'driver' and 'format'");
+        return false;
+    }
+    copy_node_keys(node, opts);
     if (!read_cache(o, opts, node, errp)) {
         return false;
     }
-    if (!named || (json_is_string(named) && !*json_string_value(named))) {
-        if (text(opts, "format") || text(opts, "driver")) {
-            error_setg(errp, "A block device must be specified for \"file\"");
+    if (json_is_object(named)) {
+        json_object_set_new(node, "file", json_copy(named));
+    } else if (named && *json_string_value(named) != '\0') {
+        if (!add_named(node, json_string_value(named), format, errp)) {
+            return false;
+        }
+    } else if (!format) {
+        json_object_del(node, "cache");
+        if (json_object_size(node) > 0) {
+            error_setg(errp, "-drive has no option '%s' without a 'file'",
+                       json_object_iter_key(json_object_iter(node)));
             return false;
         }
         return true; /* an empty drive */
-    }
-    file = json_is_object(named) ? json_copy(named)
-                                 : node_of_name(json_string_value(named), errp);
-    if (!file) {
+    } else if (named) {
+        error_setg(errp, "A block device must be specified for \"file\"");
         return false;
     }
-    if (!text(file, "driver")) {
-        json_object_set_new(file, "driver", json_string("file"));
+    if (format) {
+        json_object_set_new(node, "driver", json_string(format));
     }
-    copy_keys(file, opts, file_keys);
-    copy_keys(node, opts, node_keys);
-    copy_keys(node, opts,
-              (const char *const[]){ "offset", "size", "auto-read-only",
-                                     NULL });
     json_object_set_new(node, "read-only",
                         json_string(o->read_only ? "on" : "off"));
-    if (!choose_format(node, opts, file, errp)) {
-        return false;
-    }
-    json_object_set(node, "file", file);
+    add_file_keys(node, opts);
     o->node = g_steal_pointer(&node);
     return true;
 }
@@ -386,7 +383,7 @@ bool drive_options_read(DriveOptions *o, const json_t *opts,
         .on_read = BLOCKDEV_ON_ERROR_REPORT,
         .on_write = BLOCKDEV_ON_ERROR_ENOSPC,
     };
-    if (!check_keys(opts, errp) || !refuse(opts, errp) ||
+    if (!check_keys(opts, errp) || !read_behaviour(o, opts, errp) ||
         !read_type(o, opts, default_type, errp) || !read_place(o, opts, errp) ||
         !read_media(o, opts, errp) ||
         !read_error_policy(opts, "rerror", &o->on_read, errp) ||

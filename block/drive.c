@@ -96,8 +96,21 @@ static void choose_id(DriveOptions *o)
 
 static bool open_medium(BlockBackend *blk, const DriveOptions *o, Error **errp)
 {
-    BlockNode *node = block_node_new(o->node, true, blk->ctx, errp);
+    g_autoptr(json_t) filter = NULL;
+    const json_t *opts = o->node;
+    BlockNode *node;
     bool ok;
+
+    if (o->snapshot) {
+        error_setg(errp, "-drive snapshot=on is not available");
+        return false;
+    }
+    if (o->copy_on_read && !o->read_only) {
+        filter =
+            json_pack("{s:s,s:O}", "driver", "copy-on-read", "file", o->node);
+        opts = filter;
+    }
+    node = block_open_options(opts, true, 0, blk->ctx, errp);
 
     if (!node) {
         return false;

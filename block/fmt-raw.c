@@ -214,6 +214,16 @@ static bool raw_reopen_prepare(BlockNode *node, const json_t *opts,
     return true; /* it keeps nothing */
 }
 
+static void raw_child_resized(BlockNode *node, NodeLink *link)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    if (!raw->size) {
+        block_node_set_length(
+            node, MAX(0, block_node_length(link->node) - (int64_t)raw->offset));
+    }
+}
+
 static const Property raw_props[] = {
     { "file", PROP_JSON, offsetof(BlockRaw, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -234,6 +244,7 @@ static void raw_class_init(ObjectClass *oc, void *data)
     nc->is_format = true;
     nc->open = raw_open;
     nc->reopen_prepare = raw_reopen_prepare;
+    nc->child_resized = raw_child_resized;
     nc->filename = raw_filename;
     nc->allocated = raw_allocated;
     nc->co_preadv = raw_co_preadv;

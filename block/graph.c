@@ -205,11 +205,22 @@ static void child_drained_end(NodeLink *link)
     node_unquiesce(link->owner);
 }
 
+static void child_resized(NodeLink *link)
+{
+    BlockNode *owner = link->owner;
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(owner);
+
+    if (nc->child_resized && owner->is_open) {
+        nc->child_resized(owner, link);
+    }
+}
+
 static const NodeLinkOps child_ops = {
     .describe = child_describe,
     .drained_begin = child_drained_begin,
     .drained_busy = child_drained_busy,
     .drained_end = child_drained_end,
+    .resized = child_resized,
 };
 
 void node_link_init(NodeLink *link, const NodeLinkOps *ops, void *owner,

@@ -67,7 +67,6 @@ static void inherit(BlockNode *node, const BlockNode *parent, unsigned role)
     node->open_flags |= parent->open_flags & NODE_OPEN_NO_IO;
     node->opening_for = parent;
     node->chain_depth = parent->chain_depth + ((role & NODE_ROLE_COW) != 0);
-    node->inactive = parent->inactive;
     /* What a format lets through is its own business. */
     node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
 }
@@ -77,6 +76,7 @@ static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx)
     BlockNode *node = BLOCK_NODE(object_new_with_class(OBJECT_CLASS(nc)));
 
     node->ctx = ctx;
+    node->inactive = blk_begins_inactive();
     aio_context_ref(ctx);
     return node;
 }
@@ -179,7 +179,7 @@ BlockNode *node_create(const json_t *options, bool keyval, AioContext *ctx,
     g_autoptr(json_t) opts = json_copy((json_t *)options);
 
     if (!json_object_get(opts, "driver")) {
-        if (role & NODE_ROLE_COW) {
+        if ((role & NODE_ROLE_COW) || json_object_get(opts, "file")) {
             return node_create_probed(options, keyval, ctx, parent, role,
                                       open_flags, errp);
         }

@@ -111,6 +111,13 @@ static int coroutine_fn filter_co_truncate(BlockNode *node, int64_t bytes,
     return ret;
 }
 
+static void filter_child_resized(BlockNode *node, NodeLink *link)
+{
+    if (link->role & NODE_ROLE_FILTERED) {
+        block_node_set_length(node, block_node_length(link->node));
+    }
+}
+
 static const Property filter_props[] = {
     { "file", PROP_JSON, offsetof(BlockFilter, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -124,6 +131,7 @@ static void filter_class_init(ObjectClass *oc, void *data)
 
     nc->is_filter = true;
     nc->open = filter_open;
+    nc->child_resized = filter_child_resized;
     nc->filename = filter_filename;
     nc->allocated = filter_allocated;
     nc->co_preadv = filter_co_preadv;

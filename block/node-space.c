@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 
+#include "qapi/qapi-events-block.h"
 #include "trace/trace-block.h"
 #include "util/error.h"
 
@@ -23,10 +24,33 @@ static void grow(BlockNode *node, int64_t end)
     }
 }
 
+static void check_write_threshold(BlockNode *node, uint64_t end)
+{
+    uint64_t threshold = qatomic_read(&node->write_threshold);
+
+    /* Of several threads one sends it. */
+    if (threshold && end > threshold &&
+        qatomic_cmpxchg(&node->write_threshold, threshold, UINT64_C(0)) ==
+            threshold) {
+        qapi_event_send_block_write_threshold(node->name, end - threshold,
+                                              threshold);
+    }
+}
+
 void node_written(BlockNode *node, int64_t offset, int64_t bytes, int ret)
 {
     /* One that failed may have written something. */
+    uint64_t end = (uint64_t)(offset + bytes);
+    uint64_t highest = qatomic_read(&node->highest);
+
     qatomic_fetch_inc(&node->write_gen);
+    while (bytes > 0 && end > highest &&
+           !__atomic_compare_exchange_n(&node->highest, &highest, end, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    if (unlikely(qatomic_read(&node->write_threshold)) && bytes > 0) {
+        check_write_threshold(node, end);
+    }
     if (ret == 0 && node->can_grow) {
         grow(node, offset + bytes);
     }

@@ -196,11 +196,44 @@ const char *block_probe_format(const uint8_t *buf, size_t len,
     return best;
 }
 
+/* Formats that would be destroyed if they were taken for raw, and that no
+ * driver here knows. */
+static const char *foreign_format(const uint8_t *buf, size_t len)
+{
+    static const struct {
+        size_t offset;
+        const char *magic;
+        const char *name;
+    } table[] = {
+        { 0, "QFI\xfb", "qcow2" },
+        { 0, "LUKS\xba\xbe", "LUKS" },
+        { 0, "KDMV", "VMDK" },
+        { 0, "COWD", "VMDK" },
+        { 0, "QED", "QED" },
+        { 0, "conectix", "VPC" },
+        { 0, "vhdxfile", "VHDX" },
+        { 64, "\x7f\x10\xda\xbe", "VDI" },
+        { 0, "WithoutFreeSpace", "Parallels" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        size_t n = strlen(table[i].magic);
+
+        if (len >= table[i].offset + n &&
+            memcmp(buf + table[i].offset, table[i].magic, n) == 0) {
+            return table[i].name;
+        }
+    }
+    return NULL;
+}
+
 static const char *probe_node(BlockNode *file, Error **errp)
 {
     g_autofree uint8_t *buf = g_malloc0(NODE_PROBE_BYTES);
     g_autofree char *name = node_filename(file);
     int64_t len = MIN(NODE_PROBE_BYTES, block_node_length(file));
+    const char *format;
+    const char *foreign;
     int ret = node_pread(file, 0, len, buf);
 
     if (ret < 0) {
@@ -209,7 +242,18 @@ static const char *probe_node(BlockNode *file, Error **errp)
                          name);
         return NULL;
     }
-    return block_probe_format(buf, (size_t)len, name);
+    format = block_probe_format(buf, (size_t)len, name);
+    foreign =
+        g_str_equal(format, "raw") ? foreign_format(buf, (size_t)len) : NULL;
+    if (foreign) {
+        error_setg(errp,
+                   "'%s' is not a raw image: it has the format %s, which "
+                   "is not supported",
+                   name, foreign);
+        error_append_hint(errp, "With format=raw it is taken for one.\n");
+        return NULL;
+    }
+    return format;
 }
 
 static void warn_of_raw(const BlockNode *node)

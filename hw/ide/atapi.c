@@ -56,9 +56,17 @@ static void change_media(void *opaque, bool load)
     ATAPIDrive *d = opaque;
 
     MACHINE_LOCK_GUARD();
-    d->tray_open = false;
     d->medium_changed = load;
     d->event = load ? ATAPI_EVENT_NEW_MEDIUM : ATAPI_EVENT_REMOVAL;
+}
+
+static void set_tray(void *opaque, bool open)
+{
+    ATAPIDrive *d = opaque;
+
+    MACHINE_LOCK_GUARD();
+    d->tray_open = open;
+    change_media(d, !open && blk_is_inserted(d->parent_obj.conf.blk));
 }
 
 static void eject_request(void *opaque, bool force)
@@ -84,6 +92,7 @@ static bool is_medium_locked(void *opaque)
 
 static const BlockDevOps dev_ops = {
     .change_media = change_media,
+    .set_tray = set_tray,
     .eject_request = eject_request,
     .is_tray_open = is_tray_open,
     .is_medium_locked = is_medium_locked,

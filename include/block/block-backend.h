@@ -47,7 +47,9 @@ typedef enum BlkRequestFlags {
 /**
  * BlockDevOps: how the block layer reaches the device. Each is optional and
  * is called in the main loop's thread without the machine lock.
- * @change_media: the medium was inserted (@load) or taken out
+ * @change_media: the medium was inserted (@load) or is taken out; the tray
+ *        stays as it is
+ * @set_tray: a command opens or closes the tray
  * @eject_request: the user asks the guest to let go of the medium
  * @is_tray_open, @is_medium_locked: for query-block and eject
  * @resize: blk_getlength() changed
@@ -55,6 +57,7 @@ typedef enum BlkRequestFlags {
  */
 typedef struct BlockDevOps {
     void (*change_media)(void *opaque, bool load);
+    void (*set_tray)(void *opaque, bool open);
     void (*eject_request)(void *opaque, bool force);
     bool (*is_tray_open)(void *opaque);
     bool (*is_medium_locked)(void *opaque);
@@ -285,6 +288,8 @@ void blk_drain_all(void);
  *  blk_activate_all(): a guest is about to arrive with a migration. Thread:
  *  main, before the first one is made. */
 void blk_begin_inactive(void);
+/** blk_begins_inactive: after blk_begin_inactive(). */
+bool blk_begins_inactive(void);
 /**
  * blk_inactivate_all:
  * The guest stands: write everything out and give up the locks of all images,
@@ -297,6 +302,10 @@ bool blk_inactivate_all(Error **errp);
 /** blk_activate_all: take the images (back). Errors: somebody else has a lock
  *  on one; then those that were inactive are. Thread: main loop. */
 bool blk_activate_all(Error **errp);
+
+/** blk_activate: this one, and its nodes: an export or job needs it before the
+ *  guest arrives. */
+bool blk_activate(BlockBackend *blk, Error **errp);
 
 /** blk_eject: the guest opened (@eject) or closed the tray. */
 void blk_eject(BlockBackend *blk, bool eject);

@@ -325,11 +325,14 @@ static void test_drives(void)
 {
     g_autofree char *path = make_file(DISK_BYTES);
     g_autofree char *taken = g_strdup_printf("file=%s,index=0", path);
+    g_autofree char *unknown =
+        g_strdup_printf("file=%s,format=raw,if=none,speed=1", path);
     DriveInfo *d;
 
     d = drive(path, ",format=raw");
     g_assert_cmpstr(blk_name(d->blk), ==, "ide0-hd0");
-    d = drive(path, ",media=cdrom,index=2,cache=writethrough,serial=abc");
+    d = drive(path,
+              ",format=raw,media=cdrom,index=2,cache=writethrough,serial=abc");
     g_assert_cmpstr(blk_name(d->blk), ==, "ide1-cd0");
     g_assert_true(d->media_cd);
     g_assert_false(blk_is_writable(d->blk));
@@ -337,16 +340,29 @@ static void test_drives(void)
     g_assert_cmpstr(blk_get_serial(d->blk), ==, "abc");
     g_assert_true(drive_get(IF_IDE, 1, 0) == d);
     g_assert_true(drive_get_by_index(IF_IDE, 2) == d);
-    d = drive(path, ",if=virtio,readonly=on,rerror=stop,werror=ignore");
+    d = drive(path,
+              ",format=raw,if=virtio,readonly=on,rerror=stop,werror=ignore");
     g_assert_cmpstr(blk_name(d->blk), ==, "virtio0");
     g_assert_cmpint(blk_get_on_error(d->blk, true), ==, BLOCKDEV_ON_ERROR_STOP);
     g_assert_cmpint(blk_get_error_action(d->blk, false, EIO), ==,
                     BLOCK_ERROR_ACTION_IGNORE);
-    d = drive(path, ",if=none,id=x,locking=off,aio=threads,discard=unmap");
+    d = drive(path,
+              ",format=raw,if=none,id=x,locking=off,aio=threads,discard=unmap");
     g_assert_cmpint(blk_get_error_action(d->blk, false, ENOSPC), ==,
                     BLOCK_ERROR_ACTION_STOP);
     g_assert_cmpint(blk_get_error_action(d->blk, false, EIO), ==,
                     BLOCK_ERROR_ACTION_REPORT);
+    d = drive_new_str("driver=null-co,size=1M,if=none,id=n1", IF_IDE,
+                      qemu_get_aio_context(), &error_abort);
+    g_assert_cmpint(blk_getlength(d->blk), ==, 1024 * 1024);
+    d = drive_new_str("file.driver=null-co,file.size=2M,driver=raw,if=none,"
+                      "id=n2,detect-zeroes=on",
+                      IF_IDE, qemu_get_aio_context(), &error_abort);
+    g_assert_cmpint(blk_getlength(d->blk), ==, 2 * 1024 * 1024);
+    d = drive_new_str("file=json:{\"driver\":\"null-co\",,\"size\":512},"
+                      "if=none,id=n3",
+                      IF_IDE, qemu_get_aio_context(), &error_abort);
+    g_assert_cmpint(blk_getlength(d->blk), ==, 512);
     refuse_drive(taken, "exists");
     refuse_drive("file=x,if=none,id=x", "already exists");
     refuse_drive("file=x,if=pcie", "unsupported bus type");
@@ -356,8 +372,11 @@ static void test_drives(void)
     refuse_drive("file=x,werror=maybe", "error action");
     refuse_drive("file=x,rerror=enospc", "error action");
     refuse_drive("file=x,snapshot=on", "snapshot");
-    refuse_drive("file=x,speed=1", "no option 'speed'");
-    refuse_drive("file=nbd:localhost:10809", "Unknown protocol 'nbd'");
+    refuse_drive(unknown, "speed");
+    refuse_drive("if=none,speed=1", "no option 'speed'");
+    refuse_drive("file=foo:localhost:10809", "Unknown protocol 'foo'");
+    refuse_drive("file=json:[]", "not followed by an object");
+    refuse_drive("driver=null-co,format=raw,file.driver=null-co", "both");
     refuse_drive("file=/nonexistent/x", "No such file");
     refuse_drive("if=none,id=1,file=x", "identifier");
     drives_cleanup();
@@ -372,7 +391,7 @@ static void test_foreign_format(void)
     g_autofree char *path = make_file(DISK_BYTES);
     g_autofree char *text = g_strdup_printf("file=%s", path);
 
-    g_assert_true(g_file_set_contents(path, "QFI\xfb", 4, NULL));
+    g_assert_true(g_file_set_contents(path, "KDMV", 4, NULL));
     refuse_drive(text, "not a raw image");
     drive(path, ",format=raw");
     drives_cleanup();
