@@ -22,6 +22,7 @@ static const char config_prefix[] = "configuration/";
 static const char sub_page_bits[] = "configuration/target-page-bits";
 static const char sub_capabilities[] = "configuration/capabilities";
 static const char sub_uuid[] = "configuration/uuid";
+static const char sub_cpr[] = "configuration/ferry-cpr";
 static const char sub_devices[] = "configuration/ferry-devices";
 
 void config_section_init(ConfigSection *c, const char *machine)
@@ -88,6 +89,10 @@ void config_section_put(QEMUFile *f, const ConfigSection *c)
         put_subsection(f, sub_uuid);
         qemu_put_buffer(f, c->uuid.data, sizeof(c->uuid.data));
     }
+    if (c->has_cpr) {
+        put_subsection(f, sub_cpr);
+        qemu_put_buffer(f, c->cpr_token, sizeof(c->cpr_token));
+    }
     if (c->devices) {
         put_subsection(f, sub_devices);
         config_devices_put(f, c->devices);
@@ -143,6 +148,11 @@ static bool get_subsection(QEMUFile *f, ConfigSection *c, Error **errp)
     if (strcmp(name, sub_uuid) == 0 && !c->has_uuid) {
         qemu_get_buffer(f, c->uuid.data, sizeof(c->uuid.data));
         c->has_uuid = true;
+        return true;
+    }
+    if (strcmp(name, sub_cpr) == 0 && !c->has_cpr) {
+        qemu_get_buffer(f, c->cpr_token, sizeof(c->cpr_token));
+        c->has_cpr = true;
         return true;
     }
     if (strcmp(name, sub_devices) == 0 && !c->devices) {

@@ -4,7 +4,8 @@
  *
  * Source: the documented QEMU migration stream: type 0x07, machine type,
  * subsections configuration/target-page-bits, configuration/capabilities,
- * configuration/uuid. Ours: configuration/ferry-devices.
+ * configuration/uuid. Ours: configuration/ferry-devices,
+ * configuration/ferry-cpr.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -33,6 +34,7 @@ typedef struct QEMUFile QEMUFile;
  * @has_uuid, @uuid: validate-uuid
  * @has_capabilities: the list was sent
  * @capabilities: @n_capabilities names of those validated that are on
+ * @has_cpr, @cpr_token: the memory is passed by descriptors (cpr-wire.h)
  * @devices: owned; NULL: not sent
  */
 typedef struct ConfigSection {
@@ -43,6 +45,8 @@ typedef struct ConfigSection {
     bool has_capabilities;
     unsigned n_capabilities;
     char capabilities[CONFIG_CAPABILITIES_MAX][64];
+    bool has_cpr;
+    uint8_t cpr_token[16];
     ConfigDevices *devices;
 } ConfigSection;
 

@@ -120,19 +120,35 @@ static bool give_away(Half *h, Error **errp)
     }
     switch (ldl_be_p(h->first)) {
     case MIGRATION_MAGIC_MAIN:
-        return ops->main_stream(opaque, h->ioc, h->first, h->have, errp);
+        if (ops->main_stream) {
+            return ops->main_stream(opaque, h->ioc, h->first, h->have, errp);
+        }
+        break;
     case MIGRATION_MAGIC_MULTIFD:
-        return ops->multifd(opaque, h->ioc, h->first, errp);
+        if (ops->multifd) {
+            return ops->multifd(opaque, h->ioc, h->first, errp);
+        }
+        break;
     case MIGRATION_MAGIC_PREEMPT:
-        return ops->preempt(opaque, h->ioc, errp);
+        if (ops->preempt) {
+            return ops->preempt(opaque, h->ioc, errp);
+        }
+        break;
+    case MIGRATION_MAGIC_CPR:
+        if (ops->cpr) {
+            return ops->cpr(opaque, h->ioc, errp);
+        }
+        break;
     case MIGRATION_MAGIC_ASK:
-        ops->asked(opaque, h->ioc);
-        return true;
-    default:
-        error_setg(errp, "first bytes 0x%08x are not a migration's",
-                   ldl_be_p(h->first));
-        return false;
+        if (ops->asked) {
+            ops->asked(opaque, h->ioc);
+            return true;
+        }
+        break;
     }
+    error_setg(errp, "first bytes 0x%08x are not expected here",
+               ldl_be_p(h->first));
+    return false;
 }
 
 static void look_if_done(MigrationListener *l)

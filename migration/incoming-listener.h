@@ -20,7 +20,7 @@
 
 /*
  * What the listener does with clients that have shown what they are. All in
- * the listener's thread, except that @has_main may be called by any.
+ * the listener's thread. Those that are not set refuse.
  *
  * @main_stream: first bytes QEVM. @prefill: what was read. Takes its own
  *     reference to @ioc (blocking). false = nobody wants it
@@ -35,6 +35,8 @@ typedef struct ListenerOps {
     bool (*multifd)(void *opaque, QIOChannel *ioc,
                     const uint8_t init[MULTIFD_INIT_LEN], Error **errp);
     bool (*preempt)(void *opaque, QIOChannel *ioc, Error **errp);
+    /* (optional) FCPR, taken off: descriptors follow */
+    bool (*cpr)(void *opaque, QIOChannel *ioc, Error **errp);
     /* FASK, taken off: does the guest run here? */
     void (*asked)(void *opaque, QIOChannel *ioc);
     bool (*recovered)(void *opaque, QIOChannel *ioc, const uint8_t *prefill,

@@ -15,6 +15,7 @@
 #include "util/main-loop.h"
 
 #include "announce.h"
+#include "cpr.h"
 #include "incoming-internal.h"
 #include "multifd-setup.h"
 #include "multifd.h"
@@ -58,7 +59,8 @@ static bool make_ram(MigrationIncoming *mis, Error **errp)
         .multifd = mis->multifd,
         .file = mis->file_ram,
         .postcopy = migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM),
-        .ignore_shared = migrate_cap(ms, MIGRATION_CAPABILITY_X_IGNORE_SHARED),
+        .ignore_shared =
+            mis->cpr || migrate_cap(ms, MIGRATION_CAPABILITY_X_IGNORE_SHARED),
         .decompress_threads = (unsigned)migrate_param(ms, decompress_threads),
     };
 
@@ -88,6 +90,7 @@ static bool config_fits(MigrationIncoming *mis, const ConfigSection *theirs,
 
     our_config(mis, &ours);
     return config_section_check(theirs, &ours, errp) &&
+           cpr_incoming_fits(mis, theirs, errp) &&
            (!theirs->devices || check_devices(mis->ms, theirs->devices, errp));
 }
 
@@ -115,7 +118,8 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
     mis->start_ns = now_ns();
     mis->from_src = QIO_CHANNEL(object_ref(OBJECT(c->ioc)));
     mis->from_src_file = g_steal_pointer(&c->f);
-    return multifd_recv_start_file(mis, errp) && make_ram(mis, errp);
+    return cpr_incoming_adopt(mis, theirs, errp) &&
+           multifd_recv_start_file(mis, errp) && make_ram(mis, errp);
 }
 
 static void load_lock(void *opaque)

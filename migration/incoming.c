@@ -18,6 +18,7 @@
 #include "util/main-loop.h"
 
 #include "channels.h"
+#include "cpr.h"
 #include "incoming-internal.h"
 #include "multifd-setup.h"
 #include "postcopy.h"
@@ -76,6 +77,7 @@ static void incoming_cleanup(MigrationIncoming *mis)
         listener_end(mis);
     }
     multifd_recv_stop(mis);
+    cpr_incoming_end(mis, qatomic_read(&mis->run->committed));
     if (mis->from_src_file) {
         savevm_load_cleanup(ms->host->registry(ms->host_opaque));
     }
@@ -274,7 +276,7 @@ static bool listen_for_source(MigrationIncoming *mis, bool recovering,
     return l != NULL;
 }
 
-static bool start_reading(MigrationIncoming *mis, Error **errp)
+static bool start_main(MigrationIncoming *mis, Error **errp)
 {
     const MigrationTarget *t = mis->run->source;
     QemuThread thread;
@@ -286,6 +288,19 @@ static bool start_reading(MigrationIncoming *mis, Error **errp)
     qemu_thread_create(&thread, "mig-open", reader_thread, mis,
                        QEMU_THREAD_DETACHED);
     return true;
+}
+
+/* Who passes its memory finds the main address open afterwards. */
+static bool start_reading(MigrationIncoming *mis, Error **errp)
+{
+    SocketAddress *cpr =
+        mis->run->source->cpr ? mis->run->source->cpr : mis->cpr_addr;
+
+    if (!cpr) {
+        return start_main(mis, errp);
+    }
+    cpr_incoming_expect(mis);
+    return start_main(mis, errp) && cpr_incoming_listen(mis, cpr, errp);
 }
 
 bool migration_incoming_begin(MigrationState *ms, MigrationTarget *source,
@@ -327,6 +342,8 @@ bool migration_incoming_begin(MigrationState *ms, MigrationTarget *source,
     if (start_reading(mis, errp)) {
         return true;
     }
+    listener_end(mis);
+    cpr_incoming_end(mis, false);
     multifd_recv_stop(mis);
     migration_move(&mis->course, MIGRATION_STATUS_SETUP,
                    MIGRATION_STATUS_FAILED);
@@ -359,16 +376,46 @@ bool migration_incoming_recover(MigrationState *ms, MigrationTarget *source,
     return listen_for_source(mis, true, source->socket, errp);
 }
 
+/* The channels of the command line: 'cpr' is kept for whatever migrate-incoming
+ * names. Returns: false = @errp; @ret_main: borrowed, or NULL. */
+static bool sort_channels(MigrationIncoming *mis,
+                          const MigrationChannelList *channels,
+                          MigrationChannel **ret_main, Error **errp)
+{
+    for (; channels; channels = channels->next) {
+        MigrationChannel *c = channels->value;
+        bool cpr = c->channel_type == MIGRATION_CHANNEL_TYPE_CPR;
+
+        if (cpr ? mis->cpr_addr != NULL : *ret_main != NULL) {
+            error_setg(errp, "Channel type '%s' is given twice",
+                       MigrationChannelType_str(c->channel_type));
+            return false;
+        }
+        if (!cpr) {
+            *ret_main = c;
+        } else if (!(mis->cpr_addr = transport_cpr_address(c->addr, errp))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool migration_incoming_start(MigrationState *ms, const char *uri,
+                              const MigrationChannelList *channels,
                               bool exit_on_error, Error **errp)
 {
     g_autoptr(MigrationTarget) source = NULL;
+    MigrationChannelList main_only = { 0 };
 
     migration_incoming_expect(ms);
-    if (g_str_equal(uri, "defer")) {
+    if (!sort_channels(ms->incoming, channels, &main_only.value, errp)) {
+        return false;
+    }
+    if (!main_only.value && (!uri || g_str_equal(uri, "defer"))) {
         return true;
     }
-    source = migration_target_new(ms, uri, NULL, false, errp);
+    source = migration_target_new(ms, uri, main_only.value ? &main_only : NULL,
+                                  false, errp);
     if (!source || !migration_incoming_begin(ms, source, exit_on_error, errp)) {
         return false;
     }
@@ -423,6 +470,7 @@ void migration_incoming_shutdown(MigrationState *ms)
     qatomic_store_release(&ms->incoming, NULL);
     run_free(mis->run);
     error_free(mis->error);
+    qapi_free_SocketAddress(mis->cpr_addr);
     g_free(mis->refused);
     g_free(mis);
 }

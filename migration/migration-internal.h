@@ -20,12 +20,14 @@
 #include "io/channel.h"
 #include "migration/migration.h"
 #include "util/thread.h"
+#include "util/uuid.h"
 
 #include "params.h"
 #include "ram-incoming.h"
 #include "ram.h"
 #include "stats.h"
 
+typedef struct CprIncoming CprIncoming;
 typedef struct FileRAMReader FileRAMReader;
 typedef struct FileRAMWriter FileRAMWriter;
 typedef struct IncomingRun IncomingRun;
@@ -123,6 +125,8 @@ struct MigrationState {
     bool start_postcopy;     /* atomic: migrate-start-postcopy */
     bool switchover_acked;   /* atomic: RP message SWITCHOVER_ACK (7) */
     bool continued;          /* atomic: migrate-continue */
+    bool memory_gone;        /* atomic: cpr-transfer: it went with the guest */
+    QemuUUID cpr_token;      /* the migration thread's */
     uint32_t last_pong;      /* atomic: value of the last RP message PONG */
 
     /* Times, CLOCK_MONOTONIC ns; 0 = not yet. Written by the migration
@@ -186,6 +190,7 @@ typedef enum MigrationChannelKind {
 /* Ours: sent by migration_channel_open() before anything else. */
 #define MIGRATION_MAGIC_PREEMPT 0x46505245u /* "FPRE" */
 #define MIGRATION_MAGIC_ASK     0x4641534bu /* "FASK" */
+#define MIGRATION_MAGIC_CPR     0x46435052u /* "FCPR"; see cpr-wire.h */
 
 /* The answer to MIGRATION_MAGIC_ASK: one byte; an end of stream: ask again. */
 #define MIGRATION_ASK_RUNS   'Y'
@@ -240,6 +245,8 @@ struct MigrationIncoming {
     PostcopyIncoming *postcopy;
 
     MigrationListener *listener; /* or NULL */
+    SocketAddress *cpr_addr;     /* -incoming's channel 'cpr'; owned, or NULL */
+    CprIncoming *cpr;            /* or NULL; the pointer under ms->lock */
     IncomingRun *run;            /* incoming.c's own */
     bool exit_on_error;
     bool autostart; /* atomic: the guest is to run here: no -S */

@@ -48,6 +48,11 @@ bool migration_incoming_expected(const MigrationState *ms)
     return mis && migration_status(&mis->course) != MIGRATION_STATUS_COMPLETED;
 }
 
+bool migration_memory_is_gone(const MigrationState *ms)
+{
+    return qatomic_read(&ms->memory_gone);
+}
+
 bool migration_allows_change(const char *what, Error **errp)
 {
     const MigrationState *ms = migration_find();

@@ -120,7 +120,7 @@ RAMSource *ram_source_new(const RAMSourceConfig *config, Error **errp)
         return NULL;
     }
     rs->pagemap = page_present_open();
-    if (!config->background) {
+    if (!config->background && rs->n) {
         if (!config->host->dirty_log_start(config->host_opaque, errp)) {
             return NULL;
         }

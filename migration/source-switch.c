@@ -28,6 +28,7 @@
 #include "util/timer.h"
 
 #include "channels.h"
+#include "cpr.h"
 #include "file-ram.h"
 #include "multifd-setup.h"
 #include "multifd.h"
@@ -268,6 +269,9 @@ static void give_guest_away(MigrationRun *run)
     Error *err = NULL;
 
     run->committed = true;
+    if (migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER) {
+        cpr_source_abandon(ms);
+    }
     if (!ms->host->run_state_set(ms->host_opaque, RUN_STATE_POSTMIGRATE,
                                  &err)) {
         error_report_err(err);
@@ -283,7 +287,7 @@ bool source_switch(MigrationRun *run, Error **errp)
         !wait_for_continue(run)) {
         return false;
     }
-    if (migrate_param(run->ms, mode) == MIG_MODE_NORMAL) {
+    if (migrate_param(run->ms, mode) != MIG_MODE_CPR_REBOOT) {
         budget_start(run);
     }
     ok = give_disks_up(run, errp) && send_rest(run, errp) &&

@@ -25,6 +25,7 @@
 
 #include "blocker.h"
 #include "channels.h"
+#include "cpr.h"
 #include "file-ram.h"
 #include "multifd-setup.h"
 #include "pacer.h"
@@ -76,6 +77,11 @@ static bool wants_return_path(MigrationState *ms)
            transport_is_socket(kind) || kind == TRANSPORT_FD_SOCKET;
 }
 
+static bool is_cpr_transfer(const MigrationState *ms)
+{
+    return migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER;
+}
+
 static void send_header(MigrationState *ms)
 {
     const MigrationHost *host = ms->host;
@@ -92,6 +98,10 @@ static void send_header(MigrationState *ms)
     }
     if (migrate_cap(ms, MIGRATION_CAPABILITY_MAPPED_RAM)) {
         config_section_add_capability(&config, "mapped-ram");
+    }
+    if (is_cpr_transfer(ms)) {
+        memcpy(config.cpr_token, ms->cpr_token.data, sizeof(config.cpr_token));
+        config.has_cpr = true;
     }
     if (migrate_param(ms, send_devices)) {
         config.devices = config_devices_of(host->registry(ms->host_opaque),
@@ -148,7 +158,8 @@ static bool make_ram(MigrationRun *run, Error **errp)
         .file = ms->file_ram,
         .background = migrate_cap(ms, MIGRATION_CAPABILITY_BACKGROUND_SNAPSHOT),
         .postcopy = migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM),
-        .ignore_shared = migrate_cap(ms, MIGRATION_CAPABILITY_X_IGNORE_SHARED),
+        .ignore_shared = is_cpr_transfer(ms) ||
+                         migrate_cap(ms, MIGRATION_CAPABILITY_X_IGNORE_SHARED),
     };
 
     source_methods(ms, &config.methods);
@@ -171,7 +182,8 @@ static bool source_setup(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
 
-    if (!connect_main(ms, errp)) {
+    if ((is_cpr_transfer(ms) && !cpr_source_pass(ms, errp)) ||
+        !connect_main(ms, errp)) {
         return false;
     }
     send_header(ms);

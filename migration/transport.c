@@ -22,6 +22,7 @@
 #include "util/fd.h"
 #include "util/sockets.h"
 
+#include "cpr.h"
 #include "migration-internal.h"
 
 /* A file position has to stay far from the end of 64 bits. */
@@ -193,10 +194,31 @@ static bool check_answers(MigrationState *ms, const MigrationTarget *t,
     return true;
 }
 
+/* Mode 'cpr-transfer' and channel 'cpr' come together. */
+static bool check_cpr(MigrationState *ms, const MigrationTarget *t,
+                      bool outgoing, Error **errp)
+{
+    bool mode = migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER;
+
+    if (outgoing && mode != (t->cpr != NULL)) {
+        error_setg(errp, mode ? "Mode 'cpr-transfer' needs a channel of type "
+                                "'cpr'"
+                              : "A channel of type 'cpr' needs mode "
+                                "'cpr-transfer'");
+        return false;
+    }
+    if (t->cpr && !transport_is_socket(t->kind) &&
+        t->kind != TRANSPORT_FD_SOCKET) {
+        return refuse(t, "Channel type 'cpr'", "it is not a socket", errp);
+    }
+    return !outgoing || !mode || cpr_source_check(ms, errp);
+}
+
 bool migration_target_check(MigrationState *ms, const MigrationTarget *t,
                             bool outgoing, Error **errp)
 {
-    return check_caps(ms, t, errp) && check_answers(ms, t, errp) &&
+    return check_caps(ms, t, errp) && check_cpr(ms, t, outgoing, errp) &&
+           check_answers(ms, t, errp) &&
            migration_tls_check(ms, t, outgoing, errp);
 }
 
@@ -360,10 +382,27 @@ static bool set_address(MigrationState *ms, MigrationTarget *t,
     }
 }
 
+SocketAddress *transport_cpr_address(const MigrationAddress *addr, Error **errp)
+{
+    if (addr->transport != MIGRATION_ADDRESS_TYPE_SOCKET ||
+        addr->u.socket.type != SOCKET_ADDRESS_TYPE_UNIX) {
+        error_setg(errp, "Channel type 'cpr' needs the address of a UNIX "
+                         "socket");
+        return NULL;
+    }
+    return QAPI_CLONE(SocketAddress, &addr->u.socket);
+}
+
 static bool set_channel(MigrationState *ms, MigrationTarget *t,
                         const MigrationChannel *c, Error **errp)
 {
-    if (t->text) {
+    bool cpr = c->channel_type == MIGRATION_CHANNEL_TYPE_CPR;
+
+    if (cpr && !t->cpr) {
+        t->cpr = transport_cpr_address(c->addr, errp);
+        return t->cpr != NULL;
+    }
+    if (cpr || t->text) {
         error_setg(errp, "Channel type '%s' is given twice",
                    MigrationChannelType_str(c->channel_type));
         return false;
@@ -415,6 +454,7 @@ void migration_target_free(MigrationTarget *t)
         return;
     }
     qapi_free_SocketAddress(t->socket);
+    qapi_free_SocketAddress(t->cpr);
     g_strfreev(t->argv);
     g_free(t->filename);
     g_free(t->text);

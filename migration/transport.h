@@ -31,6 +31,7 @@ typedef struct MigrationTarget {
     char **argv;           /* EXEC; owned */
     char *filename;        /* FILE; owned */
     uint64_t offset;       /* FILE: bytes to leave out */
+    SocketAddress *cpr;    /* of the channel 'cpr'; owned, or NULL */
     QIOChannel *opened;    /* FD_*, FILE: owned reference until it is taken */
     char *text;            /* for messages; owned */
 } MigrationTarget;
@@ -56,6 +57,11 @@ MigrationTarget *migration_target_new(MigrationState *ms, const char *uri,
 /** migration_target_free: accepts NULL. */
 void migration_target_free(MigrationTarget *t);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationTarget, migration_target_free)
+
+/** transport_cpr_address: (transfer full) address of a channel 'cpr'; NULL =
+ *  error: not a UNIX socket. */
+SocketAddress *transport_cpr_address(const MigrationAddress *addr,
+                                     Error **errp);
 
 /** transport_is_socket: can it be connected to more than once? */
 bool transport_is_socket(TransportKind kind);

@@ -42,6 +42,7 @@ SystemConfig *system_config_new(void)
     c->chardevs = string_array();
     c->devices = string_array();
     c->globals = string_array();
+    c->incoming = string_array();
     c->blockdevs = string_array();
     c->netdevs = string_array();
     c->nics = string_array();
@@ -68,13 +69,12 @@ void system_config_free(SystemConfig *c)
                              &c->nics,      &c->serials,   &c->parallels,
                              &c->debugcons, &c->fds,       &c->traces,
                              &c->data_dirs, &c->fw_cfg,    &c->smbios,
-                             &c->monitors };
-    char **strings[] = { &c->vga,         &c->cpu,        &c->kernel,
-                         &c->mem_path,    &c->append,     &c->bios,
-                         &c->initrd,      &c->uuid,       &c->pidfile,
-                         &c->gdb,         &c->log_file,   &c->log_items,
-                         &c->runas,       &c->chroot_dir, &c->incoming,
-                         &c->dump_vmstate };
+                             &c->monitors,  &c->incoming };
+    char **strings[] = { &c->vga,      &c->cpu,        &c->kernel,
+                         &c->mem_path, &c->append,     &c->bios,
+                         &c->initrd,   &c->uuid,       &c->pidfile,
+                         &c->gdb,      &c->log_file,   &c->log_items,
+                         &c->runas,    &c->chroot_dir, &c->dump_vmstate };
 
     if (!c) {
         return;

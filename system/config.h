@@ -41,6 +41,7 @@ typedef struct SystemConfig {
     GPtrArray *chardevs;
     GPtrArray *devices;
     GPtrArray *globals;
+    GPtrArray *incoming; /* -incoming; empty: a guest of our own */
     GPtrArray *blockdevs;
     GPtrArray *netdevs;
     GPtrArray *nics;
@@ -68,7 +69,6 @@ typedef struct SystemConfig {
     char *runas;
     char *chroot_dir;
     char *gdb;          /* -gdb, -s */
-    char *incoming;     /* -incoming; NULL: a guest of our own */
     char *dump_vmstate; /* -dump-vmstate: file; the program ends after it */
 
     bool start_stopped; /* -S */

@@ -205,6 +205,18 @@ static const RAMBlockList *host_ram_blocks(void *opaque)
     return machine_ram_blocks(h->machine);
 }
 
+static bool host_ram_remap(void *opaque, RAMBlock *rb, RAMRemap how, int fd,
+                           uint64_t offset, Error **errp)
+{
+    SystemMigrationHost *h = opaque;
+    bool ok;
+
+    machine_lock();
+    ok = machine_ram_remap(h->machine, rb, how, fd, offset, errp);
+    machine_unlock();
+    return ok;
+}
+
 static void host_ram_written(void *opaque, RAMBlock *rb, uint64_t offset,
                              uint64_t len)
 {
@@ -396,6 +408,7 @@ const MigrationHost system_migration_host = {
     .lock = host_lock,
     .unlock = host_unlock,
     .ram_blocks = host_ram_blocks,
+    .ram_remap = host_ram_remap,
     .ram_written = host_ram_written,
     .dirty_log_start = host_dirty_log_start,
     .dirty_log_stop = host_dirty_log_stop,

@@ -18,6 +18,8 @@
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "qapi/qapi-types-yank.h"
+#include "qapi/qapi-visit-migration.h"
+#include "qapi/qobject-input-visitor.h"
 #include "util/error-report.h"
 #include "util/error.h"
 
@@ -128,7 +130,7 @@ bool system_migration_new(System *s, Error **errp)
     if (s->config->only_migratable) {
         migration_set_only_migratable(s->migration);
     }
-    if (s->config->incoming) {
+    if (s->config->incoming->len) {
         blk_begin_inactive();
     }
     return true;
@@ -142,21 +144,63 @@ void system_migration_machine(System *s)
     s->limit_host = migration_host_new(s->machine, RAM_LOG_LIMIT);
     s->dirty_tracking =
         dirty_tracking_new(&system_migration_host, s->rate_host, s->limit_host);
-    if (s->config->incoming) {
+    if (s->config->incoming->len) {
         machine_set_incoming(s->machine, true);
         run_state_move(RUN_STATE_INMIGRATE);
     }
 }
 
-bool system_migration_incoming(System *s, Error **errp)
+/* One -incoming: an address, or a channel as JSON. */
+static bool parse_incoming(const char *text, const char **uri,
+                           MigrationChannelList **channels, Error **errp)
 {
-    const char *uri = s->config->incoming;
+    MigrationChannel *channel = NULL;
+    json_error_t why;
+    json_t *json;
+    Visitor *v;
 
-    if (!uri) {
+    if (text[0] != '{') {
+        if (*uri) {
+            error_setg(errp, "there is an address already: '%s'", *uri);
+            return false;
+        }
+        *uri = text;
         return true;
     }
-    if (!migration_incoming_start(s->migration, uri, true, errp)) {
-        error_prepend(errp, "-incoming %s: ", uri);
+    json = json_loads(text, 0, &why);
+    if (!json) {
+        error_setg(errp, "not JSON: %s", why.text);
+        return false;
+    }
+    v = qobject_input_visitor_new(json);
+    visit_type_MigrationChannel(v, NULL, &channel, errp);
+    visit_free(v);
+    json_decref(json);
+    if (channel) {
+        QAPI_LIST_PREPEND(*channels, channel);
+    }
+    return channel != NULL;
+}
+
+bool system_migration_incoming(System *s, Error **errp)
+{
+    const GPtrArray *all = s->config->incoming;
+    g_autoptr(MigrationChannelList) channels = NULL;
+    const char *uri = NULL;
+
+    if (!all->len) {
+        return true;
+    }
+    for (guint i = 0; i < all->len; i++) {
+        const char *text = g_ptr_array_index(all, i);
+
+        if (!parse_incoming(text, &uri, &channels, errp)) {
+            error_prepend(errp, "-incoming %s: ", text);
+            return false;
+        }
+    }
+    if (!migration_incoming_start(s->migration, uri, channels, true, errp)) {
+        error_prepend(errp, "-incoming %s: ", uri ? uri : "channels");
         return false;
     }
     migration_incoming_set_autostart(s->migration, !s->config->start_stopped);
@@ -189,6 +233,11 @@ bool system_migration_cont(Error **errp)
         error_setg(errp, "the guest is being migrated");
         return false;
     case RUN_STATE_POSTMIGRATE:
+        if (migration_memory_is_gone(s->migration)) {
+            error_setg(errp, "the guest took its memory along (mode "
+                             "'cpr-transfer')");
+            return false;
+        }
         if (!migration_is_idle(s->migration)) {
             error_setg(errp, "the guest is on the destination");
             return false;

@@ -627,9 +627,10 @@ const OptionDef option_table[] = {
     { "Running", OPT_SECTION },
     { "S", OPT_FLAG, AT(start_stopped),
       .help = "do not start the guest; 'cont' does" },
-    { "incoming", OPT_STRING, AT(incoming), "URI",
+    { "incoming", OPT_LIST, AT(incoming), "URI|CHANNEL",
       "wait for a guest from tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:N, "
-      "exec:COMMAND, file:PATH[,offset=N]; defer: until migrate-incoming" },
+      "exec:COMMAND, file:PATH[,offset=N]; defer: until migrate-incoming; or a "
+      "MigrationChannel as JSON, once for each" },
     { "only-migratable", OPT_FLAG, AT(only_migratable),
       .help = "refuse devices that cannot be migrated" },
     { "dump-vmstate", OPT_STRING, AT(dump_vmstate), "FILE",

@@ -111,7 +111,7 @@ void qmp_x_exit_preconfig(Error **errp)
         run_request_quit(SHUTDOWN_CAUSE_HOST_ERROR);
         return;
     }
-    if (!s->config->start_stopped && !s->config->incoming) {
+    if (!s->config->start_stopped && !s->config->incoming->len) {
         vm_start();
     }
 }

@@ -697,7 +697,7 @@ bool startup_run(System *s, Error **errp)
         return false;
     }
     resume_mux_open();
-    if (s->machine && !c->start_stopped && !c->incoming) {
+    if (s->machine && !c->start_stopped && !c->incoming->len) {
         vm_start();
     }
     return true;

@@ -22,6 +22,12 @@ const RAMBlockList *machine_ram_blocks(MachineState *machine)
     return ram_blocks_list(blocks_of(machine));
 }
 
+bool machine_ram_remap(MachineState *machine, RAMBlock *rb, RAMRemap how,
+                       int fd, uint64_t offset, Error **errp)
+{
+    return ram_block_remap(blocks_of(machine), rb, how, fd, offset, errp);
+}
+
 void machine_ram_changed(MachineState *machine, RAMBlock *rb, uint64_t offset,
                          uint64_t len)
 {

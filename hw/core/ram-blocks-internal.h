@@ -12,6 +12,7 @@
 
 typedef struct Block {
     RAMBlock rb;
+    HostMemoryBackend *backend; /* borrowed, or NULL */
 
     /* While a log is on, one bit a page. */
     unsigned long *written;               /* atomic: by devices */

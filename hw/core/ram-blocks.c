@@ -102,13 +102,56 @@ RAMBlock *ram_blocks_add_backend(RAMBlocks *blocks, HostMemoryBackend *backend,
     RAMBlock *rb = ram_blocks_add(
         blocks, name, host_memory_backend_get_ptr(backend),
         host_memory_backend_get_size(backend),
-        host_memory_backend_is_shared(backend) ? RAM_BLOCK_SHARED : 0, errp);
+        RAM_BLOCK_MAIN |
+            (host_memory_backend_is_shared(backend) ? RAM_BLOCK_SHARED : 0),
+        errp);
 
     if (rb) {
+        block_of(rb)->backend = backend;
         rb->page_size = host_memory_backend_page_size(backend);
         rb->fd = host_memory_backend_get_fd(backend);
     }
     return rb;
+}
+
+static bool backend_remap(HostMemoryBackend *backend, RAMRemap how, int fd,
+                          uint64_t offset, Error **errp)
+{
+    switch (how) {
+    case RAM_REMAP_ADOPT:
+        return host_memory_backend_adopt(backend, fd, offset, errp);
+    case RAM_REMAP_RESTORE:
+        return host_memory_backend_restore(backend, errp);
+    case RAM_REMAP_SETTLE:
+        host_memory_backend_settle(backend);
+        return true;
+    case RAM_REMAP_ABANDON:
+        return host_memory_backend_abandon(backend, errp);
+    }
+    g_assert_not_reached();
+}
+
+bool ram_block_remap(RAMBlocks *blocks, RAMBlock *rb, RAMRemap how, int fd,
+                     uint64_t offset, Error **errp)
+{
+    HostMemoryBackend *backend = block_of(rb)->backend;
+    bool ok;
+
+    if (!backend) {
+        error_setg(errp, "it is not of a memory backend");
+        return false;
+    }
+    ok = backend_remap(backend, how, fd, offset, errp);
+    rb->fd = host_memory_backend_get_fd(backend);
+    if (how != RAM_REMAP_SETTLE) {
+        rb->fd_offset = how == RAM_REMAP_ADOPT && ok ? offset : 0;
+        ram_block_invalidate(blocks, rb, 0, rb->used_length);
+    }
+    if (!host_memory_backend_is_shared(backend)) {
+        rb->flags &= ~RAM_BLOCK_SHARED;
+    }
+    trace_ram_block_remap(rb->idstr, how, rb->fd, ok);
+    return ok;
 }
 
 void ram_blocks_remove(RAMBlocks *blocks, RAMBlock *rb)

@@ -54,6 +54,11 @@ RAMBlock *ram_blocks_add(RAMBlocks *blocks, const char *name, void *host,
 RAMBlock *ram_blocks_add_backend(RAMBlocks *blocks, HostMemoryBackend *backend,
                                  Error **errp);
 
+/** ram_block_remap: see MigrationHost.ram_remap; of a backend's block. Thread:
+ *  machine lock held, no CPU runs. */
+bool ram_block_remap(RAMBlocks *blocks, RAMBlock *rb, RAMRemap how, int fd,
+                     uint64_t offset, Error **errp);
+
 /** ram_blocks_remove: no-op for NULL and for what is not in @blocks. */
 void ram_blocks_remove(RAMBlocks *blocks, RAMBlock *rb);
 

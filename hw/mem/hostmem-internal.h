@@ -51,6 +51,7 @@ struct HostMemoryBackend {
     GArray *host_nodes; /* unsigned, ascending */
 
     int fd;           /* -1: anonymous */
+    int own_fd;       /* while memory is adopted: what was @fd; else -1 */
     size_t page_size; /* of the mapping, bytes */
     size_t alignment; /* of the mapping, bytes; 0 = page_size */
     bool readonly;
@@ -61,6 +62,9 @@ struct HostMemoryBackend {
 /** hostmem_map: reserve and map backend->size bytes. */
 bool hostmem_map(HostMemoryBackend *backend, Error **errp);
 void hostmem_unmap(HostMemoryBackend *backend);
+/** hostmem_remap: @fd (-1: anonymous), from @offset on, in the same place. */
+bool hostmem_remap(HostMemoryBackend *backend, int fd, uint64_t offset,
+                   Error **errp);
 /** hostmem_prealloc: make every page present (for writing if @writable), with
  *  @threads threads. Errors: not enough memory, also where a plain access
  *  would raise SIGBUS. */

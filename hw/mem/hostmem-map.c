@@ -28,14 +28,24 @@ static size_t guard_bytes(const HostMemoryBackend *b)
     return MAX(b->page_size, (size_t)sysconf(_SC_PAGESIZE));
 }
 
+bool hostmem_remap(HostMemoryBackend *b, int fd, uint64_t offset, Error **errp)
+{
+    int prot = PROT_READ | (b->readonly ? 0 : PROT_WRITE);
+    int flags = MAP_FIXED | (b->share ? MAP_SHARED : MAP_PRIVATE) |
+                (fd < 0 ? MAP_ANONYMOUS : 0) | (b->reserve ? 0 : MAP_NORESERVE);
+
+    if (mmap(b->ptr, b->size, prot, flags, fd, (off_t)offset) == MAP_FAILED) {
+        error_setg_errno(errp, errno,
+                         "could not map %" PRIu64 " bytes of memory", b->size);
+        return false;
+    }
+    return true;
+}
+
 bool hostmem_map(HostMemoryBackend *b, Error **errp)
 {
     size_t align = MAX(MAX(b->alignment, b->page_size), HUGE_ALIGN);
     size_t guard = guard_bytes(b);
-    int prot = PROT_READ | (b->readonly ? 0 : PROT_WRITE);
-    int flags = MAP_FIXED | (b->share ? MAP_SHARED : MAP_PRIVATE) |
-                (b->fd < 0 ? MAP_ANONYMOUS : 0) |
-                (b->reserve ? 0 : MAP_NORESERVE);
     uint8_t *area;
     uint8_t *start;
     size_t total;
@@ -53,9 +63,9 @@ bool hostmem_map(HostMemoryBackend *b, Error **errp)
         return false;
     }
     start = (uint8_t *)QEMU_ALIGN_UP((uintptr_t)area, align);
-    if (mmap(start, b->size, prot, flags, b->fd, 0) == MAP_FAILED) {
-        error_setg_errno(errp, errno,
-                         "could not map %" PRIu64 " bytes of memory", b->size);
+    b->ptr = start;
+    if (!hostmem_remap(b, b->fd, 0, errp)) {
+        b->ptr = NULL;
         munmap(area, total);
         return false;
     }
@@ -64,7 +74,6 @@ bool hostmem_map(HostMemoryBackend *b, Error **errp)
     }
     munmap(start + b->size + guard,
            (size_t)(area + total - (start + b->size + guard)));
-    b->ptr = start;
     return true;
 }
 

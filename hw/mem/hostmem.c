@@ -212,6 +212,64 @@ static bool hostmem_can_be_deleted(UserCreatable *uc)
     return !MEMORY_BACKEND(uc)->mapped;
 }
 
+/* -- other memory in its place ------------------------------------------------ */
+
+bool host_memory_backend_adopt(HostMemoryBackend *b, int fd, uint64_t offset,
+                               Error **errp)
+{
+    AUTO_FD dup = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    assert(b->share && b->fd >= 0 && b->own_fd < 0);
+    if (dup < 0) {
+        error_setg_errno(errp, errno, "could not keep a descriptor");
+        return false;
+    }
+    if (!hostmem_remap(b, dup, offset, errp)) {
+        return false;
+    }
+    b->own_fd = b->fd;
+    b->fd = fd_steal(&dup);
+    apply_advice(b);
+    return apply_policy(b, errp);
+}
+
+bool host_memory_backend_restore(HostMemoryBackend *b, Error **errp)
+{
+    if (b->own_fd < 0) {
+        return true;
+    }
+    if (!hostmem_remap(b, b->own_fd, 0, errp)) {
+        return false;
+    }
+    fd_close(b->fd);
+    b->fd = b->own_fd;
+    b->own_fd = -1;
+    apply_advice(b);
+    return apply_policy(b, errp);
+}
+
+void host_memory_backend_settle(HostMemoryBackend *b)
+{
+    b->own_fd = fd_close(b->own_fd);
+}
+
+bool host_memory_backend_abandon(HostMemoryBackend *b, Error **errp)
+{
+    bool reserve = b->reserve;
+    bool ok;
+
+    /* Nobody is going to fill it. */
+    b->share = false;
+    b->reserve = false;
+    ok = hostmem_remap(b, -1, 0, errp);
+    b->reserve = reserve;
+    b->fd = fd_close(b->fd);
+    if (ok) {
+        apply_advice(b);
+    }
+    return ok;
+}
+
 /* -- users ------------------------------------------------------------------- */
 
 void *host_memory_backend_get_ptr(HostMemoryBackend *backend)
@@ -337,6 +395,7 @@ static void hostmem_instance_init(Object *obj)
     HostMemoryBackend *b = MEMORY_BACKEND(obj);
 
     b->fd = -1;
+    b->own_fd = -1;
     b->host_nodes = g_array_new(FALSE, FALSE, sizeof(unsigned));
 }
 
@@ -346,6 +405,7 @@ static void hostmem_instance_finalize(Object *obj)
 
     hostmem_unmap(b);
     b->fd = fd_close(b->fd);
+    b->own_fd = fd_close(b->own_fd);
     g_array_unref(b->host_nodes);
 }
 

@@ -47,6 +47,21 @@ int host_memory_backend_get_fd(HostMemoryBackend *backend);
 size_t host_memory_backend_page_size(HostMemoryBackend *backend);
 /** host_memory_backend_is_shared: do other processes that map it see writes? */
 bool host_memory_backend_is_shared(HostMemoryBackend *backend);
+/**
+ * host_memory_backend_adopt: memory of @fd (@offset in it) at the same address
+ *     in place of its own, which host_memory_backend_restore() brings back;
+ *     host_memory_backend_settle() gives that up for good. @fd stays the
+ *     caller's. Of a shared backend with a descriptor
+ * host_memory_backend_abandon: empty memory of this process alone instead
+ *
+ * Nobody may use the memory meanwhile.
+ */
+bool host_memory_backend_adopt(HostMemoryBackend *backend, int fd,
+                               uint64_t offset, Error **errp);
+bool host_memory_backend_restore(HostMemoryBackend *backend, Error **errp);
+void host_memory_backend_settle(HostMemoryBackend *backend);
+bool host_memory_backend_abandon(HostMemoryBackend *backend, Error **errp);
+
 /** host_memory_backend_set_mapped: claim (true) or release it. */
 void host_memory_backend_set_mapped(HostMemoryBackend *backend, bool mapped);
 bool host_memory_backend_is_mapped(HostMemoryBackend *backend);

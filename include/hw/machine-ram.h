@@ -29,6 +29,10 @@ const RAMBlockList *machine_ram_blocks(MachineState *machine);
 void machine_ram_changed(MachineState *machine, RAMBlock *rb, uint64_t offset,
                          uint64_t len);
 
+/** machine_ram_remap: as MigrationHost.ram_remap. Machine lock held. */
+bool machine_ram_remap(MachineState *machine, RAMBlock *rb, RAMRemap how,
+                       int fd, uint64_t offset, Error **errp);
+
 /* The log: as MigrationHost.dirty_* (migration/host.h). */
 bool machine_ram_log_start(MachineState *machine, RAMLogUser user,
                            Error **errp);

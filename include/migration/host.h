@@ -68,6 +68,9 @@ typedef struct MigrationAnnounce {
  * @ram_blocks: constant while a migration is active
  * @ram_resize: (optional) set used_length of a RAM_BLOCK_RESIZABLE block on
  *             the destination before it is loaded
+ * @ram_remap: (optional) at the same address. @fd, @offset: of ADOPT; @fd stays
+ *             the caller's. Guest stopped; rb->fd, fd_offset and
+ *             flags follow
  * @ram_written: pages of @rb were changed through rb->host on the
  *             destination: translated code in them is void. Guest stopped or
  *             running. Cheap where the accelerator needs nothing
@@ -137,6 +140,8 @@ typedef struct MigrationHost {
     const RAMBlockList *(*ram_blocks)(void *opaque);
     bool (*ram_resize)(void *opaque, RAMBlock *rb, uint64_t used_length,
                        Error **errp);
+    bool (*ram_remap)(void *opaque, RAMBlock *rb, RAMRemap how, int fd,
+                      uint64_t offset, Error **errp);
     void (*ram_written)(void *opaque, RAMBlock *rb, uint64_t offset,
                         uint64_t len);
 

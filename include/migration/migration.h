@@ -85,12 +85,15 @@ MigrationState *migration_find(void);
 
 /**
  * migration_incoming_start:
- * @uri: (in) "tcp:HOST:PORT", "defer" and so on
+ * @uri: (in) "tcp:HOST:PORT", "defer" and so on; NULL: see @channels
+ * @channels: (in) or NULL; 'main' in place of @uri, and 'cpr'. Without any
+ *     main address as "defer"
  * @exit_on_error: a failure ends the program
  *
  * -incoming. Thread: main.
  */
 bool migration_incoming_start(MigrationState *ms, const char *uri,
+                              const MigrationChannelList *channels,
                               bool exit_on_error, Error **errp);
 
 /** migration_incoming_set_autostart: is the guest to run when it is here? Yes,
@@ -103,6 +106,10 @@ bool migration_is_idle(const MigrationState *ms);
 /** migration_incoming_expected: is this a destination that has not got its
  * guest yet? Thread: any. */
 bool migration_incoming_expected(const MigrationState *ms);
+
+/** migration_memory_is_gone: did the guest take its memory along (mode
+ *  cpr-transfer)? Then it can never run here again. Thread: any. */
+bool migration_memory_is_gone(const MigrationState *ms);
 
 /**
  * migration_allows_change:

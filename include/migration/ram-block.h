@@ -34,6 +34,15 @@
 #define RAM_BLOCK_SHARED    (1u << 0) /* MAP_SHARED: others see writes */
 #define RAM_BLOCK_ROM       (1u << 1) /* the guest cannot write it */
 #define RAM_BLOCK_RESIZABLE (1u << 2) /* used_length may differ: see below */
+#define RAM_BLOCK_MAIN      (1u << 3) /* of a memory backend: the guest's RAM */
+
+/* What becomes of the mapping of a RAM block (ram_remap). */
+typedef enum RAMRemap {
+    RAM_REMAP_ADOPT,   /* a descriptor's memory comes in its place */
+    RAM_REMAP_RESTORE, /* back to what it was before ADOPT */
+    RAM_REMAP_SETTLE,  /* ADOPT for good: what it was before is not needed */
+    RAM_REMAP_ABANDON, /* empty memory of this process alone in its place */
+} RAMRemap;
 
 /**
  * RAMBlock:
