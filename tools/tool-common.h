@@ -110,6 +110,8 @@ void tool_report(Error *err);
 /** tool_printf: to stdout, but not with -q. */
 void tool_printf(Tool *tool, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
+/** tool_trace: switch on trace events; "enable=" before it has no effect. */
+void tool_trace(const char *pattern);
 /** tool_trace_option: argv[*@i] is -T PATTERN or --trace=PATTERN; moves *@i to
  *  its last word. False: it is not, or is wrong; a message was printed. */
 bool tool_trace_option(int argc, char **argv, int *i);

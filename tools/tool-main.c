@@ -160,6 +160,12 @@ void tool_print_json(const json_t *value)
     g_string_free(text, TRUE);
 }
 
+void tool_trace(const char *pattern)
+{
+    strstart(pattern, "enable=", &pattern);
+    trace_enable_events(pattern);
+}
+
 bool tool_trace_option(int argc, char **argv, int *i)
 {
     const char *word = argv[*i];
@@ -178,8 +184,7 @@ bool tool_trace_option(int argc, char **argv, int *i)
         error_report("option '%s' needs an argument", word);
         return false;
     }
-    strstart(pattern, "enable=", &pattern);
-    trace_enable_events(pattern);
+    tool_trace(pattern);
     return true;
 }
 

@@ -1,0 +1,81 @@
+/*
+ * Requests of ferry-io, and their buffers.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include <stdio.h>
+
+#include "io.h"
+
+static int coroutine_fn vmstate(const IoRequest *r)
+{
+    BlockNode *node = node_skip_filters(blk_node(r->io->blk));
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    if (r->op == IO_LOAD_VMSTATE) {
+        return nc->co_load_vmstate
+                   ? nc->co_load_vmstate(node, r->qiov, r->offset)
+                   : -ENOTSUP;
+    }
+    return nc->co_save_vmstate ? nc->co_save_vmstate(node, r->qiov, r->offset)
+                               : -ENOTSUP;
+}
+
+int coroutine_fn io_request_co(void *request)
+{
+    const IoRequest *r = request;
+    BlockBackend *blk = r->io->blk;
+
+    switch (r->op) {
+    case IO_READ:
+        return blk_co_preadv(blk, r->offset, r->qiov, r->flags);
+    case IO_WRITE:
+        return blk_co_pwritev(blk, r->offset, r->qiov, r->flags);
+    case IO_ZEROES:
+        return blk_co_pwrite_zeroes(blk, r->offset, r->bytes, r->flags);
+    case IO_DISCARD:
+        return blk_co_pdiscard(blk, r->offset, r->bytes);
+    case IO_FLUSH:
+        return blk_co_flush(blk);
+    case IO_LOAD_VMSTATE:
+    case IO_SAVE_VMSTATE:
+        return vmstate(r);
+    }
+    g_assert_not_reached();
+}
+
+int io_request(IoRequest *request)
+{
+    return node_run_co(request->io->tool.ctx, io_request_co, request);
+}
+
+uint8_t *io_make_buffer(QEMUIOVector *qiov, int n, const char **lengths,
+                        int pattern)
+{
+    g_autofree int64_t *sizes = g_new0(int64_t, n);
+    int64_t total = 0;
+    uint8_t *buf;
+    size_t at = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (!io_parse_bytes(lengths[i], "length", &sizes[i])) {
+            return NULL;
+        }
+        if (sizes[i] > IO_BYTES_MAX - total) {
+            printf("argument '%s' exceeds maximum size %" PRId64 "\n",
+                   lengths[i], IO_BYTES_MAX);
+            return NULL;
+        }
+        total += sizes[i];
+    }
+    buf = g_aligned_alloc(1, MAX((size_t)total, 1), 4096);
+    memset(buf, pattern, (size_t)total);
+    qemu_iovec_init(qiov, n);
+    for (int i = 0; i < n; i++) {
+        qemu_iovec_add(qiov, buf + at, (size_t)sizes[i]);
+        at += (size_t)sizes[i];
+    }
+    return buf;
+}
