@@ -9,6 +9,7 @@
 #include "block/drive.h"
 
 #include "block-internal.h"
+#include "throttle-group.h"
 
 #define TYPE_BLOCK_BACKEND "block-backend"
 
@@ -73,6 +74,7 @@ struct BlockBackend {
     QemuMutex lock;     /* guards held */
     CoQueue held;       /* requests that wait until not quiesced */
     BlkStats stats;
+    ThrottleGroupMember throttle; /* joins and leaves while quiesced */
 };
 
 /** block_backends_root: where they are in the object tree. */
@@ -105,6 +107,15 @@ bool blk_set_histograms(BlockBackend *blk, const char *id,
                         const uint64List *const lists[BLK_OP_MAX],
                         Error **errp);
 BlockDeviceStats *blk_stats_info(const BlkStats *s);
+
+/* backend-throttle.c */
+
+/** blk_set_io_limits: those of the group, which @blk joins; none: it leaves.
+ *  Thread: main loop. */
+bool blk_set_io_limits(BlockBackend *blk, const ThrottleConfig *cfg,
+                       const char *group, Error **errp);
+/** blk_show_io_limits: for query-block. */
+void blk_show_io_limits(BlockBackend *blk, BlockDeviceInfo *info);
 
 /* block-query.c */
 

@@ -68,6 +68,10 @@ static int coroutine_fn do_request(BlockBackend *blk, BlkOp op, int64_t offset,
         blk_account_invalid(blk, op == BLK_OP_ZEROES ? BLK_OP_WRITE : op);
         return ret;
     }
+    if (unlikely(blk->throttle.group) && op != BLK_OP_FLUSH &&
+        op != BLK_OP_DISCARD) {
+        throttle_group_co_wait(&blk->throttle, bytes, op != BLK_OP_READ);
+    }
     switch (op) {
     case BLK_OP_READ:
         ret = node_co_preadv(node, offset, bytes, qiov, qiov_offset, flags);

@@ -317,8 +317,13 @@ void blk_dec_in_flight(BlockBackend *blk)
 
 void blk_quiesce(BlockBackend *blk)
 {
-    if (qatomic_fetch_inc(&blk->quiesced) == 0 && blk->ops &&
-        blk->ops->drained_begin) {
+    if (qatomic_fetch_inc(&blk->quiesced) > 0) {
+        return;
+    }
+    if (blk->throttle.group) {
+        throttle_group_let_through(&blk->throttle);
+    }
+    if (blk->ops && blk->ops->drained_begin) {
         blk->ops->drained_begin(blk->ops_opaque);
     }
 }
@@ -327,6 +332,9 @@ void blk_unquiesce(BlockBackend *blk)
 {
     if (qatomic_fetch_dec(&blk->quiesced) > 1) {
         return;
+    }
+    if (blk->throttle.group) {
+        throttle_group_limit(&blk->throttle);
     }
     if (blk->ops && blk->ops->drained_end) {
         blk->ops->drained_end(blk->ops_opaque);
@@ -412,6 +420,7 @@ static void backend_instance_finalize(Object *obj)
     if (blk->ctx) {
         aio_context_unref(blk->ctx);
     }
+    throttle_group_leave(&blk->throttle);
     qemu_mutex_destroy(&blk->lock);
     blk_stats_clear(&blk->stats);
     g_free(blk->name);

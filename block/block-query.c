@@ -173,6 +173,9 @@ static BlockInfo *device_info(BlockBackend *blk)
     if (node) {
         info->inserted =
             node_info(node, blk_enable_write_cache(blk), true, NULL);
+        if (info->inserted) {
+            blk_show_io_limits(blk, info->inserted);
+        }
     }
     if (ops && ops->is_tray_open) {
         info->has_tray_open = true;

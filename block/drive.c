@@ -125,9 +125,13 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
 {
     g_auto(DriveOptions) o = { 0 };
     g_autoptr(BlockBackend) blk = NULL;
+    g_autoptr(json_t) rest = json_deep_copy(opts);
+    g_autofree char *group = NULL;
+    ThrottleConfig limits;
     DriveInfo *d;
 
-    if (!drive_options_read(&o, opts, default_type, errp) ||
+    if (!throttle_config_from_drive(rest, &limits, &group, errp) ||
+        !drive_options_read(&o, rest, default_type, errp) ||
         !find_place(&o, errp)) {
         return NULL;
     }
@@ -138,7 +142,8 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
     }
     blk = blk_new(ctx);
     if (!blk_set_name(blk, o.id, errp) ||
-        (o.node && !open_medium(blk, &o, errp))) {
+        (o.node && !open_medium(blk, &o, errp)) ||
+        !blk_set_io_limits(blk, &limits, group ? group : o.id, errp)) {
         return NULL;
     }
     blk_set_enable_write_cache(blk, o.write_cache);
