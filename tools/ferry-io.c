@@ -86,28 +86,26 @@ static void poll_aio(Io *io)
     }
 }
 
+/* Longest command line. */
+#define LINE_MAX_BYTES (64 * 1024)
+
 static bool run_lines(Io *io)
 {
-    g_autofree char *line = NULL;
-    size_t size = 0;
+    g_autofree char *line = g_malloc(LINE_MAX_BYTES);
     bool prompt = isatty(STDIN_FILENO);
     bool ok = true;
 
     while (!io->done && !io->tool.interrupted) {
-        ssize_t n;
-
         poll_aio(io);
         if (prompt) {
             printf("ferry-io> ");
             fflush(stdout);
         }
-        n = getline(&line, &size, stdin);
-        if (n < 0) {
+        if (!fgets(line, LINE_MAX_BYTES, stdin)) {
             break;
         }
         ok &= io_run_line(io, line);
     }
-    free(g_steal_pointer(&line));
     return ok;
 }
 

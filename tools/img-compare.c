@@ -59,24 +59,6 @@ static const ToolOption options[] = {
 };
 #undef T
 
-/* -- pure ------------------------------------------------------------------------ */
-
-size_t compare_first_difference(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    size_t at = 0;
-
-    /* Whole sectors at a time: memcmp() does not say where. */
-    while (at < len) {
-        size_t n = MIN(len - at, (size_t)BLK_SECTOR_SIZE);
-
-        if (memcmp(a + at, b + at, n) != 0) {
-            return at;
-        }
-        at += n;
-    }
-    return len;
-}
-
 /* -- the work ---------------------------------------------------------------------- */
 
 typedef struct Compare {

@@ -1,10 +1,10 @@
 /*
- * Map entries as text. Pure.
+ * Pure parts of map and compare.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#ifndef TOOLS_IMG_MAP_H
-#define TOOLS_IMG_MAP_H
+#ifndef TOOLS_IMG_TEXT_H
+#define TOOLS_IMG_TEXT_H
 
 #include <glib.h>
 
@@ -16,5 +16,9 @@ bool map_can_merge(const MapEntry *a, const MapEntry *b);
 bool map_append_human(GString *out, const MapEntry *e, Error **errp);
 /** map_append_json: "{ "start": ... }" without a comma or newline. */
 void map_append_json(GString *out, const MapEntry *e);
+
+/** compare_first_difference: offset of the first sector that differs; @len if
+ *  none does. */
+size_t compare_first_difference(const uint8_t *a, const uint8_t *b, size_t len);
 
 #endif
