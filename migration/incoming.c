@@ -166,6 +166,20 @@ typedef struct PostcopyEnd {
     Error *err;
 } PostcopyEnd;
 
+/* Another migrate-incoming has ended this one, and was promised to begin. */
+static void begin_next(MigrationIncoming *mis)
+{
+    MigrationTarget *next = g_steal_pointer(&mis->next);
+    Error *err = NULL;
+
+    if (next && (qatomic_read(&mis->run->closing) ||
+                 !migration_incoming_begin(mis->ms, next,
+                                           mis->next_exit_on_error, &err))) {
+        migration_target_free(next);
+        note_error(mis, err);
+    }
+}
+
 /* In the main loop: the listen thread cannot wait for itself. */
 static void postcopy_end_bh(void *opaque)
 {
@@ -178,6 +192,7 @@ static void postcopy_end_bh(void *opaque)
     }
     incoming_end(e->mis, e->err);
     qatomic_dec(&e->mis->run->threads);
+    begin_next(e->mis);
     g_free(e);
 }
 
@@ -314,6 +329,13 @@ bool migration_incoming_begin(MigrationState *ms, MigrationTarget *source,
         return false;
     }
     status = migration_status(&mis->course);
+    if (postcopy_incoming_give_up(mis)) {
+        /* It ends first; that needs the main loop. */
+        mis->exit_on_error = false;
+        mis->next = source;
+        mis->next_exit_on_error = exit_on_error;
+        return true;
+    }
     if (status != MIGRATION_STATUS_NONE && status != MIGRATION_STATUS_FAILED) {
         error_setg(errp, "The incoming migration has already been started");
         return false;
@@ -471,6 +493,7 @@ void migration_incoming_shutdown(MigrationState *ms)
     run_free(mis->run);
     error_free(mis->error);
     qapi_free_SocketAddress(mis->cpr_addr);
+    migration_target_free(mis->next);
     g_free(mis->refused);
     g_free(mis);
 }

@@ -295,7 +295,8 @@ MigrationInfo *qmp_query_migrate(Error **errp)
     if (status != MIGRATION_STATUS_NONE) {
         fill_source(ms, info, status);
         QEMU_LOCK_GUARD(&ms->lock);
-        if (ms->error && !migration_status_is_running(status)) {
+        if (ms->error && (!migration_status_is_running(status) ||
+                          status == MIGRATION_STATUS_POSTCOPY_PAUSED)) {
             info->error_desc = g_strdup(error_get_pretty(ms->error));
         }
         return info;
@@ -310,7 +311,8 @@ MigrationInfo *qmp_query_migrate(Error **errp)
         QEMU_LOCK_GUARD(&ms->lock);
         if (mis->error) {
             info->error_desc = g_strdup(error_get_pretty(mis->error));
-        } else if (status == MIGRATION_STATUS_SETUP) {
+        } else if (status == MIGRATION_STATUS_SETUP ||
+                   status == MIGRATION_STATUS_POSTCOPY_PAUSED) {
             info->error_desc = g_strdup(mis->refused);
         }
     }

@@ -229,7 +229,8 @@ struct MigrationIncoming {
     MigrationState *ms;
     MigrationCourse course;
     Error *error;  /* the first; under MigrationState.lock; owned */
-    char *refused; /* why the last client was not let in; the same */
+    char *refused; /* why the last client was not let in, or what a paused
+                      post-copy waits for; the same */
 
     QEMUFile *from_src_file; /* main channel; the load thread's */
     QIOChannel *from_src;    /* below it; reference */
@@ -248,6 +249,9 @@ struct MigrationIncoming {
     SocketAddress *cpr_addr;     /* -incoming's channel 'cpr'; owned, or NULL */
     CprIncoming *cpr;            /* or NULL; the pointer under ms->lock */
     IncomingRun *run;            /* incoming.c's own */
+    MigrationTarget *next;       /* begins at the end of the one that is given
+                                    up; owned, or NULL; main thread */
+    bool next_exit_on_error;
     bool exit_on_error;
     bool autostart; /* atomic: the guest is to run here: no -S */
 };

@@ -284,16 +284,74 @@ static bool incoming_wait_commit(PostcopyIncoming *pi, Error **errp)
     bool go;
 
     qemu_mutex_lock(&pi->lock);
-    while (pi->will_commit && !pi->committed && !pi->quit) {
+    while (pi->will_commit && !pi->committed && !pi->quit &&
+           !pi->package_error) {
         qemu_cond_wait(&pi->cond, &pi->lock);
     }
-    go = !pi->quit;
-    qemu_mutex_unlock(&pi->lock);
-    if (!go) {
+    go = !pi->quit && !pi->package_error;
+    if (pi->package_error) {
+        error_propagate(errp, error_copy(pi->package_error));
+    } else if (!go) {
         error_setg(errp, "the program ended before the source gave the guest "
                          "away");
     }
+    qemu_mutex_unlock(&pi->lock);
     return go;
+}
+
+/* A guest that was never ours will not be. Takes @err. With the lock. */
+static void incoming_let_go(PostcopyIncoming *pi, Error *err)
+{
+    if (pi->package_error) {
+        error_free(err);
+    } else {
+        pi->package_error = err;
+    }
+    qemu_cond_broadcast(&pi->cond);
+}
+
+bool postcopy_incoming_taken_back(PostcopyIncoming *pi, Error **errp)
+{
+    Error *err = NULL;
+    bool ours;
+
+    error_setg(&err, "the source has taken the guest back: it goes on there");
+    qemu_mutex_lock(&pi->lock);
+    ours = postcopy_incoming_is_ours(pi);
+    if (!ours) {
+        incoming_let_go(pi, error_copy(err));
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (ours) {
+        error_free(err);
+        error_setg(errp, "the source takes back a guest that runs here");
+    } else {
+        error_propagate(errp, err);
+    }
+    return false;
+}
+
+bool postcopy_incoming_give_up(MigrationIncoming *mis)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+    Error *err = NULL;
+    bool may;
+
+    if (!pi ||
+        migration_status(&mis->course) != MIGRATION_STATUS_POSTCOPY_PAUSED) {
+        return false;
+    }
+    error_setg(&err, "given up for another migration before the guest was "
+                     "ours");
+    qemu_mutex_lock(&pi->lock);
+    may = pi->paused && !pi->next_ioc && !pi->quit && !pi->package_error &&
+          !postcopy_incoming_is_ours(pi);
+    if (may) {
+        incoming_let_go(pi, g_steal_pointer(&err));
+    }
+    qemu_mutex_unlock(&pi->lock);
+    error_free(err);
+    return may;
 }
 
 bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp)

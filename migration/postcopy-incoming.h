@@ -58,6 +58,17 @@ struct PostcopyIncoming {
     Error *urgent_error;  /* owned */
 };
 
+/** postcopy_incoming_is_ours: has the guest run here, or may it? With the
+ *  lock. */
+static inline bool postcopy_incoming_is_ours(const PostcopyIncoming *pi)
+{
+    return !pi->will_commit || pi->committed || pi->ran;
+}
+
+/** postcopy_incoming_taken_back: the source says that the guest goes on there.
+ *  Thread: the listen thread. */
+bool postcopy_incoming_taken_back(PostcopyIncoming *pi, Error **errp);
+
 /** postcopy_incoming_commit: the source's commit has come, maybe once more.
  *  Thread: the listen thread. */
 bool postcopy_incoming_commit(PostcopyIncoming *pi, Error **errp);

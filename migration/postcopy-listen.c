@@ -19,6 +19,7 @@
 #include "migration/qemu-file.h"
 #include "trace/trace-migration.h"
 #include "util/bitmap.h"
+#include "util/lockable.h"
 
 #include "postcopy-incoming.h"
 #include "postcopy-thread.h"
@@ -197,6 +198,9 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
     if (value == MIGRATION_PING_COMMIT) {
         return postcopy_incoming_commit(mis->postcopy, errp);
     }
+    if (value == MIGRATION_PING_BACK) {
+        return postcopy_incoming_taken_back(mis->postcopy, errp);
+    }
     return return_sender_pong(mis->to_src, value, errp);
 }
 
@@ -235,15 +239,34 @@ static bool listen_stream(PostcopyIncoming *pi, Error **errp)
 
 /* -- pause and recovery ------------------------------------------------------------------ */
 
+/* query-migrate says what it waits for, until it goes on. */
+static void listen_note(MigrationIncoming *mis, char *text)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    g_free(mis->refused);
+    mis->refused = text;
+}
+
 static void listen_pause(PostcopyIncoming *pi, Error *why)
 {
     MigrationIncoming *mis = pi->mis;
+    bool ours;
 
     trace_postcopy_paused(error_get_pretty(why));
-    error_free(why);
     qemu_mutex_lock(&pi->lock);
     pi->paused = true;
+    ours = postcopy_incoming_is_ours(pi);
     qemu_mutex_unlock(&pi->lock);
+    listen_note(mis,
+                ours ? g_strdup(error_get_pretty(why))
+                     : g_strdup_printf(
+                           "the connection broke before the source gave the "
+                           "guest away, which has not run here (%s): either it "
+                           "goes on there, then use migrate-incoming for "
+                           "another attempt, or quit; or the source is paused "
+                           "as well, then use migrate-recover",
+                           error_get_pretty(why)));
+    error_free(why);
     return_sender_replace(mis->to_src, NULL);
     qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
     urgent_stop(pi);
@@ -281,6 +304,7 @@ static bool listen_recover(PostcopyIncoming *pi)
     }
     migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_PAUSED,
                    MIGRATION_STATUS_POSTCOPY_RECOVER);
+    listen_note(mis, NULL);
     ram_incoming_reconnect(mis->ram);
     return_sender_replace(mis->to_src, ioc);
     return true;

@@ -222,6 +222,9 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     if (!source_send_package(ps, f, &devices, errp) ||
         !source_wait_loaded(ps, errp)) {
         qatomic_store_release(&ps->active, false);
+        /* It listens already; if it does not hear this, it says that it waits. */
+        savevm_send_ping(f, MIGRATION_PING_BACK);
+        qemu_fflush(f);
         return false;
     }
     if (!migration_move(&ms->course, MIGRATION_STATUS_ACTIVE,

@@ -150,6 +150,15 @@ bool postcopy_incoming_listening(const MigrationIncoming *mis);
 bool postcopy_incoming_ran(const MigrationIncoming *mis);
 
 /**
+ * postcopy_incoming_give_up:
+ *
+ * Of a paused post-copy whose guest was never given away: it is not waited for
+ * any longer; the migration fails soon. Thread: main.
+ * Returns: false: there is none.
+ */
+bool postcopy_incoming_give_up(MigrationIncoming *mis);
+
+/**
  * postcopy_incoming_package_failed:
  * @err: (in) why; stays the caller's
  *

@@ -20,6 +20,9 @@ typedef struct MigrationTarget MigrationTarget;
 /* ... which is now. After the stream's end; in post-copy after PONG 3, and
  * answered when the guest runs. */
 #define MIGRATION_PING_COMMIT 0x46434f4du /* "FCOM" */
+/* ... which will not be: it goes on at the source. In post-copy, where the
+ * connection still carries it. */
+#define MIGRATION_PING_BACK 0x4642414bu /* "FBAK" */
 /* Ours: a PONG to no PING: this destination waits for the commit. */
 #define MIGRATION_PONG_COMMITS 0x46594553u /* "FYES" */
 
