@@ -120,6 +120,7 @@ static bool open_files(BlockCreateFormat *f, bool keyval, Error **errp)
 /* -- a coroutine that opens nodes ---------------------------------------------- */
 
 typedef struct OpenRequest {
+    BlockCreate *c;
     const json_t *opts;
     AioContext *ctx;
     BlockBackend *blk;
@@ -127,10 +128,37 @@ typedef struct OpenRequest {
     Error **errp;
 } OpenRequest;
 
+/* An image in our files wants them for itself while it is open. */
+static void lend_files(BlockCreate *c, bool lend)
+{
+    BlockCreateFormat *f = (BlockCreateFormat *)object_dynamic_cast(
+        OBJECT(c), TYPE_BLOCK_CREATE_FORMAT);
+    unsigned perm = lend ? 0 : CREATE_PERM;
+
+    if (f && f->file) {
+        blk_set_node_perm(f->file, perm, NODE_PERM_ALL, NULL);
+    }
+    if (f && f->data_file) {
+        blk_set_node_perm(f->data_file, perm, NODE_PERM_ALL, NULL);
+    }
+}
+
+/* Do the options say so? */
+static bool is_in_file(BlockCreate *c, const json_t *opts)
+{
+    const char *file = json_string_value(json_object_get(opts, "file"));
+    BlockNode *node = file ? block_create_file(c) : NULL;
+
+    return node && g_str_equal(node->name, file);
+}
+
 static void open_bh(void *opaque)
 {
     OpenRequest *r = opaque;
 
+    if (is_in_file(r->c, r->opts)) {
+        lend_files(r->c, true);
+    }
     r->blk = create_open_ref(r->opts, false, r->ctx, "file", r->errp);
     aio_co_wake(r->co);
 }
@@ -139,9 +167,11 @@ BlockBackend *coroutine_fn block_create_co_open(BlockCreate *c,
                                                 const json_t *opts,
                                                 Error **errp)
 {
-    OpenRequest r = {
-        .opts = opts, .ctx = c->ctx, .co = qemu_coroutine_self(), .errp = errp
-    };
+    OpenRequest r = { .c = c,
+                      .opts = opts,
+                      .ctx = c->ctx,
+                      .co = qemu_coroutine_self(),
+                      .errp = errp };
 
     aio_bh_schedule_oneshot(qemu_get_aio_context(), open_bh, &r);
     qemu_coroutine_yield();
@@ -153,12 +183,13 @@ static void close_bh(void *opaque)
     OpenRequest *r = opaque;
 
     blk_unref(r->blk);
+    lend_files(r->c, false);
     aio_co_wake(r->co);
 }
 
 void coroutine_fn block_create_co_close(BlockCreate *c, BlockBackend *blk)
 {
-    OpenRequest r = { .blk = blk, .co = qemu_coroutine_self() };
+    OpenRequest r = { .c = c, .blk = blk, .co = qemu_coroutine_self() };
 
     aio_bh_schedule_oneshot(qemu_get_aio_context(), close_bh, &r);
     qemu_coroutine_yield();
