@@ -47,7 +47,7 @@ static const ToolOption options[] = {
     { 't', "cache", TOOL_STRING, offsetof(T, cache), "MODE",
       "none, writeback, writethrough, directsync, unsafe", 0, 0 },
     { 'd', "discard", TOOL_STRING, offsetof(T, discard), "MODE",
-      "discards: ignore or unmap", 0, 0 },
+      "discards: unmap (default) or ignore", 0, 0 },
     { 'i', "aio", TOOL_STRING, offsetof(T, aio), "MODE",
       "threads, native or io_uring", 0, 0 },
     { 'k', "native-aio", TOOL_FLAG, offsetof(T, ignored), NULL,
@@ -134,8 +134,7 @@ static bool open_first(Io *io, const IoArgs *a, const char *filename)
         .image_opts = a->image_opts,
         .writable = !a->read_only,
         .force_share = a->force_share,
-        .discard = a->discard && (g_str_equal(a->discard, "unmap") ||
-                                  g_str_equal(a->discard, "on")),
+        .discard = io_discard(a->discard),
     };
 
     return io_open(io, &image);

@@ -11,14 +11,13 @@
  */
 #include "util/osdep.h"
 
-#include "img-compare.h"
-
 #include "block/block-internal.h"
 #include "util/aio-wait.h"
 #include "util/buffer-zero.h"
 #include "util/error-report.h"
 #include "util/error.h"
 
+#include "img-text.h"
 #include "img.h"
 
 #define EXIT_DIFFERENT 1

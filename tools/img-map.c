@@ -5,8 +5,6 @@
  */
 #include "util/osdep.h"
 
-#include "img-map.h"
-
 #include <stdio.h>
 
 #include "block/block-internal.h"
@@ -14,6 +12,7 @@
 #include "util/error-report.h"
 #include "util/error.h"
 
+#include "img-text.h"
 #include "img.h"
 
 typedef struct MapArgs {

@@ -59,16 +59,16 @@ static const ToolOption open_options[] = {
     IO_FLAG(T, 'k', ignored, "accepted, has no effect"),
     { 't', NULL, TOOL_STRING, offsetof(T, cache), "MODE", "cache mode", 0, 0 },
     { 'd', NULL, TOOL_STRING, offsetof(T, discard), "MODE",
-      "discards: ignore or unmap", 0, 0 },
+      "discards: unmap (default) or ignore", 0, 0 },
     { 'o', NULL, TOOL_LIST, offsetof(T, options), "OPTIONS",
       "options: driver=...; then no file name is needed", 0, 0 },
     {},
 };
 #undef T
 
-static bool is_unmap(const char *mode)
+bool io_discard(const char *mode)
 {
-    return mode && (g_str_equal(mode, "unmap") || g_str_equal(mode, "on"));
+    return !mode || g_str_equal(mode, "unmap") || g_str_equal(mode, "on");
 }
 
 static bool run_open(Io *io, void *args, int npos, const char **pos)
@@ -78,7 +78,7 @@ static bool run_open(Io *io, void *args, int npos, const char **pos)
                         .cache = a->nocache ? "none" : a->cache,
                         .writable = !a->read_only && !io->read_only,
                         .force_share = a->force_share,
-                        .discard = is_unmap(a->discard) };
+                        .discard = io_discard(a->discard) };
     g_autoptr(GString) opts = g_string_new(NULL);
 
     for (guint i = 0; a->options && i < a->options->len; i++) {

@@ -60,6 +60,9 @@ void io_close(Io *io);
 /** io_open: Errors are printed. */
 bool io_open(Io *io, const ToolImage *image);
 
+/** io_discard: what -d means: are discards passed on? @mode: nullable. */
+bool io_discard(const char *mode);
+
 /* -- numbers and text (io-text.c); pure but for io_parse ---------------------- */
 
 /** io_size_text: "1.938 MiB"; g_free(). */
