@@ -7,7 +7,7 @@
 
 #include "util/error.h"
 
-#include "block-internal.h"
+#include "filter-internal.h"
 #include "throttle-group.h"
 
 #define TYPE_BLOCK_THROTTLE TYPE_BLOCK_NODE "-throttle"
@@ -20,21 +20,11 @@ struct BlockThrottle {
     ThrottleGroupMember member;
 };
 
-static BlockNode *child(BlockNode *node)
-{
-    return BLOCK_FILTER(node)->file.node;
-}
-
-static BlockNodeClass *throttle_parent(void)
-{
-    return BLOCK_NODE_CLASS(object_class_by_name(TYPE_BLOCK_FILTER));
-}
-
 static bool throttle_open(BlockNode *node, Error **errp)
 {
     BlockThrottle *t = BLOCK_THROTTLE(node);
 
-    return throttle_parent()->open(node, errp) &&
+    return filter_base()->open(node, errp) &&
            throttle_group_join(&t->member, t->group, false, errp);
 }
 
@@ -49,7 +39,8 @@ static int coroutine_fn throttle_co_preadv(BlockNode *node, int64_t offset,
                                            BlkRequestFlags flags)
 {
     throttle_group_co_wait(&BLOCK_THROTTLE(node)->member, bytes, false);
-    return node_co_preadv(child(node), offset, bytes, qiov, qiov_offset, flags);
+    return node_co_preadv(filter_child(node), offset, bytes, qiov, qiov_offset,
+                          flags);
 }
 
 static int coroutine_fn throttle_co_pwritev(BlockNode *node, int64_t offset,
@@ -58,7 +49,7 @@ static int coroutine_fn throttle_co_pwritev(BlockNode *node, int64_t offset,
                                             BlkRequestFlags flags)
 {
     throttle_group_co_wait(&BLOCK_THROTTLE(node)->member, bytes, true);
-    return node_co_pwritev(child(node), offset, bytes, qiov, qiov_offset,
+    return node_co_pwritev(filter_child(node), offset, bytes, qiov, qiov_offset,
                            flags);
 }
 
@@ -76,7 +67,7 @@ static int coroutine_fn throttle_co_pdiscard(BlockNode *node, int64_t offset,
                                              int64_t bytes)
 {
     throttle_group_co_wait(&BLOCK_THROTTLE(node)->member, bytes, true);
-    return node_co_pdiscard(child(node), offset, bytes);
+    return node_co_pdiscard(filter_child(node), offset, bytes);
 }
 
 static int coroutine_fn throttle_co_pwrite_zeroes(BlockNode *node,
@@ -84,7 +75,7 @@ static int coroutine_fn throttle_co_pwrite_zeroes(BlockNode *node,
                                                   BlkRequestFlags flags)
 {
     throttle_group_co_wait(&BLOCK_THROTTLE(node)->member, bytes, true);
-    return node_co_pwrite_zeroes(child(node), offset, bytes, flags);
+    return node_co_pwrite_zeroes(filter_child(node), offset, bytes, flags);
 }
 
 static void throttle_drain_begin(BlockNode *node)

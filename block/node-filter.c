@@ -28,6 +28,7 @@ static bool filter_open(BlockNode *node, Error **errp)
     node->physical_block_size = below->physical_block_size;
     node->preferred_write = below->preferred_write;
     node->preferred_discard = below->preferred_discard;
+    node->can_grow = below->can_grow;
     node->write_flags = BLK_REQ_FUA;
     node->zero_flags = BLK_REQ_FUA | BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
     return true;
