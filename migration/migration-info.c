@@ -221,6 +221,7 @@ static void fill_source(MigrationState *ms, MigrationInfo *info,
 static void fill_latency(const PostcopyTimesReport *r, MigrationInfo *info)
 {
     uint64List **tail = &info->postcopy_latency_dist;
+    uint64List **each = &info->postcopy_vcpu_latency;
 
     info->has_postcopy_latency = true;
     info->postcopy_latency = r->mean_ns;
@@ -234,6 +235,12 @@ static void fill_latency(const PostcopyTimesReport *r, MigrationInfo *info)
     for (size_t i = 0; i < G_N_ELEMENTS(r->by_us); i++) {
         QAPI_LIST_APPEND(tail, r->by_us[i]);
     }
+    info->has_postcopy_vcpu_latency = true;
+    for (unsigned i = 0; i < r->vcpus; i++) {
+        QAPI_LIST_APPEND(each, r->vcpu_mean_ns[i]);
+    }
+    info->has_postcopy_non_vcpu_latency = true;
+    info->postcopy_non_vcpu_latency = r->other_mean_ns;
 }
 
 static void fill_blocktime(MigrationIncoming *mis, MigrationInfo *info)

@@ -154,6 +154,28 @@ static const ParamDef *find_global(const char *name)
     return NULL;
 }
 
+/* Capabilities of other programs: said to be off, they are not missed. */
+static bool is_absent_capability(const char *name)
+{
+    static const char *const absent[] = { "x-colo", "x-block", "x-zero-blocks",
+                                          NULL };
+
+    return g_strv_contains(absent, name);
+}
+
+static bool set_absent(const char *name, const char *value, Error **errp)
+{
+    bool on;
+
+    if (!qapi_bool_parse(name, value, &on, errp)) {
+        return false;
+    }
+    if (on) {
+        error_setg(errp, "capability '%s' is not available", name + 2);
+    }
+    return !on;
+}
+
 static bool set_global(MigrationState *ms, const char *name, const char *value,
                        Error **errp)
 {
@@ -173,6 +195,9 @@ static bool set_global(MigrationState *ms, const char *name, const char *value,
         }
         memcpy(ms->caps, caps, sizeof(caps));
         return true;
+    }
+    if (!def && is_absent_capability(name)) {
+        return set_absent(name, value, errp);
     }
     if (!def) {
         error_setg(errp, "'migration' has no property '%s'", name);

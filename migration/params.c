@@ -78,6 +78,7 @@ const ParamDef migration_param_table[] = {
            2000000, .unit = "milliseconds"),
     NUMBER("max-postcopy-bandwidth", "max-postcopy-bandwidth",
            max_postcopy_bandwidth, 0, 0, NUMBER_MAX, .unit = "bytes/second"),
+    BOOL("block-incremental", NULL, block_incremental, false),
     NUMBER("multifd-channels", "multifd-channels", multifd_channels, 2, 1, 255,
            .flags = PARAM_F_FIXED),
     ENUM("multifd-compression", "multifd-compression", multifd_compression,
@@ -109,6 +110,10 @@ const ParamDef migration_param_table[] = {
          true, .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("decompress-error-check", "decompress-error-check",
          decompress_error_check, true, .flags = PARAM_F_GLOBAL_ONLY),
+    BOOL("x-postcopy-preempt-break-huge", "x-postcopy-preempt-break-huge",
+         x_postcopy_preempt_break_huge, false, .flags = PARAM_F_GLOBAL_ONLY),
+    NUMBER("x-checkpoint-delay", "x-checkpoint-delay", x_checkpoint_delay,
+           20000, 0, UINT32_MAX, .flags = PARAM_F_GLOBAL_ONLY),
     NUMBER("x-clear-bitmap-shift", "x-clear-bitmap-shift", x_clear_bitmap_shift,
            18, 6, 31, .flags = PARAM_F_GLOBAL_ONLY),
     {}
@@ -242,6 +247,11 @@ static bool check_across(const MigrationParams *p, const bool *caps,
 {
     bool zero_copy = caps[MIGRATION_CAPABILITY_ZERO_COPY_SEND];
 
+    if (p->block_incremental) {
+        error_setg(errp, "Parameter 'block-incremental' cannot be true: disks "
+                         "are copied by other means");
+        return false;
+    }
     if (p->max_cpu_throttle < p->cpu_throttle_initial) {
         error_setg(errp,
                    "Parameter 'max-cpu-throttle' (%" PRIu64

@@ -42,6 +42,7 @@ typedef struct MigrationParams {
     uint64_t avail_switchover_bandwidth; /* bytes/s, 0 = measure */
     uint64_t downtime_limit;             /* ms */
     uint64_t max_postcopy_bandwidth;     /* bytes/s, 0 = no limit */
+    bool block_incremental;
     uint64_t multifd_channels;
     uint64_t multifd_compression; /* MultiFDCompression */
     uint64_t multifd_zlib_level;
@@ -60,6 +61,8 @@ typedef struct MigrationParams {
     bool send_section_footer;
     bool decompress_error_check;
     uint64_t x_clear_bitmap_shift;
+    bool x_postcopy_preempt_break_huge;
+    uint64_t x_checkpoint_delay; /* ms; of COLO */
 } MigrationParams;
 
 /* migrate_param(ms, max_bandwidth): one number or switch. Thread: any. */

@@ -25,6 +25,12 @@ typedef struct PendingFault {
     int64_t since_ns;
 } PendingFault;
 
+/* Faults of one kind of threads. */
+typedef struct FaultSum {
+    uint64_t n;
+    uint64_t ns;
+} FaultSum;
+
 struct PostcopyTimes {
     QemuMutex lock; /* guards all below */
 
@@ -39,6 +45,8 @@ struct PostcopyTimes {
     unsigned vcpus; /* 0: no blocktime */
     int *tid;
     uint64_t *blocked_ns;
+    FaultSum *by_vcpu;
+    FaultSum by_others;
     unsigned *waits; /* pages that each vCPU waits for: asynchronous faults */
     unsigned vcpus_waiting;
     int64_t all_since_ns;
@@ -54,6 +62,7 @@ PostcopyTimes *postcopy_times_new(const int *tids, unsigned vcpus)
         t->vcpus = vcpus;
         t->tid = (int *)g_memdup2(tids, vcpus * sizeof(*tids));
         t->blocked_ns = g_new0(uint64_t, vcpus);
+        t->by_vcpu = g_new0(FaultSum, vcpus);
         t->waits = g_new0(unsigned, vcpus);
     }
     return t;
@@ -67,6 +76,7 @@ void postcopy_times_free(PostcopyTimes *t)
     qemu_mutex_destroy(&t->lock);
     g_free(t->tid);
     g_free(t->blocked_ns);
+    g_free(t->by_vcpu);
     g_free(t->waits);
     g_free(t);
 }
@@ -125,8 +135,12 @@ static uint64_t times_bucket_end(unsigned i)
     return (UINT64_C(1) << top) + ((sub + 1) << (top - TIMES_SUB_BITS)) - 1;
 }
 
-static void times_count(PostcopyTimes *t, uint64_t ns)
+static void times_count(PostcopyTimes *t, int vcpu, uint64_t ns)
 {
+    FaultSum *sum = vcpu >= 0 ? &t->by_vcpu[vcpu] : &t->by_others;
+
+    sum->n++;
+    sum->ns += ns;
     t->bucket[times_bucket(ns)]++;
     t->faults++;
     t->sum_ns += ns;
@@ -156,7 +170,7 @@ void postcopy_times_end(PostcopyTimes *t, uintptr_t addr, int64_t now_ns)
             i++;
             continue;
         }
-        times_count(t, MAX(now_ns - p->since_ns, 0));
+        times_count(t, p->vcpu, MAX(now_ns - p->since_ns, 0));
         times_vcpu_goes(t, p, now_ns);
         *p = t->pending[--t->n_pending];
     }
@@ -187,6 +201,11 @@ static void times_report_by_us(const PostcopyTimes *t, uint64_t by_us[32])
     }
 }
 
+static uint64_t times_mean(const FaultSum *sum)
+{
+    return sum->n ? sum->ns / sum->n : 0;
+}
+
 void postcopy_times_report(PostcopyTimes *t, PostcopyTimesReport *ret)
 {
     PostcopyTimesReport r = { 0 };
@@ -203,8 +222,11 @@ void postcopy_times_report(PostcopyTimes *t, PostcopyTimesReport *ret)
         r.all_blocked_ms = t->all_blocked_ns / 1000000;
         r.vcpus = t->vcpus;
         r.vcpu_blocked_ms = g_new(uint64_t, t->vcpus);
+        r.vcpu_mean_ns = g_new(uint64_t, t->vcpus);
+        r.other_mean_ns = times_mean(&t->by_others);
         for (unsigned i = 0; i < t->vcpus; i++) {
             r.vcpu_blocked_ms[i] = t->blocked_ns[i] / 1000000;
+            r.vcpu_mean_ns[i] = times_mean(&t->by_vcpu[i]);
         }
     }
     qemu_mutex_unlock(&t->lock);
@@ -214,5 +236,6 @@ void postcopy_times_report(PostcopyTimes *t, PostcopyTimesReport *ret)
 void postcopy_times_report_clear(PostcopyTimesReport *r)
 {
     g_free(r->vcpu_blocked_ms);
+    g_free(r->vcpu_mean_ns);
     *r = (PostcopyTimesReport){ 0 };
 }

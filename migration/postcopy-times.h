@@ -35,6 +35,8 @@ typedef struct PostcopyTimesReport {
     uint64_t all_blocked_ms; /* all vCPUs stood at once */
     unsigned vcpus;
     uint64_t *vcpu_blocked_ms; /* one for each vCPU */
+    uint64_t *vcpu_mean_ns;    /* of its faults; the same */
+    uint64_t other_mean_ns;    /* of faults of other threads */
 } PostcopyTimesReport;
 
 /** postcopy_times_report_clear: frees what it holds. */

@@ -78,6 +78,85 @@ static void test_table(void)
     migration_params_clear(&s.p);
 }
 
+/* What users of other programs give: names, defaults and ranges are theirs. */
+static const struct {
+    const char *name;
+    const char *global; /* -global migration.NAME; NULL: none */
+    uint64_t def, min, max;
+} public_params[] = {
+    { "announce-initial", "announce-initial", 50, 0, 100000 },
+    { "announce-max", "announce-max", 550, 0, 100000 },
+    { "announce-rounds", "announce-rounds", 5, 0, 1000 },
+    { "announce-step", "announce-step", 100, 1, 10000 },
+    { "compress-level", "x-compress-level", 1, 0, 9 },
+    { "compress-threads", "x-compress-threads", 8, 1, 255 },
+    { "decompress-threads", "x-decompress-threads", 2, 1, 255 },
+    { "throttle-trigger-threshold", "x-throttle-trigger-threshold", 50, 1,
+      100 },
+    { "cpu-throttle-initial", "x-cpu-throttle-initial", 20, 1, 99 },
+    { "cpu-throttle-increment", "x-cpu-throttle-increment", 10, 1, 99 },
+    { "max-cpu-throttle", "max-cpu-throttle", 99, 1, 99 },
+    { "max-bandwidth", "x-max-bandwidth", 134217728, 0, INT64_MAX },
+    { "avail-switchover-bandwidth", "avail-switchover-bandwidth", 0, 0,
+      INT64_MAX },
+    { "downtime-limit", "x-downtime-limit", 300, 0, 2000000 },
+    { "max-postcopy-bandwidth", "max-postcopy-bandwidth", 0, 0, INT64_MAX },
+    { "multifd-channels", "multifd-channels", 2, 1, 255 },
+    { "multifd-zlib-level", "multifd-zlib-level", 1, 0, 9 },
+    { "multifd-zstd-level", "multifd-zstd-level", 1, 0, 20 },
+    { "xbzrle-cache-size", "xbzrle-cache-size", 67108864, 4096,
+      UINT64_C(1) << 42 },
+    { "x-vcpu-dirty-limit-period", "x-vcpu-dirty-limit-period", 1000, 1, 1000 },
+    { "vcpu-dirty-limit", "vcpu-dirty-limit", 1, 1, INT64_MAX >> 20 },
+    { "x-checkpoint-delay", "x-checkpoint-delay", 20000, 0, UINT32_MAX },
+    { "x-clear-bitmap-shift", "x-clear-bitmap-shift", 18, 6, 31 },
+};
+
+static const struct {
+    const char *name;
+    const char *global;
+    bool def;
+} public_switches[] = {
+    { "compress-wait-thread", "x-compress-wait-thread", true },
+    { "cpu-throttle-tailslow", "x-cpu-throttle-tailslow", false },
+    { "block-incremental", NULL, false },
+    { "direct-io", "direct-io", false },
+    { "store-global-state", "store-global-state", true },
+    { "send-configuration", "send-configuration", true },
+    { "send-section-footer", "send-section-footer", true },
+    { "decompress-error-check", "decompress-error-check", true },
+    { "x-postcopy-preempt-break-huge", "x-postcopy-preempt-break-huge", false },
+};
+
+static void test_public_table(void)
+{
+    static const char *const texts[] = { "tls-creds", "tls-hostname",
+                                         "tls-authz" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(public_params); i++) {
+        const ParamDef *d = migration_param_find(public_params[i].name);
+
+        g_assert_nonnull(d);
+        g_assert_cmpint(d->kind, ==, PARAM_NUMBER);
+        g_assert_cmpstr(d->global, ==, public_params[i].global);
+        g_assert_cmpuint(d->def, ==, public_params[i].def);
+        g_assert_cmpuint(d->min, ==, public_params[i].min);
+        g_assert_cmpuint(d->max, ==, public_params[i].max);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(public_switches); i++) {
+        const ParamDef *d = migration_param_find(public_switches[i].name);
+
+        g_assert_nonnull(d);
+        g_assert_cmpint(d->kind, ==, PARAM_BOOL);
+        g_assert_cmpstr(d->global, ==, public_switches[i].global);
+        g_assert_cmpint(d->def, ==, public_switches[i].def);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_assert_cmpint(migration_param_find(texts[i])->kind, ==, PARAM_TEXT);
+        g_assert_cmpstr(migration_param_find(texts[i])->global, ==, texts[i]);
+    }
+}
+
 /* Both ends of every range, and one beyond. */
 static void test_ranges(void)
 {
@@ -130,6 +209,9 @@ static void test_across(void)
     refuse(&s, "{\"multifd-channels\": 3, \"compress-level\": 10}", false,
            "compress-level");
     refuse(&s, "{\"nonsense\": 1}", false, "nonsense");
+    refuse(&s, "{\"block-incremental\": true}", false, "block-incremental");
+    g_assert_true(
+        change(&s, "{\"block-incremental\": false}", false, &error_abort));
     refuse(&s, "{\"multifd-compression\": \"lzma\"}", false,
            "multifd-compression");
     refuse(&s, "{\"direct-io\": 1}", false, "direct-io");
@@ -247,6 +329,7 @@ static void test_capabilities_live(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/migration/params/public-table", test_public_table);
     g_test_add_func("/migration/params/table", test_table);
     g_test_add_func("/migration/params/ranges", test_ranges);
     g_test_add_func("/migration/params/across", test_across);

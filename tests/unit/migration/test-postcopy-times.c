@@ -70,6 +70,9 @@ static void test_blocktime(void)
     g_assert_cmpuint(r.vcpu_blocked_ms[1], ==, 25);
     g_assert_cmpuint(r.all_blocked_ms, ==, 20);
     g_assert_cmpuint(r.faults, ==, 4);
+    g_assert_cmpuint(r.vcpu_mean_ns[0], ==, 30 * MS);
+    g_assert_cmpuint(r.vcpu_mean_ns[1], ==, 12 * MS + MS / 2);
+    g_assert_cmpuint(r.other_mean_ns, ==, 12 * MS);
     postcopy_times_report_clear(&r);
     g_assert_null(r.vcpu_blocked_ms);
 }
