@@ -1,181 +1,17 @@
 /*
- * Local APICs and the I/O APIC: destinations, priorities, timers, registers,
- * and threads that send to each other.
+ * Local APICs: destinations, priorities, timers, registers, messages, and
+ * threads that send to each other.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
-#include "hw/intc/apic.h"
-#include "hw/intc/ioapic.h"
-#include "hw/intc/irqchip.h"
 #include "hw/types.h"
-#include "util/error.h"
 #include "util/main-loop.h"
 #include "util/thread.h"
 
+#include "fake-apic.h"
 #include "virtual-time.h"
-
-#define CPUS 4u
-
-#define ID       0x020
-#define VERSION  0x030
-#define TPR      0x080
-#define PPR      0x0a0
-#define EOI      0x0b0
-#define LDR      0x0d0
-#define DFR      0x0e0
-#define SVR      0x0f0
-#define ISR      0x100
-#define TMR      0x180
-#define IRR      0x200
-#define ESR      0x280
-#define ICR      0x300
-#define ICR_HIGH 0x310
-#define LVTT     0x320
-#define LVT0     0x350
-#define LVT1     0x360
-#define LVTERR   0x370
-#define INITIAL  0x380
-#define CURRENT  0x390
-#define DIVIDE   0x3e0
-
-#define ICR_LOGICAL 0x800
-#define ICR_LOWEST  0x100
-#define ICR_NMI     0x400
-#define ICR_INIT    0x4500
-#define ICR_SIPI    0x600
-#define TO_SELF     0x40000
-#define TO_ALL      0x80000
-#define TO_OTHERS   0xc0000
-#define MASKED      0x10000
-#define PERIODIC    0x20000
-#define DEADLINE    0x40000
-
-#define BASE_X2APIC (X86_APICBASE_DEFAULT | X86_APICBASE_ENABLE | 0x400)
-
-typedef struct FakeCPU {
-    AccelVCPU vcpu;
-    int intr; /* atomic */
-    unsigned signals[4];
-    uint8_t sipi_vector;
-} FakeCPU;
-
-typedef struct Fixture {
-    APICBus *bus;
-    FakeCPU cpu[CPUS];
-    APICState *apic[CPUS];
-    uint8_t eoi[16];
-    unsigned n_eoi;
-    uint8_t pic_vector;
-    IOSpace *space;
-    IOAPICState *ioapic;
-} Fixture;
-
-static void fake_eoi(void *opaque, uint8_t vector)
-{
-    Fixture *f = opaque;
-
-    if (f->n_eoi < sizeof(f->eoi)) {
-        f->eoi[f->n_eoi++] = vector;
-    }
-    if (f->ioapic) {
-        ioapic_eoi(f->ioapic, vector);
-    }
-}
-
-static uint8_t fake_pic_ack(void *opaque)
-{
-    Fixture *f = opaque;
-
-    apic_bus_pic_level(f->bus, false);
-    return f->pic_vector;
-}
-
-static void fake_intr(AccelVCPU *vcpu, bool level)
-{
-    qatomic_mb_set(&container_of(vcpu, FakeCPU, vcpu)->intr, level);
-}
-
-static void fake_signal(AccelVCPU *vcpu, AccelSignal signal, uint8_t vector)
-{
-    FakeCPU *cpu = container_of(vcpu, FakeCPU, vcpu);
-
-    cpu->signals[signal]++;
-    cpu->sipi_vector = vector;
-}
-
-/* The TSC counts two a nanosecond. */
-static int64_t fake_tsc_to_ns(AccelVCPU *vcpu, uint64_t tsc)
-{
-    return tsc / 2 > INT64_MAX ? INT64_MAX : (int64_t)(tsc / 2);
-}
-
-static const APICBusOps fake_ops = {
-    .eoi = fake_eoi,
-    .pic_ack = fake_pic_ack,
-    .intr = fake_intr,
-    .signal = fake_signal,
-    .tsc_to_ns = fake_tsc_to_ns,
-};
-
-static uint32_t rd(Fixture *f, unsigned cpu, unsigned offset)
-{
-    uint32_t v;
-
-    apic_mmio_read(f->apic[cpu], offset, 4, (uint8_t *)&v);
-    return GUINT32_FROM_LE(v);
-}
-
-static void wr(Fixture *f, unsigned cpu, unsigned offset, uint32_t value)
-{
-    value = GUINT32_TO_LE(value);
-    apic_mmio_write(f->apic[cpu], offset, 4, (const uint8_t *)&value);
-}
-
-static void set_up(Fixture *f, gconstpointer data)
-{
-    f->bus = apic_bus_new(&fake_ops, f);
-    for (unsigned i = 0; i < CPUS; i++) {
-        f->cpu[i].vcpu = (AccelVCPU){ .index = i, .apic_id = i };
-        f->apic[i] = apic_new(f->bus, &f->cpu[i].vcpu, i == 0, true);
-        g_assert_true(qdev_realize(DEVICE(f->apic[i]), NULL, &error_abort));
-        wr(f, i, SVR, 0x1ff);
-    }
-}
-
-static void tear_down(Fixture *f, gconstpointer data)
-{
-    for (unsigned i = 0; i < CPUS; i++) {
-        qdev_unrealize(DEVICE(f->apic[i]));
-        object_unref(OBJECT(f->apic[i]));
-    }
-    apic_bus_free(f->bus);
-}
-
-/* Bit n: CPU n has the vector in IRR. It is taken away again. */
-static unsigned who_has(Fixture *f, unsigned vector)
-{
-    unsigned mask = 0;
-
-    for (unsigned i = 0; i < CPUS; i++) {
-        uint32_t word = rd(f, i, IRR + vector / 32 * 16);
-
-        if (word >> (vector % 32) & 1) {
-            g_assert_cmpint(f->cpu[i].intr, ==, 1);
-            g_assert_cmpint(apic_ack(f->apic[i]), ==, (int)vector);
-            wr(f, i, EOI, 0);
-            mask |= 1u << i;
-        }
-    }
-    return mask;
-}
-
-static void ipi(Fixture *f, unsigned from, uint32_t command, uint32_t dest)
-{
-    wr(f, from, ICR_HIGH, dest << 24);
-    wr(f, from, ICR, command);
-}
 
 /* -- the CPU's own ------------------------------------------------------------- */
 
@@ -626,7 +462,7 @@ static void test_state(Fixture *f, gconstpointer data)
     error_free(err);
 }
 
-/* -- messages and the I/O APIC ----------------------------------------------------------- */
+/* -- messages ------------------------------------------------------------------------ */
 
 static void test_msi(Fixture *f, gconstpointer data)
 {
@@ -653,129 +489,6 @@ static void test_msi(Fixture *f, gconstpointer data)
     g_assert_false(apic_bus_msi(f->bus, 0xfed00000, 0x41));
     g_assert_false(apic_bus_msi(f->bus, 0x1fee00000, 0x41));
     g_assert_true(apic_bus_msi(f->bus, 0xfee01000, 0x300)); /* reserved */
-}
-
-static void ioapic_send(void *opaque, uint64_t addr, uint32_t data)
-{
-    Fixture *f = opaque;
-
-    g_assert_true(apic_bus_msi(f->bus, addr, data));
-}
-
-static const IOAPICOps ioapic_ops = { .send = ioapic_send };
-
-static void set_up_ioapic(Fixture *f, gconstpointer data)
-{
-    set_up(f, data);
-    f->space = io_space_new("addresses", UINT64_MAX);
-    f->ioapic = ioapic_new(f->space, &ioapic_ops, f, &error_abort);
-}
-
-static void tear_down_ioapic(Fixture *f, gconstpointer data)
-{
-    qdev_unrealize(DEVICE(f->ioapic));
-    object_unref(OBJECT(f->ioapic));
-    io_space_free(f->space);
-    tear_down(f, data);
-}
-
-static uint32_t io_rd(Fixture *f, unsigned index)
-{
-    io_space_write(f->space, IOAPIC_ADDRESS, index, 4);
-    return (uint32_t)io_space_read(f->space, IOAPIC_ADDRESS + 0x10, 4);
-}
-
-static void io_wr(Fixture *f, unsigned index, uint32_t value)
-{
-    io_space_write(f->space, IOAPIC_ADDRESS, index, 4);
-    io_space_write(f->space, IOAPIC_ADDRESS + 0x10, value, 4);
-}
-
-static void entry(Fixture *f, unsigned pin, uint32_t low, uint32_t dest)
-{
-    io_wr(f, 0x11 + 2 * pin, dest << 24);
-    io_wr(f, 0x10 + 2 * pin, low);
-}
-
-static void test_ioapic_registers(Fixture *f, gconstpointer data)
-{
-    g_assert_cmphex(io_rd(f, 1), ==, 0x00170020);
-    io_wr(f, 0, 0xffffffff);
-    g_assert_cmphex(io_rd(f, 0), ==, 0x0f000000);
-    g_assert_cmphex(io_rd(f, 0x10), ==, 0x10000);
-    io_wr(f, 0x10, 0xffffffff);
-    io_wr(f, 0x11, 0xffffffff);
-    g_assert_cmphex(io_rd(f, 0x10), ==, 0x1afff); /* two bits cannot be set */
-    g_assert_cmphex(io_rd(f, 0x11), ==, 0xff000000);
-    g_assert_cmphex(io_rd(f, 0x40), ==, 0);
-    g_assert_cmphex(io_rd(f, 0xff), ==, 0);
-    io_wr(f, 0x40, 0xffffffff);
-}
-
-static void test_ioapic_edge(Fixture *f, gconstpointer data)
-{
-    entry(f, 4, 0x41, 1);
-    ioapic_set_irq(f->ioapic, 4, true);
-    g_assert_cmphex(who_has(f, 0x41), ==, 2);
-    ioapic_set_irq(f->ioapic, 4, true); /* no edge */
-    g_assert_cmphex(who_has(f, 0x41), ==, 0);
-    ioapic_set_irq(f->ioapic, 4, false);
-    entry(f, 4, 0x41 | MASKED, 1);
-    ioapic_set_irq(f->ioapic, 4, true); /* lost */
-    entry(f, 4, 0x41, 1);
-    g_assert_cmphex(who_has(f, 0x41), ==, 0);
-    g_assert_cmpuint(f->n_eoi, ==, 0);
-}
-
-static void test_ioapic_level(Fixture *f, gconstpointer data)
-{
-    entry(f, 11, 0x8051 | 0x2000, 0);
-    ioapic_set_irq(f->ioapic, 11, true);
-    g_assert_cmphex(io_rd(f, 0x26) & 0x4000, ==, 0x4000);
-    g_assert_cmpint(apic_ack(f->apic[0]), ==, 0x51);
-    ioapic_set_irq(f->ioapic, 11, false);
-    ioapic_set_irq(f->ioapic, 11, true); /* not before the end */
-    g_assert_cmpint(apic_ack(f->apic[0]), ==, -1);
-    wr(f, 0, EOI, 0); /* asserted: again */
-    g_assert_cmphex(f->eoi[0], ==, 0x51);
-    g_assert_cmpint(f->cpu[0].intr, ==, 1);
-    g_assert_cmpint(apic_ack(f->apic[0]), ==, 0x51);
-    ioapic_set_irq(f->ioapic, 11, false);
-    wr(f, 0, EOI, 0);
-    g_assert_cmpint(f->cpu[0].intr, ==, 0);
-    g_assert_cmphex(io_rd(f, 0x26) & 0x4000, ==, 0);
-    /* Asserted while it is masked: sent when that ends. */
-    entry(f, 11, 0x8051 | MASKED, 0);
-    ioapic_set_irq(f->ioapic, 11, true);
-    g_assert_cmpint(f->cpu[0].intr, ==, 0);
-    entry(f, 11, 0x8051, 0);
-    g_assert_cmpint(apic_ack(f->apic[0]), ==, 0x51);
-    /* The EOI register, and the change to edge and back. */
-    io_space_write(f->space, IOAPIC_ADDRESS + 0x40, 0x51, 4);
-    wr(f, 0, EOI, 0);
-    g_assert_cmpint(apic_ack(f->apic[0]), ==, 0x51);
-    entry(f, 11, 0x51 | MASKED, 0);
-    g_assert_cmphex(io_rd(f, 0x26) & 0x4000, ==, 0);
-    wr(f, 0, EOI, 0);
-}
-
-static void test_ioapic_modes(Fixture *f, gconstpointer data)
-{
-    f->pic_vector = 0x33;
-    entry(f, 0, 0x700, 2); /* ExtINT */
-    ioapic_set_irq(f->ioapic, 0, true);
-    g_assert_cmpint(f->cpu[2].intr, ==, 1);
-    g_assert_cmpint(apic_ack(f->apic[2]), ==, 0x33);
-    g_assert_cmpint(f->cpu[2].intr, ==, 0);
-    entry(f, 1, 0x400, 3);
-    ioapic_set_irq(f->ioapic, 1, true);
-    g_assert_cmpuint(f->cpu[3].signals[ACCEL_SIGNAL_NMI], ==, 1);
-    for (unsigned i = 0; i < CPUS; i++) {
-        wr(f, i, LDR, 0x01000000u << i);
-    }
-    entry(f, 2, 0x800 | 0x60, 0x0c);
-    ioapic_set_irq(f->ioapic, 2, true);
-    g_assert_cmphex(who_has(f, 0x60), ==, 12);
 }
 
 /* -- threads ---------------------------------------------------------------------------- */
@@ -847,7 +560,6 @@ int main(int argc, char **argv)
     static const struct {
         const char *path;
         void (*func)(Fixture *, gconstpointer);
-        bool ioapic;
     } tests[] = {
         { "/apic/reset", test_reset },
         { "/apic/priority", test_priority },
@@ -867,19 +579,14 @@ int main(int argc, char **argv)
         { "/apic/state", test_state },
         { "/apic/msi", test_msi },
         { "/apic/threads", test_threads },
-        { "/ioapic/registers", test_ioapic_registers, true },
-        { "/ioapic/edge", test_ioapic_edge, true },
-        { "/ioapic/level", test_ioapic_level, true },
-        { "/ioapic/modes", test_ioapic_modes, true },
     };
 
     g_test_init(&argc, &argv, NULL);
     qemu_init_main_loop(&error_abort);
     hw_register_types();
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-        g_test_add(tests[i].path, Fixture, NULL,
-                   tests[i].ioapic ? set_up_ioapic : set_up, tests[i].func,
-                   tests[i].ioapic ? tear_down_ioapic : tear_down);
+        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].func,
+                   tear_down);
     }
     return g_test_run();
 }
