@@ -230,8 +230,12 @@ bool system_migration_cont(Error **errp)
         migration_incoming_set_autostart(s->migration, true);
         return false;
     case RUN_STATE_FINISH_MIGRATE:
-        error_setg(errp, "the guest is being migrated");
-        return false;
+        if (!migration_is_idle(s->migration)) {
+            error_setg(errp, "the guest is being migrated");
+            return false;
+        }
+        /* The migration failed, and only the user knows where the guest is. */
+        break;
     case RUN_STATE_POSTMIGRATE:
         if (migration_memory_is_gone(s->migration)) {
             error_setg(errp, "the guest took its memory along (mode "
