@@ -128,10 +128,12 @@ class Ferry:
 
     def __init__(self, test: Test, *args: str, qmp: bool = True,
                  monitors: int = 1,
-                 defaults: bool = False, program: str | Path = FERRY, **popen):
+                 defaults: bool = False, program: str | Path = FERRY,
+                 wrapper: tuple[str, ...] = (), **popen):
         self.test = test
         self.qmp_path = test.path(f'qmp{len(test.ferries)}')
-        argv = [str(program), *([] if defaults else ['-nodefaults']),
+        # A wrapper must exec: its process is to be the emulator's.
+        argv = [*wrapper, str(program), *([] if defaults else ['-nodefaults']),
                 '-display', 'none', *map(str, args)]
         for n in range(monitors if qmp else 0):
             argv += ['-qmp', f'unix:{self.qmp_path}.{n},server=on,wait=off']

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two emulators and a guest that goes from one to the other.
 
-    p = Pair(t, accel='kvm')
+    p = Pair(t)
     p.migrate('unix', capabilities=['xbzrle'], parameters={...})
     p.check()           # the guest runs there, and its memory is what it was
 
@@ -21,7 +21,9 @@ from ferrytest import FERRY, STRESS, Ferry, Test, wait_for
 from pki import Pki
 
 ENDED = ('completed', 'failed', 'cancelled')
-VERIFY = 'mem=48M kept=24M pattern=verify rate=20000 tick=20000 end=halt'
+VERIFY = 'mem=20M kept=8M pattern=verify rate=20000 tick=20000 end=halt'
+# Writes without a pause: at a low bandwidth a pre-copy never ends.
+BUSY = VERIFY.replace('rate=20000', 'rate=0')
 
 
 class Relay:
@@ -112,16 +114,19 @@ class Credentials:
         t.run('psktool', '-u', 'ferry', '-p', psk / 'keys.psk')
         self.objects = {
             'x509': {
-                'source': f'tls-creds-x509,id=tls0,endpoint=client,dir={client}',
-                'target': f'tls-creds-x509,id=tls0,endpoint=server,dir={server}'},
+                'source': 'tls-creds-x509,id=tls-source,endpoint=client,'
+                          f'dir={client}',
+                'target': 'tls-creds-x509,id=tls-target,endpoint=server,'
+                          f'dir={server}'},
             'psk': {
-                'source': 'tls-creds-psk,id=tls0,endpoint=client,'
+                'source': 'tls-creds-psk,id=tls-source,endpoint=client,'
                           f'username=ferry,dir={psk}',
-                'target': f'tls-creds-psk,id=tls0,endpoint=server,dir={psk}'}}
+                'target': 'tls-creds-psk,id=tls-target,endpoint=server,'
+                          f'dir={psk}'}}
 
 
 class Pair:
-    def __init__(self, t: Test, accel: str = 'kvm', memory: str = '128',
+    def __init__(self, t: Test, accel: str = 'soft', memory: str = '64',
                  smp: int = 1, append: str = VERIFY, tls: str | None = None,
                  args: tuple = (), source_args: tuple = (),
                  target_args: tuple = (), start: bool = True,
@@ -139,10 +144,11 @@ class Pair:
         if tls:
             if not hasattr(t, 'credentials'):
                 t.credentials = Credentials(t)
-            self.creds = t.credentials.objects[tls]
+            # Whoever is the destination now may be the source later.
+            for creds in t.credentials.objects[tls].values():
+                self.common += ['-object', creds]
         self.serial: list[Path] = []
-        self.source = self.emulator(
-            *(['-object', self.creds['source']] if tls else []), *source_args)
+        self.source = self.emulator(*source_args)
         self.target: Ferry | None = None
         if start:
             self.wait_guest('pass 2')
@@ -153,13 +159,16 @@ class Pair:
         self.serial.append(out)
         return self.t.ferry(
             *self.common, '-chardev', f'file,id=com1,path={out}', '-serial',
-            'chardev:com1', *args, program=self.program, monitors=2)
+            'chardev:com1', *args, program=self.program, monitors=2,
+            wrapper=self.wrapper())
+
+    def wrapper(self) -> tuple[str, ...]:
+        """A command before the emulator's."""
+        return ()
 
     def new_target(self, *args) -> Ferry:
         self.target = self.emulator(
-            '-incoming', 'defer',
-            *(['-object', self.creds['target']] if self.tls else []),
-            *self.target_args, *args)
+            '-incoming', 'defer', *self.target_args, *args)
         return self.target
 
     def text(self, which: int = -1) -> str:
@@ -189,9 +198,9 @@ class Pair:
         elif transport == 'exec':
             path = self.t.path(f'mig{self.count}')
             q.cmd('migrate-incoming',
-                  uri=f'exec:socat -u UNIX-LISTEN:{path} -', **arguments)
+                  uri=f'exec:socat UNIX-LISTEN:{path} -', **arguments)
             wait_for(path.exists, 'socat')
-            uri = f'exec:socat -u - UNIX-CONNECT:{path}'
+            uri = f'exec:socat - UNIX-CONNECT:{path}'
         elif transport == 'fd':
             a, b = socket.socketpair()
             q.raw('getfd', {'fdname': 'mig'}, [b.fileno()])
@@ -209,10 +218,11 @@ class Pair:
         """The same on both sides, but for capabilities of the source; all
         other capabilities are off."""
         parameters = dict(parameters or {})
-        if self.tls:
-            parameters['tls-creds'] = 'tls0'
         for f in (self.source, self.target):
             caps = list(capabilities)
+            if self.tls:
+                parameters['tls-creds'] = \
+                    'tls-source' if f is self.source else 'tls-target'
             if f is self.source:
                 caps += source_only
                 if self.tls == 'x509':

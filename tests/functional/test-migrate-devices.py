@@ -168,7 +168,8 @@ class Traveller:
                  'balloon', timeout=linuxguest.BOOT_SECONDS)
 
     def stop_load(self) -> None:
-        self.guest.run('touch /tmp/stop; sleep 3; sync')
+        self.guest.run('touch /tmp/stop; while ps | grep -q " /etc/[wcr]"; do '
+                       'sleep 0.1; done; sync')
         log = self.guest.run('dmesg')
         for bad in ('I/O error', 'reset', 'BUG', 'soft lockup', 'failed command'):
             assert bad not in log.replace('resets', ''), (bad, log)
@@ -225,17 +226,18 @@ def test_busy_guest_postcopy(t: Test) -> None:
 
 
 def test_refused_at_the_end(t: Test) -> None:
-    """A destination that has another device says so when all memory is there;
-    the guest goes on where it was, and crosses to a right one."""
+    """A destination that has another device says so, at the latest when all
+    memory is there; the guest goes on where it was, and crosses to a right
+    one."""
     j = Traveller(t)
     j.start_load()
     j.check({})
-    for wrong, why in (
+    for wrong, why, early in (
             (('virtio-rng-pci', 'virtio-rng-pci,max-bytes=1,period=1000'),
-             'bytes left in this period'),
+             'bytes left in this period', False),
             (('virtio-balloon-pci', 'virtio-balloon-pci,addr=1e'),
-             'virtio-balloon'),
-            (('name=out', 'name=out,nr=2'), 'port 1 is not here')):
+             'virtio-balloon', True),
+            (('name=out', 'name=out,nr=2'), 'port 1 is not here', False)):
         args = j.args
         j.args = [a.replace(*wrong).replace(',nr=1', '' if 'nr=2' in wrong[1]
                                             else ',nr=1') for a in args]
@@ -244,8 +246,13 @@ def test_refused_at_the_end(t: Test) -> None:
         j.args = args
         info = j.send(new)
         assert info['status'] == 'failed', info
-        status = new.ferry.wait()
-        assert status == 1 and why in new.ferry.output(), new.ferry.output()
+        if early:  # it goes on waiting for the right one
+            assert why in info['error-desc'], info
+            new.ferry.quit()
+        else:
+            status = new.ferry.wait()
+            assert status == 1 and why in new.ferry.output(), \
+                new.ferry.output()
         new.sock.close()
         wait_for(lambda: j.guest.ferry.qmp.cmd('query-status')['running'],
                  'guest to go on')

@@ -8,12 +8,14 @@ import random
 import time
 
 import ferrytest
+import migrate
 from ferrytest import LONG, QmpError, Skip, Test, wait_for
-from migrate import VERIFY, Pair, Relay
+from migrate import Pair, Relay
 
-# Writes much and without a pause, so that a pre-copy would never end.
-BUSY = VERIFY.replace('48M', '96M').replace('rate=20000', 'rate=0')
-CUTS = 20 if LONG else 5
+BUSY = migrate.BUSY.replace('20M', '40M')
+# Takes longer to have asked for every page.
+PATIENT = BUSY.replace('40M', '64M').replace('rate=0', 'rate=5000')
+CUTS = 20 if LONG else 3
 
 
 def requires_userfaultfd(t: Test) -> None:
@@ -38,14 +40,14 @@ class Recoverable:
 
     number = itertools.count()
 
-    def __init__(self, t: Test, capabilities=(), tls=None, accel='kvm',
-                 transport='unix', bandwidth=10 << 20):
+    def __init__(self, t: Test, capabilities=(), tls=None, accel='soft',
+                 transport='unix', bandwidth=10 << 20, append=BUSY):
         self.t = t
-        self.p = p = Pair(t, memory='192', append=BUSY, tls=tls,
+        self.p = p = Pair(t, memory='96', append=append, tls=tls,
                           accel=accel)
         p.new_target()
         p.settings(['postcopy-ram', *capabilities],
-                   {'max-bandwidth': 30 << 20,
+                   {'max-bandwidth': 60 << 20,
                     'max-postcopy-bandwidth': bandwidth})
         self.relay = self.relay_to(p.listen(transport))
         p.source.qmp.cmd('migrate', uri=self.relay.uri)
@@ -76,7 +78,7 @@ class Recoverable:
 
 
 def crosses(t: Test, transport: str, capabilities=(), **kw) -> dict:
-    p = Pair(t, memory='192', append=BUSY, **kw)
+    p = Pair(t, memory='96', append=BUSY, **kw)
     p.migrate(transport, ['postcopy-ram', *capabilities],
               {'max-bandwidth': 30 << 20}, after_start=start_postcopy)
     p.check()
@@ -95,9 +97,8 @@ def test_crosses(t: Test) -> None:
             ('unix', ['multifd', 'postcopy-preempt', 'release-ram'], {}),
             ('tcp', ['postcopy-preempt'], {'tls': 'psk'}),
             ('unix', [], {'tls': 'x509'}),
-            ('unix', ['postcopy-preempt'], {'accel': 'soft'}),
             ('unix', ['postcopy-preempt'], {'args': (
-                '-object', 'memory-backend-memfd,id=m,size=192M,share=on',
+                '-object', 'memory-backend-memfd,id=m,size=96M,share=on',
                 '-machine', 'memory-backend=m')})):
         info = crosses(t, transport, capabilities, **kw)
         assert info['status'] == 'completed', info
@@ -110,35 +111,40 @@ def test_blocktime(t: Test) -> None:
     assert 'postcopy-blocktime' in info, info
 
 
-def test_random_cuts(t: Test) -> None:
-    """Cut at random moments, also while it recovers."""
-    requires_userfaultfd(t)
-    seed = int.from_bytes(os.urandom(4), 'big')
-    rnd = random.Random(seed)
-    print(f'# seed {seed}')
-    for capabilities in ([], ['postcopy-preempt']):
-        r = Recoverable(t, capabilities, bandwidth=64 << 10)
-        for _ in range(CUTS):
-            time.sleep(rnd.random() * 0.3)
+def cut_at_random(r: Recoverable, rnd: random.Random) -> int:
+    """Also while it recovers. Returns: cuts before the guest had it all."""
+    for n in range(CUTS):
+        time.sleep(rnd.random() * 0.1)
+        twice = rnd.random() < 0.5
+        for _ in range(1 + twice):
             if r.p.status()['status'] == 'completed':
-                break  # the guest has asked for every page
+                return n
             r.relay.cut()
             if r.p.wait_status('postcopy-paused',
                                'completed')['status'] == 'completed':
-                break
+                return n
             r.wait_paused()
             r.recover()
-            if rnd.random() < 0.5:
-                time.sleep(rnd.random() * 0.01)
-                r.relay.cut()
-                if r.p.wait_status('postcopy-paused',
-                                   'completed')['status'] == 'completed':
-                    break
-                r.wait_paused()
-                r.recover()
-            r.p.wait_status('postcopy-active', 'completed')
+            time.sleep(rnd.random() * 0.01)
+        r.p.wait_status('postcopy-active', 'completed')
+    return CUTS
+
+
+def test_random_cuts(t: Test) -> None:
+    requires_userfaultfd(t)
+    seed = int.from_bytes(os.urandom(4), 'big')
+    rnd = random.Random(seed)
+    for capabilities, tls in (([], None), (['postcopy-preempt'], None),
+                              (['multifd'], None), ([], 'x509'),
+                              (['postcopy-preempt'], 'psk')):
+        r = Recoverable(t, capabilities, tls, bandwidth=64 << 10,
+                        append=PATIENT if LONG else BUSY)
+        n = cut_at_random(r, rnd)
+        print(f'# {n} cuts, {capabilities}, TLS {tls}, seed {seed}',
+              flush=True)
         r.finish()
         t.cleanup_ferries()
+        assert n == CUTS or not LONG, n
 
 
 def test_cut_in_message(t: Test) -> None:
@@ -206,11 +212,13 @@ def test_commands_refuse(t: Test) -> None:
 
 
 def test_destination_cannot_load(t: Test) -> None:
-    """A device that is not there: the package does not load, and the guest
-    goes on where it was."""
+    """A device that cannot take its state: the package does not load, and the
+    guest goes on where it was."""
     requires_userfaultfd(t)
-    p = Pair(t, memory='192', append=BUSY, source_args=('-device', 'virtio-rng-pci'))
-    p.new_target('-incoming', 'defer')
+    p = Pair(t, memory='96', append=BUSY,
+             source_args=('-device', 'virtio-rng-pci'),
+             target_args=('-device', 'virtio-rng-pci,max-bytes=1,period=1000'))
+    p.new_target()
     p.settings(['postcopy-ram'], {'max-bandwidth': 30 << 20})
     p.source.qmp.cmd('migrate', uri=p.listen('unix', **{
         'exit-on-error': False}))
@@ -236,7 +244,8 @@ def test_urgent_is_not_limited(t: Test) -> None:
     """At 1 MB/s the guest still makes its rounds."""
     requires_userfaultfd(t)
     for capabilities in ([], ['postcopy-preempt']):
-        r = Recoverable(t, capabilities, bandwidth=1 << 20)
+        r = Recoverable(t, capabilities, bandwidth=1 << 20,
+                        append=BUSY.replace('kept=8M', 'kept=24M'))
         start = time.monotonic()
         r.p.wait_guest(r'kept round \d+ pages \d+ errors 0')
         took = time.monotonic() - start
