@@ -161,11 +161,11 @@ void tls_keys_lend(QCryptoTLSSession *sess, bool read);
 /** tls_keys_back: GnuTLS has done; the keys may be others. */
 void tls_keys_back(QCryptoTLSSession *sess, bool read);
 
-/** tls_seal: the bytes of @iov from @offset on, @len at most, as one record at
- *  the end of fresh; under send_lock, with out_keys.aead.
+/** tls_seal: the bytes of @iov from @offset on, @len at most and there, as one
+ *  record at the end of fresh; under send_lock, with out_keys.aead.
  *  Returns: bytes of plain text, at least 1; 0 = the library failed. */
-size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t niov,
-                size_t offset, size_t len);
+size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t offset,
+                size_t len);
 
 /** tls_open: decrypt the record at the begin of ahead to plain; under
  *  recv_lock, when plain is empty.
@@ -173,9 +173,10 @@ size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t niov,
  *  GnuTLS has to look at it. */
 bool tls_open(QCryptoTLSSession *sess);
 
-/** tls_plain_take: copy from plain; under recv_lock. Returns: bytes. */
-size_t tls_plain_take(QCryptoTLSSession *sess, const struct iovec *iov,
-                      size_t niov, size_t offset);
+/** tls_plain_take: copy from plain, @max bytes at most; under recv_lock.
+ *  @cold: bulk_copy_out(), for the caller to end. Returns: bytes. */
+size_t tls_plain_take(QCryptoTLSSession *sess, uint8_t *to, size_t max,
+                      bool cold);
 
 /** tls_bytes_clear: free, wiped. */
 void tls_bytes_clear(TLSBytes *b);

@@ -21,7 +21,7 @@
 #include "util/osdep.h"
 
 #include "util/bswap.h"
-#include "util/iov.h"
+#include "util/bulk-copy.h"
 
 #include "tlssession-internal.h"
 
@@ -117,8 +117,27 @@ static void keys_nonce(const TLSKeys *k, uint8_t nonce[TLS_AEAD_NONCE])
 
 /* -- sending -------------------------------------------------------------- */
 
-size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t niov,
-                size_t offset, size_t len)
+/* @len bytes of @iov from @offset on. */
+static void gather(uint8_t *to, const struct iovec *iov, size_t offset,
+                   size_t len)
+{
+    for (; len > 0; iov++) {
+        size_t n;
+
+        if (offset >= iov->iov_len) {
+            offset -= iov->iov_len;
+            continue;
+        }
+        n = MIN(iov->iov_len - offset, len);
+        bulk_copy_in(to, (const uint8_t *)iov->iov_base + offset, n);
+        to += n;
+        len -= n;
+        offset = 0;
+    }
+}
+
+size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t offset,
+                size_t len)
 {
     TLSKeys *k = &sess->out_keys;
     uint8_t nonce[TLS_AEAD_NONCE];
@@ -132,7 +151,7 @@ size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t niov,
     record[0] = TLS_CONTENT_DATA;
     stw_be_p(record + 1, TLS_VERSION_WIRE);
     stw_be_p(record + 3, sealed);
-    iov_to_buf(iov, niov, offset, text, len);
+    gather(text, iov, offset, len);
     text[len] = TLS_CONTENT_DATA;
     keys_nonce(k, nonce);
     if (!tls_aead_seal(k->aead, nonce, record, TLS_HEADER, text, len + 1)) {
@@ -171,12 +190,17 @@ static size_t record_open(QCryptoTLSSession *sess, const uint8_t *p,
     return n > 0 && sess->plain[n - 1] == TLS_CONTENT_DATA ? n - 1 : 0;
 }
 
-size_t tls_plain_take(QCryptoTLSSession *sess, const struct iovec *iov,
-                      size_t niov, size_t offset)
+size_t tls_plain_take(QCryptoTLSSession *sess, uint8_t *to, size_t max,
+                      bool cold)
 {
-    size_t n = iov_from_buf(iov, niov, offset, sess->plain + sess->plain_start,
-                            sess->plain_end - sess->plain_start);
+    const uint8_t *from = sess->plain + sess->plain_start;
+    size_t n = MIN(max, sess->plain_end - sess->plain_start);
 
+    if (cold) {
+        bulk_copy_out(to, from, n);
+    } else {
+        memcpy(to, from, n);
+    }
     sess->plain_start += n;
     return n;
 }

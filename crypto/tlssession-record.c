@@ -16,6 +16,7 @@
  */
 #include "util/osdep.h"
 
+#include "util/bulk-copy.h"
 #include "util/error.h"
 #include "util/iov.h"
 #include "util/lockable.h"
@@ -226,7 +227,7 @@ static bool session_encrypt(QCryptoTLSSession *sess, const struct iovec *iov,
     QEMU_LOCK_GUARD(&sess->send_lock);
     while (left > 0 && sess->n_marks < TLS_BATCH) {
         ssize_t n = sess->out_keys.aead
-                        ? (ssize_t)tls_seal(sess, iov, niov, offset, left)
+                        ? (ssize_t)tls_seal(sess, iov, offset, left)
                         : gnutls_seal(sess, iov, niov, offset);
 
         if (n <= 0) {
@@ -386,7 +387,7 @@ static ssize_t recv_more(QCryptoTLSSession *sess, Error **errp)
 
 /* Under in_lock: data that can be had without GnuTLS and without waiting. */
 static size_t recv_plain(QCryptoTLSSession *sess, const struct iovec *iov,
-                         size_t niov)
+                         size_t niov, bool cold)
 {
     size_t done = 0, offset = 0;
 
@@ -399,12 +400,16 @@ static size_t recv_plain(QCryptoTLSSession *sess, const struct iovec *iov,
             iov++;
             niov--;
         } else if (sess->plain_start < sess->plain_end) {
-            n = tls_plain_take(sess, iov, niov, offset);
+            n = tls_plain_take(sess, (uint8_t *)iov->iov_base + offset,
+                               iov->iov_len - offset, cold);
             offset += n;
             done += n;
         } else if (!tls_open(sess)) {
             break;
         }
+    }
+    if (cold) {
+        bulk_copy_out_done();
     }
     return done;
 }
@@ -463,10 +468,10 @@ static ssize_t recv_without_data(QCryptoTLSSession *sess, ssize_t n,
 
 /* Under in_lock; @iov has room. */
 static ssize_t session_recv(QCryptoTLSSession *sess, const struct iovec *iov,
-                            size_t niov, Error **errp)
+                            size_t niov, bool cold, Error **errp)
 {
     for (;;) {
-        ssize_t n = sess->in_keys.aead ? recv_plain(sess, iov, niov) : 0;
+        ssize_t n = sess->in_keys.aead ? recv_plain(sess, iov, niov, cold) : 0;
 
         if (n > 0) {
             return n;
@@ -489,7 +494,7 @@ static ssize_t session_recv(QCryptoTLSSession *sess, const struct iovec *iov,
 
 ssize_t qcrypto_tls_session_recvv(QCryptoTLSSession *sess,
                                   const struct iovec *iov, size_t niov,
-                                  Error **errp)
+                                  bool cold, Error **errp)
 {
     QEMU_LOCK_GUARD(&sess->in_lock);
 
@@ -498,7 +503,8 @@ ssize_t qcrypto_tls_session_recvv(QCryptoTLSSession *sess,
             sess->in_errno = EIO;
             return -1;
         }
-        return iov_size(iov, niov) ? session_recv(sess, iov, niov, errp) : 0;
+        return iov_size(iov, niov) ? session_recv(sess, iov, niov, cold, errp)
+                                   : 0;
     }
     return sess->in_end;
 }
@@ -508,7 +514,7 @@ ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
 {
     struct iovec iov = { .iov_base = buf, .iov_len = len };
 
-    return qcrypto_tls_session_recvv(sess, &iov, 1, errp);
+    return qcrypto_tls_session_recvv(sess, &iov, 1, false, errp);
 }
 
 ssize_t qcrypto_tls_session_read(QCryptoTLSSession *sess, char *buf, size_t len)

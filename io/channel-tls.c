@@ -203,7 +203,8 @@ static ssize_t tls_readv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
                          int **fds, size_t *nfds, Error **errp)
 {
     QIOChannelTLS *tioc = QIO_CHANNEL_TLS(ioc);
-    ssize_t n = qcrypto_tls_session_recvv(tioc->session, iov, niov, errp);
+    ssize_t n = qcrypto_tls_session_recvv(tioc->session, iov, niov,
+                                          ioc->cold_reads, errp);
 
     if (n == QCRYPTO_TLS_SESSION_PREMATURE_TERMINATION) {
         if (qatomic_read(&tioc->shutdown) & QIO_CHANNEL_SHUTDOWN_READ) {

@@ -206,6 +206,17 @@ static unsigned packet_pieces(RecvChannel *c, RAMBlock *rb, struct iovec *iov)
     return n;
 }
 
+static bool pages_read(RecvChannel *c, const struct iovec *iov, unsigned n,
+                       Error **errp)
+{
+    int ret;
+
+    qio_channel_set_cold_reads(c->ioc, true);
+    ret = qio_channel_readv_all(c->ioc, iov, n, errp);
+    qio_channel_set_cold_reads(c->ioc, false);
+    return ret == 0;
+}
+
 static bool blob_read(RecvChannel *c, const struct iovec *iov, unsigned n,
                       Error **errp)
 {
@@ -249,9 +260,8 @@ static bool packet_place(RecvChannel *c, Error **errp)
     }
     if (p->normal > 0) {
         n = packet_pieces(c, rb, iov);
-        if (p->method != MULTIFD_METHOD_NONE
-                ? !blob_read(c, iov, n, errp)
-                : qio_channel_readv_all(c->ioc, iov, n, errp) < 0) {
+        if (p->method != MULTIFD_METHOD_NONE ? !blob_read(c, iov, n, errp)
+                                             : !pages_read(c, iov, n, errp)) {
             return false;
         }
         if (config->placed) {

@@ -23,10 +23,12 @@ size_t qemu_file_read_scatter(QEMUFile *f, const struct iovec *iov,
     if (qemu_file_get_error(f)) {
         return 0;
     }
+    qio_channel_set_cold_reads(f->ioc, true);
     while ((n = qio_channel_readv(f->ioc, iov, niov, &err)) ==
            QIO_CHANNEL_ERR_BLOCK) {
         qio_channel_wait(f->ioc, G_IO_IN);
     }
+    qio_channel_set_cold_reads(f->ioc, false);
     if (n == 0) {
         error_setg(&err, "the migration stream ended inside of a page");
     }

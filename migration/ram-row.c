@@ -25,7 +25,7 @@
 /* Pages read ahead at once: with their words they fit the file's buffer. */
 #define ROW_AHEAD 96
 /* A read of less does not pay. */
-#define ROW_READ_MIN (32 * 1024)
+#define ROW_READ_MIN (12 * 1024)
 /* Pages for which rows are then not tried. */
 #define ROW_PAUSE 4096
 

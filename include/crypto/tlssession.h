@@ -211,13 +211,15 @@ ssize_t qcrypto_tls_session_recv(QCryptoTLSSession *sess, char *buf, size_t len,
 /**
  * qcrypto_tls_session_recvv:
  * @iov: (out) @niov pieces for plain text
+ * @cold: (in) what is read is not looked at soon, so that large pieces need not
+ *        take room in the cache
  *
  * As qcrypto_tls_session_recv(). Waits only for the first byte; takes with it
  * what has come already.
  */
 ssize_t qcrypto_tls_session_recvv(QCryptoTLSSession *sess,
                                   const struct iovec *iov, size_t niov,
-                                  Error **errp);
+                                  bool cold, Error **errp);
 
 /**
  * qcrypto_tls_session_check_pending:

@@ -74,6 +74,7 @@ struct QIOChannel {
     unsigned int features;      /* bit set of QIOChannelFeature */
     char *name;                 /* for watches and traces; owned, or NULL */
     bool nonblocking;           /* as qio_channel_set_blocking() left it */
+    bool cold_reads;            /* qio_channel_set_cold_reads(); the reader's */
     AioContext *ctx;            /* set by attach_aio_context, else NULL */
     Coroutine *read_coroutine;  /* yielded in qio_channel_yield(G_IO_IN) */
     Coroutine *write_coroutine; /* yielded in qio_channel_yield(G_IO_OUT) */
@@ -284,6 +285,18 @@ int qio_channel_write_all(QIOChannel *ioc, const char *buf, size_t buflen,
  */
 ssize_t qio_channel_peekv(QIOChannel *ioc, const struct iovec *iov, size_t niov,
                           Error **errp);
+
+/**
+ * qio_channel_set_cold_reads:
+ * @on: what is read from now on is not looked at soon (pages of a guest)
+ *
+ * A channel that copies on its own then leaves the cache alone. Belongs to the
+ * thread that reads.
+ */
+static inline void qio_channel_set_cold_reads(QIOChannel *ioc, bool on)
+{
+    ioc->cold_reads = on;
+}
 
 /**
  * qio_channel_set_blocking:
