@@ -85,7 +85,7 @@ def contents(kind: str, mib: int, where: Path) -> Path:
 
 class Qmp:
     def __init__(self, path: Path, proc: subprocess.Popen):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         self.sock = socket.socket(socket.AF_UNIX)
         while True:
             try:
@@ -154,7 +154,11 @@ class Emulator:
                 *(['-object', tls] if tls else []), *args]
         self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                                      stdout=out, stderr=subprocess.PIPE)
-        self.qmp = Qmp(self.qmp_path, self.proc)
+        try:
+            self.qmp = Qmp(self.qmp_path, self.proc)
+        except BaseException:
+            self.end()
+            raise
 
     def cpu(self) -> float:
         f = Path(f'/proc/{self.proc.pid}/stat').read_text().rsplit(')')[1]
@@ -175,11 +179,12 @@ def one_run(program: str, where: Path, case: str, mib: int, pki: Path,
     creds = 'tls-creds-x509,id=tls0,endpoint={},dir={}'
     source = Emulator(program, where, 'source', mib, ram, ram is not None,
                       ticks.w, creds.format('client', pki) if tls else None)
-    target = Emulator(program, where, 'target', mib, None,
-                      kind in ('random', 'text'), ticks.w,
-                      creds.format('server', pki) if tls else None,
-                      '-incoming', 'defer')
+    target = None
     try:
+        target = Emulator(program, where, 'target', mib, None,
+                          kind in ('random', 'text'), ticks.w,
+                          creds.format('server', pki) if tls else None,
+                          '-incoming', 'defer')
         params = {} if defaults else {'max-bandwidth': 0, **params}
         if tls:
             params['tls-creds'] = 'tls0'
@@ -214,7 +219,8 @@ def one_run(program: str, where: Path, case: str, mib: int, pki: Path,
                 'cpu': (source.cpu() + target.cpu() - cpu) / gb}
     finally:
         source.end()
-        target.end()
+        if target:
+            target.end()
         os.close(ticks.w)
 
 
