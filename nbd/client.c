@@ -233,34 +233,62 @@ static NBDClientConn *coroutine_fn client_pick(NBDClient *c)
     return conn;
 }
 
+/* @conn is of no use any more, whether it knows or not. Returns: whether the
+ * request that began to fail at *@since, or now, may be sent again. */
+static bool client_lost(NBDClient *c, NBDClientConn *conn, int64_t *since)
+{
+    int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
+    QEMU_LOCK_GUARD(&c->lock);
+
+    client_drop(c, conn);
+    if (*since == 0) {
+        *since = now;
+    }
+    /* While others are left, or within the time; not for ever in turns. */
+    return now - *since <= (int64_t)c->reconnect_delay_ms ||
+           (c->n_conns > 0 && now - *since < NBD_CLIENT_CONNECT_MS);
+}
+
+static void request_begin(NBDClientReq *r, const NBDClientConn *conn,
+                          uint16_t flags, unsigned context)
+{
+    r->req.flags = flags;
+    r->got = 0;
+    r->out_of_order = false;
+    r->n_ext = 0;
+    if (r->req.type == NBD_CMD_BLOCK_STATUS) {
+        r->context = conn->context_ids[context];
+    }
+}
+
 static int coroutine_fn client_request(NBDClient *c, NBDClientReq *r,
                                        unsigned context)
 {
     const uint16_t flags = r->req.flags;
+    int64_t since = 0;
 
     for (;;) {
         NBDClientConn *conn = client_pick(c);
+        bool again = false;
         int ret;
 
         if (!conn) {
             return -EIO;
         }
-        r->req.flags = flags;
-        r->got = 0;
-        r->out_of_order = false;
-        r->n_ext = 0;
-        if (r->req.type == NBD_CMD_BLOCK_STATUS) {
-            r->context = conn->context_ids[context];
-        }
+        request_begin(r, conn, flags, context);
         ret = nbd_client_conn_request(conn, r);
-        if (ret == NBD_LOST) {
-            QEMU_LOCK_GUARD(&c->lock);
-
-            client_drop(c, conn);
+        if (ret == NBD_LOST || ret == -ESHUTDOWN) {
+            again = client_lost(c, conn, &since);
+        }
+        if (ret == -ESHUTDOWN) {
+            nbd_client_conn_bye(conn); /* as the protocol wants it */
         }
         nbd_client_conn_unref(conn);
-        if (ret != NBD_LOST) {
+        if (ret != NBD_LOST && ret != -ESHUTDOWN) {
             return ret;
+        }
+        if (!again) {
+            return -EIO;
         }
     }
 }

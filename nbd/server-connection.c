@@ -210,7 +210,6 @@ static NBDJob *job_new(NBDConn *c, const NBDRequest *r)
     j->req = *r;
     j->buf = NULL;
     j->buf_bytes = 0;
-    j->maps = 0;
     j->more = NULL;
     j->n_outs = 0;
     c->jobs++;
@@ -219,10 +218,7 @@ static NBDJob *job_new(NBDConn *c, const NBDRequest *r)
 
 void nbd_conn_job_gone(NBDConn *c, NBDJob *j)
 {
-    while (j->maps > 0) {
-        j->maps--;
-        c->export->ops->unmap(c->export->opaque);
-    }
+    nbd_job_drop_outs(j);
     nbd_pool_put(&c->server->pool, j->buf, j->buf_bytes);
     g_free(j->more);
     c->job_bytes -= j->charged;

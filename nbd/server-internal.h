@@ -1,7 +1,8 @@
 /*
  * What the files of the NBD server share.
  *
- *   server.c             listeners, exports, limits, the end
+ *   server.c             exports, limits, the end
+ *   server-listen.c      listening sockets
  *   server-negotiate.c   greeting, options, TLS       } in the connection's
  *   server-options.c     LIST, INFO, GO, contexts     } coroutine
  *   server-connection.c  life of a connection, receiving requests
@@ -83,6 +84,7 @@ struct NBDServer {
     unsigned n_threads;   /* as configured */
     GPtrArray *listeners; /* of QIONetListener; main loop */
     bool listening;       /* the listeners accept; main loop */
+    QEMUTimer *backoff;   /* until then they do not; main loop */
     QEMUBH *update_bh;    /* of the main loop: listening, client_gone */
     NBDPool pool;
     unsigned refs; /* atomic: connections' */
@@ -124,7 +126,6 @@ struct NBDJob {
     size_t buf_bytes;
     size_t charged;     /* of NBD_CONN_BYTES */
     unsigned outs_left; /* pieces not sent yet */
-    unsigned maps;      /* co_map's to undo */
     NBDOut out;         /* the first piece */
     NBDOut *more;       /* NBD_CHUNKS_MAX further ones; or NULL */
     unsigned n_outs;
@@ -200,6 +201,12 @@ bool nbd_server_is_stopping(NBDServer *s);
 uint16_t nbd_export_flags(NBDExport *e, NBDMode mode);
 void nbd_server_unref(NBDServer *s);
 
+/* -- server-listen.c; thread: main loop -------------------------------------- */
+
+void nbd_server_set_listening(NBDServer *s, bool on);
+/** nbd_server_accept_again: of the timer. */
+void nbd_server_accept_again(void *opaque);
+
 /* -- server-connection.c ---------------------------------------------------- */
 
 /** nbd_conn_start: serve @sioc in @ctx. Thread: main loop; with the lock. */
@@ -245,7 +252,9 @@ void nbd_opt_choose(NBDConn *c, NBDExport *e);
 
 /* -- server-request.c -------------------------------------------------------- */
 
-/** nbd_job_run: work and queue the reply. */
+/** nbd_job_drop_outs: the reply has gone, or is another one. */
+void nbd_job_drop_outs(NBDJob *j);
+/** nbd_job_run: work and make the reply. */
 void coroutine_fn nbd_job_run(NBDJob *j);
 /** nbd_request_check: 0, or the errno of a request that makes no sense. */
 int nbd_request_check(NBDConn *c, const NBDRequest *r);

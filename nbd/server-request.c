@@ -47,6 +47,18 @@ static NBDOut *job_new_out(NBDJob *j)
     return o;
 }
 
+void nbd_job_drop_outs(NBDJob *j)
+{
+    for (unsigned i = 0; i < j->n_outs; i++) {
+        NBDOut *o = i == 0 ? &j->out : &j->more[i - 1];
+
+        if (o->fd >= 0) {
+            j->conn->export->ops->unmap(j->conn->export->opaque, o->fd);
+        }
+    }
+    j->n_outs = 0;
+}
+
 /* A header into @o; @payload: bytes that follow. */
 static void out_chunk(NBDOut *o, uint16_t type, bool done, uint64_t payload)
 {
@@ -79,7 +91,7 @@ void nbd_job_fail(NBDJob *j, int err, const char *text)
     NBDOut *o;
 
     trace_nbd_server_error(c, nbd_cmd_name(j->req.type), err, text);
-    j->n_outs = 0;
+    nbd_job_drop_outs(j);
     o = job_new_out(j);
     if (c->mode == NBD_MODE_SIMPLE) {
         out_simple(o, err);
@@ -137,8 +149,8 @@ static bool coroutine_fn out_map(NBDOut *o, uint64_t offset, uint64_t bytes)
         o->fd = -1;
         return false;
     }
-    j->maps++;
     if (pnum < bytes) {
+        e->ops->unmap(e->opaque, o->fd);
         o->fd = -1;
         return false;
     }

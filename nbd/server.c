@@ -16,14 +16,11 @@
 #include "nbd/server.h"
 
 #include "crypto/tlscreds.h"
-#include "io/socket-address.h"
 #include "trace/trace-nbd.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
 
 #include "server-internal.h"
-
-#define LISTEN_BACKLOG 128
 
 /* -- exports ------------------------------------------------------------------ */
 
@@ -292,25 +289,7 @@ void nbd_server_serve(NBDServer *s, QIOChannelSocket *sioc)
     trace_nbd_server_client(c, c->peer, s->half_open);
 }
 
-/* -- listening -------------------------------------------------------------------- */
-
-static void server_accept(QIONetListener *listener, QIOChannelSocket *sioc,
-                          gpointer opaque)
-{
-    nbd_server_serve(opaque, sioc);
-}
-
-static void server_set_listening(NBDServer *s, bool on)
-{
-    if (s->listening == on) {
-        return;
-    }
-    s->listening = on;
-    for (guint i = 0; i < s->listeners->len; i++) {
-        qio_net_listener_set_client_func(g_ptr_array_index(s->listeners, i),
-                                         on ? server_accept : NULL, s, NULL);
-    }
-}
+/* -- the main loop follows up ----------------------------------------------------- */
 
 static void server_update(void *opaque)
 {
@@ -332,48 +311,10 @@ static void server_update(void *opaque)
     if (stopping) {
         return;
     }
-    server_set_listening(s, !full);
+    nbd_server_set_listening(s, !full);
     if (gone && s->client_gone) {
         s->client_gone(s->opaque, left);
     }
-}
-
-static void server_take_listener(NBDServer *s, QIONetListener *listener)
-{
-    qio_net_listener_set_name(listener, "nbd-server");
-    g_ptr_array_add(s->listeners, listener);
-    if (s->listening) {
-        qio_net_listener_set_client_func(listener, server_accept, s, NULL);
-    }
-}
-
-bool nbd_server_listen(NBDServer *s, SocketAddress *addr, Error **errp)
-{
-    g_autoptr(QIONetListener) listener = qio_net_listener_new();
-
-    if (qio_net_listener_open_sync(listener, addr, LISTEN_BACKLOG, errp) < 0) {
-        return false;
-    }
-    server_take_listener(s, g_steal_pointer(&listener));
-    return true;
-}
-
-void nbd_server_add_listener(NBDServer *s, QIOChannelSocket *sioc)
-{
-    QIONetListener *listener = qio_net_listener_new();
-
-    qio_net_listener_add(listener, sioc);
-    server_take_listener(s, listener);
-}
-
-SocketAddress *nbd_server_address(NBDServer *s)
-{
-    QIONetListener *listener =
-        s->listeners->len ? g_ptr_array_index(s->listeners, 0) : NULL;
-
-    return listener && listener->nsioc
-               ? qio_channel_socket_get_local_address(listener->sioc[0], NULL)
-               : NULL;
 }
 
 /* -- life ------------------------------------------------------------------------- */
@@ -403,6 +344,7 @@ NBDServer *nbd_server_new(const NBDServerConfig *config, Error **errp)
     s->opaque = config->opaque;
     s->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
     s->listening = true;
+    s->backoff = timer_new_ms(QEMU_CLOCK_REALTIME, nbd_server_accept_again, s);
     s->update_bh = qemu_bh_new(server_update, s);
     s->refs = 1;
     nbd_pool_init(&s->pool);
@@ -436,7 +378,7 @@ void nbd_server_stop(NBDServer *s)
     if (!s) {
         return;
     }
-    server_set_listening(s, false);
+    nbd_server_set_listening(s, false);
     g_ptr_array_set_size(s->listeners, 0);
     kick_all(s);
     for (;;) {
@@ -455,6 +397,7 @@ void nbd_server_stop(NBDServer *s)
 
     nbd_threads_free(s->threads);
     qemu_bh_delete(s->update_bh);
+    timer_free(s->backoff);
     nbd_pool_trim(&s->pool);
     g_ptr_array_unref(s->listeners);
     if (s->tls_creds) {

@@ -54,8 +54,8 @@ typedef struct SocketAddress SocketAddress;
  * @co_map: (optional) the data of a range stands in a file: *@fd, from
  *        *@fd_offset, for *@pnum (at most @bytes) from @offset; reading there
  *        gives what co_preadv would. -ENOTSUP: read it.
- * @unmap: (optional) of each co_map that returned 0, when the bytes have
- *        gone; in the same thread
+ * @unmap: (with co_map) of each that returned 0: the bytes have gone, or will
+ *        not; in the same thread
  */
 typedef struct NBDBackendOps {
     int64_t (*length)(void *opaque);
@@ -74,7 +74,7 @@ typedef struct NBDBackendOps {
                                    NBDExtent *ret_ext, unsigned max);
     int coroutine_fn (*co_map)(void *opaque, uint64_t offset, uint64_t bytes,
                                int *fd, uint64_t *fd_offset, uint64_t *pnum);
-    void (*unmap)(void *opaque);
+    void (*unmap)(void *opaque, int fd);
 } NBDBackendOps;
 
 /* All is copied but @ops; @opaque must live until @gone. */
