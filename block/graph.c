@@ -19,6 +19,7 @@
 #include "util/error.h"
 #include "util/main-loop.h"
 
+#include "dirty-bitmap.h"
 #include "graph-internal.h"
 
 /* -- silence --------------------------------------------------------------------- */
@@ -385,6 +386,9 @@ void block_node_set_length(BlockNode *node, int64_t bytes)
     if (__atomic_exchange_n(&node->length, bytes, __ATOMIC_ACQ_REL) == bytes ||
         !node->is_open) {
         return;
+    }
+    if (dirty_bitmaps_any(node)) {
+        dirty_bitmaps_resize(node, bytes);
     }
     object_ref(node);
     if (qemu_in_main_thread() && !qemu_in_coroutine()) {

@@ -10,6 +10,7 @@
 #include "trace/trace-block.h"
 #include "util/error.h"
 
+#include "dirty-bitmap.h"
 #include "node-io-internal.h"
 
 /* -- what every write leaves behind ----------------------------------------------- */
@@ -53,6 +54,12 @@ void node_written(BlockNode *node, int64_t offset, int64_t bytes, int ret)
     }
     if (ret == 0 && node->can_grow) {
         grow(node, offset + bytes);
+    }
+    if (dirty_bitmaps_any(node)) {
+        if (node->can_grow) {
+            dirty_bitmaps_resize(node, block_node_length(node));
+        }
+        dirty_bitmaps_written(node, offset, bytes);
     }
 }
 
@@ -164,6 +171,9 @@ int coroutine_fn node_co_pdiscard(BlockNode *node, int64_t offset,
     }
     node_enter(node);
     ret = discard_range(node, start, end - start);
+    if (dirty_bitmaps_any(node)) {
+        dirty_bitmaps_written(node, start, end - start);
+    }
     node_leave(node);
     return ret;
 }

@@ -10,6 +10,7 @@
 #include "util/aio-wait.h"
 #include "util/error.h"
 
+#include "dirty-bitmap.h"
 #include "graph-internal.h"
 
 Object *node_root_container(void)
@@ -147,6 +148,7 @@ static void node_close(BlockNode *node)
         if (nc->close) {
             nc->close(node); /* may store bitmaps */
         }
+        dirty_bitmaps_release_all(node);
     }
     node_detach_children(node);
     node->refs = 0;

@@ -1,0 +1,87 @@
+/*
+ * Copying up: what lower images have for a part of a node goes into the node
+ * itself (copy on read, the job "stream").
+ *
+ * While a piece is read from below and written, no write to the piece may come
+ * in between, or it would be lost: the piece is held as a serialising request
+ * and the driver is called without the usual bookkeeping of writes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "node-io-internal.h"
+
+static int coroutine_fn write_up(BlockNode *node, int64_t offset, int64_t bytes,
+                                 void *buf)
+{
+    QEMUIOVector qiov;
+    int ret = node_co_pread(node, offset, bytes, buf, 0);
+
+    if (ret < 0) {
+        return ret;
+    }
+    qemu_iovec_init_buf(&qiov, buf, (size_t)bytes);
+    return BLOCK_NODE_GET_CLASS(node)->co_pwritev(node, offset, bytes, &qiov, 0,
+                                                  0);
+}
+
+static int coroutine_fn zero_up(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    return nc->co_pwrite_zeroes && node_is_aligned(node, offset, bytes)
+               ? nc->co_pwrite_zeroes(node, offset, bytes, 0)
+               : -ENOTSUP;
+}
+
+/* One run of the same status; *@ret_bytes: how far it went. */
+static int coroutine_fn copy_run(BlockNode *node, int64_t offset, int64_t bytes,
+                                 void *buf, int64_t *ret_bytes)
+{
+    BlockNode *backing = node_backing(node);
+    int64_t n;
+    int ret = node_co_block_status(node, NODE_WANT_ALLOCATED, offset, bytes, &n,
+                                   NULL, NULL);
+
+    *ret_bytes = n;
+    if (ret < 0 || (ret & NODE_STATUS_ALLOCATED) || !backing) {
+        return ret < 0 ? ret : 0;
+    }
+    ret = node_co_status_above(backing, NULL, NODE_WANT_ZERO, offset, n,
+                               ret_bytes, NULL, NULL, NULL);
+    if (ret < 0) {
+        return ret;
+    }
+    if (ret & NODE_STATUS_ZERO) {
+        ret = zero_up(node, offset, *ret_bytes);
+        if (ret != -ENOTSUP) {
+            return ret;
+        }
+    }
+    return write_up(node, offset, *ret_bytes, buf);
+}
+
+int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset, int64_t bytes)
+{
+    g_autofree void *buf = g_try_malloc((gsize)MIN(bytes, NODE_BOUNCE_BYTES));
+    NodeRequest req;
+    int ret = buf ? node_check_write(node, offset, bytes) : -ENOMEM;
+
+    assert(node->tracks_writes);
+    if (ret < 0) {
+        return ret;
+    }
+    node_enter(node);
+    node_request_begin(node, &req, offset, bytes, true);
+    while (bytes > 0 && ret == 0) {
+        int64_t n;
+
+        ret = copy_run(node, offset, MIN(bytes, NODE_BOUNCE_BYTES), buf, &n);
+        offset += n;
+        bytes -= n;
+    }
+    node_request_end(node, &req);
+    node_leave(node);
+    return ret;
+}
