@@ -7,6 +7,7 @@
 #include "util/osdep.h"
 
 #include "block/block-hmp.h"
+#include "block/export.h"
 #include "block/block-node.h"
 #include "chardev/char.h"
 #include "chardev/chardev-hmp.h"
@@ -46,6 +47,7 @@ static const HMPCommand *const hmp_tables[] = {
     net_hmp_commands,
     ui_hmp_commands,
     block_hmp_commands,
+    block_export_hmp_commands,
     virtio_hmp_commands,
     migration_hmp_commands,
     migration_dirty_hmp_commands,

@@ -12,6 +12,7 @@
 
 #include "block/block-node.h"
 #include "block/drive.h"
+#include "block/export.h"
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "util/error-report.h"
@@ -135,6 +136,7 @@ bool drives_open(System *s, Error **errp)
 
 void drives_close(void)
 {
+    block_exports_cleanup();
     drives_cleanup();
     blockdevs_cleanup();
 }

@@ -1,0 +1,207 @@
+/*
+ * ferry-nbd: the image as the options want it.
+ *
+ *   [raw with an offset] -> [temporary overlay] -> image
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/block-internal.h"
+#include "block/create.h"
+#include "util/cutils.h"
+#include "util/error.h"
+
+#include "nbd.h"
+
+/* A node above @node (taken over): @opts has its driver, @key its child. */
+static BlockNode *open_above(Tool *tool, BlockNode *node, json_t *opts,
+                             const char *key, Error **errp)
+{
+    BlockNode *above = NULL;
+
+    if (opts) {
+        json_object_set_new(opts, key, json_string(block_node_name(node)));
+        above = block_open_options(opts, false, 0, tool->ctx, errp);
+        json_decref(opts);
+    }
+    block_node_unref(node);
+    return above;
+}
+
+/* -s: an overlay in a file that has no name any more. */
+static BlockNode *add_overlay(Tool *tool, BlockNode *node, Error **errp)
+{
+    g_autofree char *path =
+        g_build_filename(g_get_tmp_dir(), "ferry-nbd.XXXXXX", NULL);
+    uint64_t size = (uint64_t)block_node_length(node);
+    BlockCreateImage img = { .filename = path,
+                             .format = "qcow2",
+                             .size = &size,
+                             .no_backing_check = true };
+    int fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "cannot make a temporary file '%s'",
+                         path);
+        block_node_unref(node);
+        return NULL;
+    }
+    fd_close(fd);
+    if (!block_create_image(&img, tool->ctx, NULL, NULL, errp)) {
+        block_node_unref(node);
+        node = NULL;
+    } else {
+        node = open_above(tool, node,
+                          json_pack("{s:s,s:{s:s,s:s}}", "driver", "qcow2",
+                                    "file", "driver", "file", "filename", path),
+                          "backing", errp);
+    }
+    unlink(path);
+    return node;
+}
+
+/* -o: the image from there on. */
+static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
+                             bool writable, Error **errp)
+{
+    if (offset >= (uint64_t)block_node_length(node)) {
+        error_setg(errp,
+                   "Offset (%" PRIu64 ") has to be smaller than the image "
+                   "size (%" PRId64 ")",
+                   offset, block_node_length(node));
+        block_node_unref(node);
+        return NULL;
+    }
+    return open_above(tool, node,
+                      json_pack("{s:s,s:I,s:b}", "driver", "raw", "offset",
+                                (json_int_t)offset, "read-only", !writable),
+                      "file", errp);
+}
+
+/* -- -l ------------------------------------------------------------------------------- */
+
+typedef struct LoadSnapshot {
+    BlockNode *node;
+    const char *id;
+    const char *name;
+    Error *err;
+} LoadSnapshot;
+
+static int coroutine_fn load_snapshot_entry(void *opaque)
+{
+    LoadSnapshot *l = opaque;
+
+    return BLOCK_NODE_GET_CLASS(l->node)->co_snapshot_load_tmp(
+        l->node, l->id, l->name, &l->err);
+}
+
+/* "snapshot.id=1", "snapshot.name=x", or one that may be either. */
+static bool load_snapshot(Tool *tool, BlockNode *node, const char *text,
+                          Error **errp)
+{
+    LoadSnapshot l = { .node = node };
+    int ret;
+
+    if (!BLOCK_NODE_GET_CLASS(node)->co_snapshot_load_tmp) {
+        error_setg(errp, "format '%s' has no internal snapshots",
+                   BLOCK_NODE_GET_CLASS(node)->driver);
+        return false;
+    }
+    if (!strstart(text, "snapshot.id=", &l.id) &&
+        !strstart(text, "snapshot.name=", &l.name)) {
+        l.id = text;
+        ret = node_run_co(tool->ctx, load_snapshot_entry, &l);
+        if (ret == 0) {
+            return true;
+        }
+        g_clear_pointer(&l.err, error_free);
+        l.id = NULL;
+        l.name = text;
+    }
+    ret = node_run_co(tool->ctx, load_snapshot_entry, &l);
+    if (ret < 0 && !l.err) {
+        error_setg_errno(&l.err, -ret, "cannot load snapshot '%s'", text);
+    }
+    error_propagate(errp, l.err);
+    return ret == 0;
+}
+
+/* -- the image ------------------------------------------------------------------------- */
+
+static bool set_discard(const NbdArgs *a, bool *ret_unmap, Error **errp)
+{
+    const char *mode = a->discard ?: "unmap";
+
+    *ret_unmap = g_str_equal(mode, "unmap") || g_str_equal(mode, "on");
+    if (!*ret_unmap && !g_str_equal(mode, "ignore") &&
+        !g_str_equal(mode, "off")) {
+        error_setg(errp, "Invalid discard mode '%s'", mode);
+        return false;
+    }
+    return true;
+}
+
+static bool set_detect_zeroes(const NbdArgs *a, BlockNode *node, Error **errp)
+{
+    return !a->detect_zeroes ||
+           object_property_parse(OBJECT(node), "detect-zeroes",
+                                 a->detect_zeroes, errp);
+}
+
+static BlockNode *open_layers(Tool *tool, const NbdArgs *a, BlockNode *node,
+                              bool writable, Error **errp)
+{
+    if (a->load_snapshot &&
+        !load_snapshot(tool, node, a->load_snapshot, errp)) {
+        block_node_unref(node);
+        return NULL;
+    }
+    if (a->snapshot) {
+        node = add_overlay(tool, node, errp);
+    }
+    if (node && a->offset.given && a->offset.value > 0) {
+        node = add_offset(tool, node, a->offset.value, writable, errp);
+    }
+    return node;
+}
+
+BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
+{
+    bool writable = !a->read_only && !a->load_snapshot;
+    ToolImage image = {
+        .filename = a->filename,
+        .format = a->format,
+        .cache = a->nocache ? "none" : a->cache,
+        .aio = a->aio,
+        .image_opts = a->image_opts,
+        .writable = writable && !a->snapshot,
+    };
+    BlockBackend *blk;
+    BlockNode *node;
+
+    if (!set_discard(a, &image.discard, errp)) {
+        return NULL;
+    }
+    blk = tool_open(tool, &image, errp);
+    if (!blk) {
+        return NULL;
+    }
+    node = blk_node(blk);
+    if (!set_detect_zeroes(a, node, errp)) {
+        blk_unref(blk);
+        return NULL;
+    }
+    if (a->load_snapshot || a->snapshot || a->offset.given) {
+        block_node_ref(node);
+        blk_remove(blk);
+        node = open_layers(tool, a, node, writable, errp);
+        if (!node || !blk_insert(blk, node, errp)) {
+            block_node_unref(node);
+            blk_unref(blk);
+            return NULL;
+        }
+        block_node_unref(node);
+    }
+    return blk;
+}
