@@ -58,7 +58,6 @@ static void add_node_info(ImageInfo *info, BlockNode *node)
     info->cluster_size = r.info.cluster_size;
     info->has_compressed = r.info.needs_compressed_writes;
     info->compressed = r.info.needs_compressed_writes;
-    info->has_dirty_flag = true;
     info->dirty_flag = r.info.is_dirty;
 }
 
@@ -100,6 +99,7 @@ ImageInfo *block_image_info(BlockNode *node, bool chain, Error **errp)
     info->has_actual_size = actual >= 0;
     info->actual_size = MAX(actual, 0);
     info->virtual_size = block_node_length(node);
+    info->has_dirty_flag = true;
     add_node_info(info, node);
     add_backing(info, node);
     if (nc->snapshot_list) {

@@ -56,11 +56,11 @@ static int coroutine_fn ask(ConvertCursor *c, const ConvertSource *s,
         *ret = (ConvertExtent){ CONVERT_DATA, offset, end };
         return 0;
     }
-    status =
-        node_co_status_above(node, c->only_top ? node_backing(node) : NULL,
-                             NODE_WANT_ZERO | NODE_WANT_ALLOCATED,
-                             offset - s->start, MIN(end - offset, STATUS_MAX),
-                             &pnum, NULL, NULL, NULL);
+    status = node_co_status_above(node, c->only_top ? node_backing(node) : NULL,
+                                  NODE_WANT_ZERO | NODE_WANT_ALLOCATED,
+                                  offset - s->start + s->skip,
+                                  MIN(end - offset, STATUS_MAX), &pnum, NULL,
+                                  NULL, NULL);
     if (status < 0) {
         return status;
     }

@@ -56,8 +56,7 @@ static bool amend(Tool *tool, const AmendArgs *a, const char *filename,
                               .format = a->format,
                               .cache = a->cache,
                               .image_opts = a->image_opts,
-                              .writable = true,
-                              .flags = NODE_OPEN_NO_BACKING };
+                              .writable = true };
     g_autoptr(json_t) opts = NULL;
     g_autoptr(BlockBackend) blk = NULL;
     bool help, ok;
@@ -114,5 +113,4 @@ const ToolCommand img_command_amend = {
     .args_size = sizeof(AmendArgs),
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(AmendArgs, objects),
 };

@@ -259,5 +259,4 @@ const ToolCommand img_command_bench = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(BenchArgs, objects),
 };

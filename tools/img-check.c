@@ -264,5 +264,4 @@ const ToolCommand img_command_check = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(CheckArgs, objects),
 };

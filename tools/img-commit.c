@@ -285,5 +285,4 @@ const ToolCommand img_command_commit = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(CommitArgs, objects),
 };

@@ -249,6 +249,10 @@ static int report(Compare *c, const char **pos)
                      c->failed_at, pos[c->failed], strerror(-c->ret));
         return c->exit_status;
     }
+    if (c->length[0] != c->length[1] &&
+        c->different >= MIN(c->length[0], c->length[1])) {
+        tool_printf(c->tool, "Warning: Image size mismatch!\n");
+    }
     if (c->different < c->end) {
         tool_printf(c->tool,
                     c->status_differs ? "Strict mode: Offset %" PRId64
@@ -274,12 +278,9 @@ static int compare(Compare *c, const CompareArgs *a, const char **pos)
         img_fail(err);
         return EXIT_OPEN;
     }
-    if (c->length[0] != c->length[1]) {
-        if (c->strict) {
-            tool_printf(c->tool, "Strict mode: Image size mismatch!\n");
-            return EXIT_DIFFERENT;
-        }
-        tool_printf(c->tool, "Warning: Image size mismatch!\n");
+    if (c->strict && c->length[0] != c->length[1]) {
+        tool_printf(c->tool, "Strict mode: Image size mismatch!\n");
+        return EXIT_DIFFERENT;
     }
     tool_progress_start(c->tool, a->progress, true);
     compare_run(c);
@@ -312,5 +313,4 @@ const ToolCommand img_command_compare = {
     .max_positional = 2,
     .run = run,
     .usage_status = EXIT_OPEN,
-    .objects = offsetof(CompareArgs, objects),
 };

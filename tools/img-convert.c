@@ -278,14 +278,40 @@ static bool check_target(Job *job, Error **errp)
     return true;
 }
 
+/* What encrypts the new image also opens it. */
+static json_t *secret_options(const Job *job)
+{
+    json_t *opts = json_object();
+    json_t *encrypt = json_object_get(job->options, "encrypt");
+    json_t *key = json_object_get(job->options, "key-secret");
+
+    if (key) {
+        json_object_set(opts, "key-secret", key);
+    }
+    if (json_is_object(encrypt)) {
+        json_t *nested = json_object();
+        json_t *format = json_object_get(encrypt, "format");
+
+        json_object_set(nested, "format", format);
+        key = json_object_get(encrypt, "key-secret");
+        if (key) {
+            json_object_set(nested, "key-secret", key);
+        }
+        json_object_set_new(opts, "encrypt", nested);
+    }
+    return opts;
+}
+
 static bool open_target(Job *job, Error **errp)
 {
     const ConvertArgs *a = job->args;
+    g_autoptr(json_t) more = secret_options(job);
     const ToolImage image = {
         .filename = job->target_name,
         .format = a->target_image_opts ? NULL : a->out_format ?: "raw",
         .cache = a->cache ?: "unsafe",
         .image_opts = a->target_image_opts,
+        .more = more,
         .writable = true,
         .discard = true,
         /* The copy says what is there; the backing file need not be. */
@@ -520,5 +546,4 @@ const ToolCommand img_command_convert = {
     .min_positional = 0,
     .max_positional = -1,
     .run = run,
-    .objects = offsetof(ConvertArgs, objects),
 };

@@ -103,5 +103,4 @@ const ToolCommand img_command_create = {
     .args_size = sizeof(CreateArgs),
     .max_positional = 2,
     .run = run,
-    .objects = offsetof(CreateArgs, objects),
 };

@@ -166,5 +166,4 @@ const ToolCommand img_command_dd = {
     .args_size = sizeof(DdArgs),
     .max_positional = -1,
     .run = run,
-    .objects = offsetof(DdArgs, objects),
 };

@@ -150,5 +150,4 @@ const ToolCommand img_command_info = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(InfoArgs, objects),
 };

@@ -49,6 +49,29 @@ typedef struct MapRequest {
     MapEntry *entry; /* (out) */
 } MapRequest;
 
+/*
+ * Behind the end of a backing file the images above it have nothing, and it
+ * has nothing either: that is the last image that is long enough.
+ */
+static void cut_at_ends(BlockNode *node, MapEntry *e)
+{
+    BlockNode *below;
+
+    for (int64_t d = 0; d < e->depth; d++, node = below) {
+        int64_t length;
+
+        below = node_backing(node);
+        length = block_node_length(below);
+        if (e->start >= length) {
+            e->depth = d;
+            e->present = false;
+            e->has_offset = false;
+            return;
+        }
+        e->length = MIN(e->length, length - e->start);
+    }
+}
+
 static int coroutine_fn map_entry_co(void *opaque)
 {
     MapRequest *r = opaque;
@@ -70,6 +93,7 @@ static int coroutine_fn map_entry_co(void *opaque)
     e->depth = depth;
     e->has_offset = status & NODE_STATUS_OFFSET;
     e->offset = map;
+    cut_at_ends(r->node, e);
     if (e->has_offset && file) {
         e->filename = node_filename(file);
     }
@@ -178,5 +202,4 @@ const ToolCommand img_command_map = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(MapArgs, objects),
 };

@@ -127,5 +127,4 @@ const ToolCommand img_command_measure = {
     .args_size = sizeof(MeasureArgs),
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(MeasureArgs, objects),
 };

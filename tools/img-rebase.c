@@ -351,5 +351,4 @@ const ToolCommand img_command_rebase = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(RebaseArgs, objects),
 };

@@ -150,5 +150,4 @@ const ToolCommand img_command_resize = {
     .min_positional = 2,
     .max_positional = 2,
     .run = run,
-    .objects = offsetof(ResizeArgs, objects),
 };

@@ -93,22 +93,17 @@ static bool call(BlockNode *node, SnapshotFunc *func, const char *id,
     return node_run_co(node->ctx, entry, &r) == 0;
 }
 
-static bool coroutine_fn create_one(BlockNode *node, const char *name,
-                                    Error **errp)
-{
-    SnapshotInfo info = { .name = (char *)name, .id = (char *)"" };
-    gint64 now = g_get_real_time();
-
-    info.date_sec = now / G_USEC_PER_SEC;
-    info.date_nsec = now % G_USEC_PER_SEC * 1000;
-    return BLOCK_NODE_GET_CLASS(node)->co_snapshot_create(node, &info, errp) ==
-           0;
-}
-
 static int coroutine_fn create_func(BlockNode *node, const char *id,
                                     const char *name, Error **errp)
 {
-    return create_one(node, name, errp) ? 0 : -EIO;
+    g_autoptr(SnapshotInfo) info = g_new0(SnapshotInfo, 1);
+    gint64 now = g_get_real_time();
+
+    info->id = g_strdup(""); /* the format chooses one */
+    info->name = g_strdup(name);
+    info->date_sec = now / G_USEC_PER_SEC;
+    info->date_nsec = now % G_USEC_PER_SEC * 1000;
+    return BLOCK_NODE_GET_CLASS(node)->co_snapshot_create(node, info, errp);
 }
 
 static int coroutine_fn goto_func(BlockNode *node, const char *id,
@@ -247,5 +242,4 @@ const ToolCommand img_command_snapshot = {
     .min_positional = 1,
     .max_positional = 1,
     .run = run,
-    .objects = offsetof(SnapshotArgs, objects),
 };

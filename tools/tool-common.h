@@ -124,7 +124,7 @@ void tool_progress_end(Tool *tool, bool ok);
 /**
  * ToolCommand: one of several commands, `ferry-img info`.
  * @args_size: of the struct that @options fill
- * @run: exit status
+ * @run: exit status. What --object names exists by then
  */
 typedef struct ToolCommand {
     const char *name;
@@ -137,8 +137,6 @@ typedef struct ToolCommand {
     int max_positional; /* -1: any number */
     int (*run)(Tool *tool, void *args, int npos, const char **pos);
     int usage_status; /* exit status of a wrong command line; 0: 1 */
-    /* Offsets of what every command has, in its struct; 0 is never one. */
-    size_t objects; /* GPtrArray *: --object */
 } ToolCommand;
 
 /** tool_run_command: parse and run. Returns: exit status. */
@@ -153,6 +151,7 @@ int tool_run_command(Tool *tool, const ToolCommand *cmd, int argc, char **argv);
  * @cache: (nullable) "none", "writeback", "writethrough", "directsync",
  *         "unsafe"; NULL: writeback
  * @aio: (nullable) "threads", "native", "io_uring", of a file
+ * @more: (nullable) further options of the node, JSON values
  * @flags: NodeOpenFlags
  */
 typedef struct ToolImage {
@@ -160,6 +159,7 @@ typedef struct ToolImage {
     const char *format;
     const char *cache;
     const char *aio;
+    const json_t *more;
     bool image_opts;
     bool writable;
     bool force_share; /* -U */

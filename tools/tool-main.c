@@ -225,18 +225,25 @@ static int usage_error(Tool *tool, const ToolCommand *cmd, Error *err)
     return cmd->usage_status ?: EXIT_FAILURE;
 }
 
+/* What --object collected; NULL: nothing. */
+static const GPtrArray *find_objects(const ToolOption *table, const char *args)
+{
+    for (; table->letter || table->name; table++) {
+        if (table->kind == TOOL_LIST && g_strcmp0(table->name, "object") == 0) {
+            return *(GPtrArray *const *)(args + table->offset);
+        }
+    }
+    return NULL;
+}
+
 static int run_parsed(Tool *tool, const ToolCommand *cmd, void *args,
                       const GPtrArray *positional)
 {
     Error *err = NULL;
 
-    if (cmd->objects) {
-        GPtrArray **objects = (GPtrArray **)((char *)args + cmd->objects);
-
-        if (!tool_add_objects(*objects, &err)) {
-            error_report_err(err);
-            return cmd->usage_status ?: EXIT_FAILURE;
-        }
+    if (!tool_add_objects(find_objects(cmd->options, args), &err)) {
+        error_report_err(err);
+        return cmd->usage_status ?: EXIT_FAILURE;
     }
     return cmd->run(tool, args, (int)positional->len,
                     (const char **)positional->pdata);

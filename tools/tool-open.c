@@ -110,6 +110,9 @@ static BlockNode *open_node(Tool *tool, const ToolImage *image,
         return open_image_opts(tool, image, mode, errp);
     }
     opts = json_object();
+    if (image->more) {
+        json_object_update(opts, (json_t *)image->more);
+    }
     add_options(opts, image, mode, false);
     return block_open_filename(image->filename, image->format, opts, false,
                                image->flags, tool->ctx, errp);

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ferry-io: what it prints and writes is what qemu-io prints and writes."""
+import os
+import signal
+import subprocess
+import time
+
+import ferrytest
+from ferrytest import Test
+from images import IO, MIB, commands, contents, io, timeless
+
+SAME = [
+    'read 0 64k', 'write -P 5 0 3k', 'read -P 5 0 3k', 'read -P 9 0 4k',
+    'read -P 5 -s 1k -l 2k 0 64k', 'read -P 5 -s 1k -l 3k 0 64k',
+    'writev -P 0xa5 1M 512 1k 3584', 'readv -P 0xa5 1M 2k 3k',
+    'read -v 1024k 48', 'read -v 1M 40', 'write 128k 64k',
+    'read -P 0xcd 128k 64k', 'write -z 128k 64k', 'read -P 0 128k 64k',
+    'write -z -u 192k 64k', 'write -f -P 1 256k 512', 'write -q 0 1k',
+    'read -C 0 64k', 'write -C 2M 64k', 'aio_write -P 3 3M 64k', 'aio_flush',
+    'aio_read -P 3 3M 64k', 'aio_flush', 'aio_read -P 4 3M 512', 'aio_flush',
+    'aio_write -z 3M 4k', 'aio_flush', 'alloc 0 1M', 'length', 'flush',
+    'discard 0 64k', 'truncate 5M', 'length', 'read 4M 1M', 'read 5M 512',
+    'write 100M 64k', 'write -n 0 64k', 'write -u 0 64k', 'sleep 1',
+    'write -P 7 1234567 1', 'read -P 7 1234567 1', 'read -v 1234560 16',
+]
+
+
+def both(t: Test, lines: list[str], fmt: str) -> tuple[str, str]:
+    out = []
+    for program in (str(IO), 'qemu-io'):
+        name = t.path(f'{os.path.basename(program)}.{fmt}')
+        if not name.exists():
+            t.run('qemu-img', 'create', '-f', fmt, name, '4M')
+        r = t.run(program, *commands(lines), '-f', fmt, name, check=False)
+        out.append((r.returncode, timeless(r.stdout)))
+    return out[0], out[1]
+
+
+def test_same_text(t: Test) -> None:
+    t.requires('qemu-io', 'qemu-img')
+    for fmt in ('raw', 'qcow2'):
+        ours, theirs = both(t, SAME, fmt)
+        a, b = ours[1].splitlines(), theirs[1].splitlines()
+        for x, y in zip(a, b):
+            assert x == y, (fmt, x, y)
+        assert len(a) == len(b) and ours[0] == theirs[0], (fmt, ours, theirs)
+        assert (contents(t, t.path(f'ferry-io.{fmt}'), fmt)
+                == contents(t, t.path(f'qemu-io.{fmt}'), fmt)), fmt
+
+
+def test_single_commands(t: Test) -> None:
+    """One command in a run: status and text."""
+    t.requires('qemu-io', 'qemu-img')
+    for line in ('read 0 1k', 'read -P 1 0 1k', 'write 0 1k', 'foo', 'read 0',
+                 'read a 1k', 'read 0 b', 'write -z -P 1 0 1k', 'map', 'info',
+                 'read 4M 1k', 'truncate 1x'):
+        for fmt in ('raw', 'qcow2'):
+            ours, theirs = both(t, [line], fmt)
+            assert ours[0] == theirs[0], (line, fmt, ours, theirs)
+            if line in ('read 0 1k', 'map', 'read 4M 1k'):
+                assert ours[1] == theirs[1], (line, fmt, ours, theirs)
+
+
+def test_reads_commands(t: Test) -> None:
+    disk = t.path('d.raw')
+    with open(disk, 'wb') as f:
+        f.truncate(MIB)
+    r = t.run(IO, input='length\n# nothing\n\n'
+              f'open -r {disk}\nlength\nwrite 0 1k\nclose\nopen {disk}\n'
+              'write -P 1 0 1k\nreopen -r\nwrite 0 1k\nreopen -w\n'
+              'write -P 2 0 512\nread -P 2 0 512\nquit\nlength\n', check=False)
+    assert r.returncode == 1, r
+    assert 'no file open' in r.stderr, r
+    assert r.stdout.count('1 MiB\n') == 1, r
+    assert r.stdout.count('write failed') == 2, r
+    assert r.stdout.count('wrote') == 2 and 'verification' not in r.stdout, r
+    data = disk.read_bytes()
+    assert data[:1024] == b'\2' * 512 + b'\1' * 512
+
+
+def test_source_file(t: Test) -> None:
+    disk, source = t.path('d.raw'), t.path('s')
+    disk.write_bytes(bytes(8192))
+    source.write_bytes(b'abc')
+    io(t, '-c', f'write -s {source} 1k 7', '-f', 'raw', disk)
+    assert disk.read_bytes()[1024:1032] == b'abcabca\0'
+    source.write_bytes(b'')
+    r = io(t, '-c', f'write -s {source} 0 7', '-f', 'raw', disk, check=False)
+    assert r.returncode == 1 and 'empty' in r.stdout, r
+
+
+def test_help(t: Test) -> None:
+    assert 'aio_write' in io(t, '-c', 'help').stdout
+    assert '-P PATTERN' in io(t, '-c', 'help read').stdout
+    assert '--image-opts' in io(t, '--help').stdout
+    assert io(t, '-c', 'help nosuch', check=False).returncode == 1
+    r = io(t, '--frobnicate', check=False)
+    assert r.returncode == 1 and '--frobnicate' in r.stderr
+    r = io(t, t.path('nosuch'), check=False)
+    assert r.returncode == 1 and 'nosuch' in r.stderr and 'No such' in r.stderr
+
+
+def test_cache_modes(t: Test) -> None:
+    disk = t.path('d.raw')
+    disk.write_bytes(bytes(MIB))
+    for n, mode in enumerate(('none', 'writeback', 'writethrough',
+                              'directsync', 'unsafe'), start=1):
+        io(t, '-t', mode, '-c', f'write -P {n} 1k 3k', '-c', 'flush', '-f',
+           'raw', disk)
+        assert disk.read_bytes()[1024:4096] == bytes([n]) * 3072, mode
+    r = io(t, '-t', 'nosuch', '-f', 'raw', disk, check=False)
+    assert r.returncode == 1 and 'nosuch' in r.stderr
+
+
+def test_locked(t: Test) -> None:
+    """Two writers of one image: the second is refused, -U reads."""
+    disk = t.path('d.raw')
+    disk.write_bytes(bytes(MIB))
+    p = t.spawn(IO, '-c', 'write 0 1k', '-c', 'sleep 20000', '-f', 'raw', disk,
+                stdin=subprocess.DEVNULL)
+    time.sleep(0.3)
+    for args in (['-f', 'raw'], ['-r', '-f', 'raw']):
+        r = io(t, *args, '-c', 'length', disk, check=False)
+        assert r.returncode == 1 and 'lock' in r.stderr, r
+    assert '1 MiB' in io(t, '-r', '-U', '-c', 'length', '-f', 'raw',
+                         disk).stdout
+    p.send_signal(signal.SIGINT)
+    assert p.wait(5) == 1
+
+
+if __name__ == '__main__':
+    ferrytest.main()
