@@ -101,6 +101,23 @@ static BlockNode *open_image_opts(Tool *tool, const ToolImage *image,
     return block_open_options(opts, keyval, image->flags, tool->ctx, errp);
 }
 
+/* The option belongs to the file, not to the format. */
+static BlockNode *open_with_aio(Tool *tool, const ToolImage *image,
+                                json_t *opts, Error **errp)
+{
+    json_t *file = block_filename_options(image->filename, errp);
+
+    if (!file) {
+        return NULL;
+    }
+    json_object_set_new(file, "aio", json_string(image->aio));
+    json_object_set_new(opts, "file", file);
+    if (image->format) {
+        json_object_set_new(opts, "driver", json_string(image->format));
+    }
+    return block_open_options(opts, false, image->flags, tool->ctx, errp);
+}
+
 static BlockNode *open_node(Tool *tool, const ToolImage *image,
                             const CacheMode *mode, Error **errp)
 {
@@ -114,6 +131,9 @@ static BlockNode *open_node(Tool *tool, const ToolImage *image,
         json_object_update(opts, (json_t *)image->more);
     }
     add_options(opts, image, mode, false);
+    if (image->aio) {
+        return open_with_aio(tool, image, opts, errp);
+    }
     return block_open_filename(image->filename, image->format, opts, false,
                                image->flags, tool->ctx, errp);
 }
