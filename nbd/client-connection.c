@@ -90,21 +90,18 @@ void nbd_client_conn_watch(NBDClientConn *conn, bool rd, bool wr)
                                    wr ? client_writable : NULL, conn);
 }
 
-/* With the lock. Returns: the receiver, if it waits for the sender. */
-static Coroutine *stop_flushing(NBDClientConn *conn)
+/* With the lock: the receiver may wait for what has changed. */
+static void tell_receiver(NBDClientConn *conn)
 {
-    conn->flushing = false;
     if (conn->wait_flush) {
         conn->wait_flush = false;
-        return conn->co;
+        aio_co_schedule(conn->ctx, conn->co); /* not now: we hold the lock */
     }
-    return NULL;
 }
 
 /* The caller has set flushing. */
 static void flush(NBDClientConn *conn)
 {
-    Coroutine *wake = NULL;
     bool blocked = false;
 
     qemu_mutex_lock(&conn->lock);
@@ -121,18 +118,17 @@ static void flush(NBDClientConn *conn)
         qemu_mutex_lock(&conn->lock);
         if (n > 0) {
             sent(conn, n);
+            tell_receiver(conn);
         }
         blocked = n == QIO_CHANNEL_ERR_BLOCK;
     }
     if (blocked && !conn->broken) {
         nbd_client_conn_watch(conn, conn->watch_read, true);
     } else {
-        wake = stop_flushing(conn);
+        conn->flushing = false;
+        tell_receiver(conn);
     }
     qemu_mutex_unlock(&conn->lock);
-    if (wake) {
-        aio_co_wake(wake);
-    }
 }
 
 static void client_writable(void *opaque)
@@ -239,25 +235,33 @@ void nbd_client_conn_bye(NBDClientConn *conn)
         conn->flushing |= idle;
     }
     if (idle) {
-        Coroutine *wake;
-
         qio_channel_write(conn->ioc, (char *)buf, len, NULL);
         qio_channel_shutdown(conn->ioc, QIO_CHANNEL_SHUTDOWN_WRITE, NULL);
         WITH_QEMU_LOCK_GUARD(&conn->lock)
         {
-            wake = stop_flushing(conn);
-        }
-        if (wake) {
-            aio_co_wake(wake);
+            conn->flushing = false;
+            tell_receiver(conn);
         }
     }
     nbd_client_conn_break(conn, "closed");
 }
 
-/* With no lock: the connection is broken; nobody may send any more. */
-static void coroutine_fn wait_for_sender(NBDClientConn *conn)
+void coroutine_fn nbd_client_conn_wait_sender(NBDClientConn *conn)
 {
-    bool wait;
+    WITH_QEMU_LOCK_GUARD(&conn->lock)
+    {
+        if (!conn->flushing) {
+            return;
+        }
+        conn->wait_flush = true;
+    }
+    qemu_coroutine_yield();
+}
+
+/* The connection is broken; nobody may send any more. */
+static void coroutine_fn stop_sending(NBDClientConn *conn)
+{
+    bool sending;
 
     WITH_QEMU_LOCK_GUARD(&conn->lock)
     {
@@ -265,11 +269,14 @@ static void coroutine_fn wait_for_sender(NBDClientConn *conn)
             conn->flushing = false; /* it was waiting, and never goes on */
         }
         nbd_client_conn_watch(conn, false, false);
-        wait = conn->wait_flush = conn->flushing;
     }
-    if (wait) {
-        qemu_coroutine_yield();
-    }
+    do {
+        nbd_client_conn_wait_sender(conn);
+        WITH_QEMU_LOCK_GUARD(&conn->lock)
+        {
+            sending = conn->flushing;
+        }
+    } while (sending);
 }
 
 /* Every request that is left gets NBD_LOST. */
@@ -303,7 +310,7 @@ static void coroutine_fn receiver_entry(void *opaque)
 
     nbd_client_receive(conn);
     nbd_client_conn_break(conn, "the server hung up");
-    wait_for_sender(conn);
+    stop_sending(conn);
     fail_all(conn);
     qio_channel_close(conn->ioc, NULL);
     conn->ended(conn->opaque, conn);

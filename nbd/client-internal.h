@@ -103,7 +103,7 @@ typedef struct NBDClientConn {
     bool broken;     /* no more requests */
     bool watch_read;
     bool watch_write;
-    bool wait_flush; /* the receiver waits for the sender to stop */
+    bool wait_flush; /* the receiver waits for the sender */
 
     /* the receiver's; thread: @ctx's */
     Coroutine *co;
@@ -132,6 +132,9 @@ int coroutine_fn nbd_client_conn_request(NBDClientConn *conn, NBDClientReq *r);
 void nbd_client_conn_break(NBDClientConn *conn, const char *why);
 /** nbd_client_conn_bye: say DISC and end it. Thread: any. */
 void nbd_client_conn_bye(NBDClientConn *conn);
+/** nbd_client_conn_wait_sender: of the receiver: until more was sent, or
+ *  nobody sends. */
+void coroutine_fn nbd_client_conn_wait_sender(NBDClientConn *conn);
 /** nbd_client_conn_watch: with the lock. */
 void nbd_client_conn_watch(NBDClientConn *conn, bool rd, bool wr);
 

@@ -154,15 +154,34 @@ static uint8_t *coroutine_fn recv_chunk(NBDClientConn *conn, uint64_t len)
 
 /* -- requests --------------------------------------------------------------------- */
 
-/* The request that a reply is for, if it was sent. */
-static NBDClientReq *find_req(NBDClientConn *conn, uint64_t cookie)
+/* A request of that number; *@wait: it may have been sent this moment, and the
+ * sender has not said so yet. */
+static NBDClientReq *look_up(NBDClientConn *conn, uint64_t cookie, bool *wait)
 {
     unsigned i = cookie & 0xffffffff;
     NBDClientReq *r;
     QEMU_LOCK_GUARD(&conn->lock);
 
     r = i < NBD_CLIENT_REQUESTS ? conn->reqs[i] : NULL;
-    return r && r->req.cookie == cookie && r->sent ? r : NULL;
+    if (!r || r->req.cookie != cookie) {
+        r = NULL;
+    }
+    *wait = r && !r->sent && conn->flushing && !conn->watch_write;
+    return r && r->sent ? r : NULL;
+}
+
+/* The request that a reply is for, if it was sent. */
+static NBDClientReq *coroutine_fn find_req(NBDClientConn *conn, uint64_t cookie)
+{
+    for (;;) {
+        bool wait;
+        NBDClientReq *r = look_up(conn, cookie, &wait);
+
+        if (!wait) {
+            return r;
+        }
+        nbd_client_conn_wait_sender(conn);
+    }
 }
 
 static void coroutine_fn complete(NBDClientConn *conn, NBDClientReq *r, int ret)
