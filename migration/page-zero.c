@@ -134,23 +134,3 @@ bool page_is_zero(const void *page)
 {
     return first_line_is_zero(page) && page_is_zero_by(page_zero_best(), page);
 }
-
-size_t page_zero_run(const uint8_t *page, size_t n)
-{
-    PageZeroWay way = page_zero_best();
-    size_t i;
-
-    for (i = 0; i < n; i++, page += RAM_PAGE_SIZE) {
-        if (i + 1 < n) {
-            /* The CPU's own prefetcher stops at the page's end. */
-            __builtin_prefetch(page + RAM_PAGE_SIZE);
-            __builtin_prefetch(page + RAM_PAGE_SIZE + 64);
-            __builtin_prefetch(page + RAM_PAGE_SIZE + 128);
-            __builtin_prefetch(page + RAM_PAGE_SIZE + 192);
-        }
-        if (!first_line_is_zero(page) || !page_is_zero_by(way, page)) {
-            break;
-        }
-    }
-    return i;
-}

@@ -30,10 +30,6 @@ typedef enum PageZeroWay {
  */
 bool page_is_zero(const void *page);
 
-/** page_zero_run: how many of the @n pages from @page on are zero, up to the
- *  first that is not. */
-size_t page_zero_run(const uint8_t *page, size_t n);
-
 /** page_zero_best: the way that page_is_zero() goes on this CPU. */
 PageZeroWay page_zero_best(void);
 
