@@ -137,8 +137,16 @@ static int coroutine_fn pre_co_truncate(BlockNode *node, int64_t bytes,
                                         BlkRequestFlags flags, Error **errp)
 {
     BlockPreallocate *p = BLOCK_PREALLOCATE(node);
-    int ret = pre_co_cut(node, errp);
+    int ret;
 
+    if (bytes > block_node_length(node) && prealloc == PREALLOC_MODE_OFF) {
+        pre_extend(node, bytes);
+        if (bytes <= qatomic_read(&p->file_end)) {
+            block_node_set_length(node, bytes); /* zeroes are there */
+            return 0;
+        }
+    }
+    ret = pre_co_cut(node, errp);
     if (ret == 0) {
         ret = filter_base()->co_truncate(node, bytes, exact, prealloc, flags,
                                          errp);
