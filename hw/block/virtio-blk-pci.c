@@ -8,6 +8,7 @@
 #include "hw/block/virtio-blk.h"
 #include "hw/core/machine-internal.h"
 #include "hw/virtio/virtio-pci.h"
+#include "io/iothread.h"
 #include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
@@ -54,6 +55,9 @@ static const Property blk_pci_props[] = {
     BLOCK_CONF_PROPS(VirtIOBlkPCI, blk.conf.block),
     { "serial", PROP_STR, offsetof(VirtIOBlkPCI, blk.conf.serial),
       .help = "serial number; the guest sees 20 characters", .since = "0.1" },
+    { "iothread", PROP_LINK, offsetof(VirtIOBlkPCI, blk.conf.iothread),
+      .link_type = TYPE_IOTHREAD,
+      .help = "iothread object that runs the requests", .since = "0.1" },
     { "config-wce", PROP_BOOL, offsetof(VirtIOBlkPCI, blk.conf.config_wce),
       .def = "on", .help = "the guest may switch the write cache",
       .since = "0.1" },

@@ -93,12 +93,10 @@ static void handle_error(VirtIOBlkReq *req, int error)
     blk_error_action(blk, action, read, error);
 }
 
-static void submitted_done(void *opaque, int ret)
+static void request_ended(VirtIOBlkReq *req, int ret)
 {
-    VirtIOBlkReq *req = opaque;
     VirtIODevice *vdev = &req->dev->vdev;
 
-    MACHINE_LOCK_GUARD();
     if (!virtqueue_element_is_current(req->vq, &req->elem)) {
         give_back(req, false); /* the driver has reset the device meanwhile */
     } else if (ret < 0) {
@@ -107,6 +105,41 @@ static void submitted_done(void *opaque, int ret)
         complete(req, BLK_S_OK);
     }
     virtio_dma_end(vdev);
+}
+
+static void submitted_done(void *opaque, int ret)
+{
+    VirtIOBlkReq *req = opaque;
+    VirtIOBlk *s = req->dev;
+
+    if (s->ended_bh) {
+        /* An iothread's: it never waits for the machine lock, whose holder may
+         * wait for it. */
+        req->ret = ret;
+        QSLIST_INSERT_HEAD_ATOMIC(&s->ended, req, next_ended);
+        qemu_bh_schedule(s->ended_bh);
+        return;
+    }
+    MACHINE_LOCK_GUARD();
+    request_ended(req, ret);
+}
+
+void virtio_blk_take_ended(void *opaque)
+{
+    VirtIOBlk *s = opaque;
+    QSLIST_HEAD(, VirtIOBlkReq) list, turned = QSLIST_HEAD_INITIALIZER(turned);
+    VirtIOBlkReq *req;
+
+    MACHINE_LOCK_GUARD();
+    QSLIST_MOVE_ATOMIC(&list, &s->ended);
+    while ((req = QSLIST_FIRST(&list))) {
+        QSLIST_REMOVE_HEAD(&list, next_ended);
+        QSLIST_INSERT_HEAD(&turned, req, next_ended);
+    }
+    while ((req = QSLIST_FIRST(&turned))) {
+        QSLIST_REMOVE_HEAD(&turned, next_ended);
+        request_ended(req, req->ret);
+    }
 }
 
 /* -- submission -------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "hw/block/virtio-blk.h"
 
 #include "hw/machine-lock.h"
+#include "io/iothread.h"
 #include "trace/trace-hw.h"
 #include "util/bitmap.h"
 #include "util/bswap.h"
@@ -205,6 +206,15 @@ static void drop_failed(VirtIOBlk *s)
     }
 }
 
+/* Until all requests are back in their rings. */
+static void drain(VirtIOBlk *s)
+{
+    blk_drain(s->conf.block.blk);
+    if (s->ended_bh) {
+        virtio_blk_take_ended(s);
+    }
+}
+
 static void reset(VirtIODevice *vdev)
 {
     VirtIOBlk *s = blk_of(vdev);
@@ -212,7 +222,7 @@ static void reset(VirtIODevice *vdev)
     /* The driver's own reset goes on without waiting (virtio_dma_end());
      * that of the machine, or the end of the device, can wait. */
     if (vdev->dma_requests && qemu_in_main_thread()) {
-        blk_drain(s->conf.block.blk);
+        drain(s);
     }
     drop_failed(s);
     bitmap_zero(s->notify, MAX(1, vdev->n_vqs));
@@ -243,7 +253,7 @@ static void set_running(VirtIODevice *vdev, bool running)
     if (running) {
         retry_failed(s);
     } else {
-        blk_drain(s->conf.block.blk);
+        drain(s);
         notify_now(s);
     }
 }
@@ -330,13 +340,38 @@ static bool check_conf(VirtIOBlk *s, unsigned default_queues, Error **errp)
     return true;
 }
 
+/* Requests run in the iothread, the rings stay where they are. */
+static bool enter_iothread(VirtIOBlk *s, AioContext *ctx, Error **errp)
+{
+    Object *t = s->conf.iothread;
+
+    if (!t) {
+        return true;
+    }
+    if (!blk_set_aio_context(s->conf.block.blk,
+                             iothread_get_aio_context(IOTHREAD(t)), errp)) {
+        return false;
+    }
+    QSLIST_INIT(&s->ended);
+    s->ended_bh = aio_bh_new(ctx, virtio_blk_take_ended, s);
+    return true;
+}
+
+static void leave_iothread(VirtIOBlk *s)
+{
+    if (s->ended_bh) {
+        blk_set_aio_context(s->conf.block.blk, s->vdev.ctx, NULL);
+        g_clear_pointer(&s->ended_bh, qemu_bh_delete);
+    }
+}
+
 bool virtio_blk_realize(VirtIOBlk *s, DeviceState *owner, GuestMemory *memory,
                         AioContext *ctx, unsigned default_queues, Error **errp)
 {
     BlockConf *b = &s->conf.block;
 
     if (!block_conf_realize(b, owner, false, errp) ||
-        !check_conf(s, default_queues, errp)) {
+        !check_conf(s, default_queues, errp) || !enter_iothread(s, ctx, errp)) {
         return false;
     }
     if (!s->conf.serial) {
@@ -357,8 +392,9 @@ bool virtio_blk_realize(VirtIOBlk *s, DeviceState *owner, GuestMemory *memory,
 
 void virtio_blk_unrealize(VirtIOBlk *s)
 {
-    blk_drain(s->conf.block.blk);
+    drain(s);
     drop_failed(s);
+    leave_iothread(s);
     blk_set_dev_ops(s->conf.block.blk, NULL, NULL);
     blk_set_enable_write_cache(s->conf.block.blk, s->original_wce);
     g_clear_pointer(&s->notify_bh, qemu_bh_delete);

@@ -20,6 +20,7 @@ typedef struct VirtIOBlkReq VirtIOBlkReq;
 typedef struct VirtIOBlkConf {
     BlockConf block;
     char *serial;
+    Object *iothread; /* IOThread that runs the requests; NULL: main loop */
     bool config_wce;
     bool scsi;
     bool request_merging;
@@ -44,6 +45,11 @@ typedef struct VirtIOBlk {
     QSIMPLEQ_HEAD(, VirtIOBlkReq) failed; /* wait for the machine to run on */
     QEMUBH *notify_bh;
     unsigned long *notify; /* bitmap of queues to tell of */
+
+    /* With an iothread: requests that ended there, on their way back to the
+     * rings, which are the main loop's. Pushed without a lock. */
+    QSLIST_HEAD(, VirtIOBlkReq) ended;
+    QEMUBH *ended_bh;
 } VirtIOBlk;
 
 /** virtio_blk_realize: @s->conf is set; @default_queues for `num-queues` not
@@ -68,7 +74,9 @@ struct VirtIOBlkReq {
     unsigned niov;
     int64_t zero_bytes;
     unsigned zero_flags;
+    int ret; /* of one that has ended */
     QSIMPLEQ_ENTRY(VirtIOBlkReq) next;
+    QSLIST_ENTRY(VirtIOBlkReq) next_ended;
 };
 
 /** virtio_blk_handle_request: take over @req, which was just popped. Returns:
@@ -76,6 +84,8 @@ struct VirtIOBlkReq {
 bool virtio_blk_handle_request(VirtIOBlk *s, VirtIOBlkReq *req);
 /** virtio_blk_submit: start, or start again, a request that was parsed. */
 void virtio_blk_submit(VirtIOBlkReq *req);
+/** virtio_blk_take_ended: bottom half: complete what ended in an iothread. */
+void virtio_blk_take_ended(void *opaque);
 extern const VMStateDescription vmstate_virtio_blk; /* of VirtIOBlk */
 
 /** virtio_blk_req_drop: forget a request without completing it. */
