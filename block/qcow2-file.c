@@ -81,7 +81,7 @@ static int coroutine_fn last_used(BlockQcow2 *s, uint64_t *ret_clusters)
 {
     uint64_t n = qcow_clusters(s, (uint64_t)block_node_length(s->file.node));
 
-    while (n > 0) {
+    while (n > s->fresh_start >> s->cluster_bits) {
         uint64_t count;
         int ret = qcow_ref_get(s, n - 1, &count);
 

@@ -18,6 +18,10 @@
 #include "qcow2-internal.h"
 #include "qcow2-refcount.h"
 
+/* Clusters behind the end of the file that may be in use, as far as refcounts
+ * say: leaks of a power cut. More than that is no image that ever was good. */
+#define BEHIND_END_MAX (UINT64_C(64) * 1024 * 1024)
+
 /* Free clusters from @first on inside of one block, up to @count. */
 static uint64_t free_run(const BlockQcow2 *s, const QcowTable *t,
                          uint64_t first, uint64_t count)
@@ -32,6 +36,17 @@ static uint64_t free_run(const BlockQcow2 *s, const QcowTable *t,
     return n;
 }
 
+static int coroutine_fn check_behind_end(BlockQcow2 *s, uint64_t cluster)
+{
+    uint64_t length = (uint64_t)block_node_length(s->file.node);
+
+    if (cluster <= qcow_clusters(s, length) + BEHIND_END_MAX) {
+        return 0;
+    }
+    return qcow_corrupt(s, true, -1, -1,
+                        "Refcounts of clusters behind the end of the file");
+}
+
 static int coroutine_fn find_free(BlockQcow2 *s, uint64_t count,
                                   uint64_t *ret_first, uint64_t *ret_count)
 {
@@ -40,8 +55,11 @@ static int coroutine_fn find_free(BlockQcow2 *s, uint64_t count,
     for (;;) {
         uint64_t end = ((c >> s->refblock_bits) + 1) << s->refblock_bits;
         QcowTable *t;
-        int ret = qcow_refblock(s, c, true, &t);
+        int ret = check_behind_end(s, c);
 
+        if (ret == 0) {
+            ret = qcow_refblock(s, c, true, &t);
+        }
         if (ret < 0) {
             return ret;
         }
@@ -150,9 +168,9 @@ static int coroutine_fn find_exact(BlockQcow2 *s, uint64_t count,
     for (;;) {
         QcowTable *t = NULL;
         uint64_t c = first + n;
-        int ret = 0;
+        int ret = n == 0 ? check_behind_end(s, c) : 0;
 
-        if (c >> s->refblock_bits >= s->reftable_size) {
+        if (ret == 0 && c >> s->refblock_bits >= s->reftable_size) {
             ret = qcow_reftable_grow(s, c >> s->refblock_bits);
         }
         if (ret == 0) {

@@ -87,6 +87,18 @@ static bool refers_to(const BlockQcow2 *s, uint64_t entry, uint64_t *first,
     return qcow_entry_has_host(s, entry);
 }
 
+static int coroutine_fn check_in_file(BlockQcow2 *s, uint64_t first,
+                                      uint64_t count)
+{
+    uint64_t length = (uint64_t)block_node_length(s->file.node);
+
+    return first + count <= qcow_clusters(s, length)
+               ? 0
+               : qcow_corrupt(s, true, (int64_t)(first << s->cluster_bits),
+                              (int64_t)(count << s->cluster_bits),
+                              "Cluster behind the end of the file");
+}
+
 /* Raise the counts of entries from @from on. Returns: the first entry that
  * could not be done, with *@ret set. */
 static unsigned coroutine_fn raise_entries(BlockQcow2 *s, const uint8_t *table,
@@ -109,7 +121,10 @@ static unsigned coroutine_fn raise_entries(BlockQcow2 *s, const uint8_t *table,
             count += n;
             k++;
         }
-        *ret = qcow_ref_change(s, first, count, addend);
+        *ret = check_in_file(s, first, count);
+        if (*ret == 0) {
+            *ret = qcow_ref_change(s, first, count, addend);
+        }
         i = *ret == 0 ? k : i;
     }
     return i;
@@ -121,8 +136,11 @@ static int coroutine_fn raise_table(BlockQcow2 *s, uint64_t offset, int addend,
     unsigned all = 1u << s->l2_bits;
     unsigned done;
     int undo;
-    int ret = read_table(s, offset, buf);
+    int ret = check_in_file(s, offset >> s->cluster_bits, 1);
 
+    if (ret == 0) {
+        ret = read_table(s, offset, buf);
+    }
     if (ret < 0) {
         return ret;
     }

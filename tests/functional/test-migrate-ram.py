@@ -10,9 +10,9 @@ from ferrytest import Test, wait_for
 from migrate import Pair
 
 # It writes 8 MiB all the time: more than the limits below let pass.
-WRITES = 'mem=16M kept=8M pattern=verify tick=20000 end=halt'
+WRITES = 'mem=16M kept=8M pattern=verify rate=0 tick=20000 end=halt'
 # So much is there that a slow first pass lasts.
-LARGE = 'mem=64M kept=24M pattern=verify tick=20000 end=halt'
+LARGE = 'mem=56M kept=8M pattern=verify rate=40000 tick=20000 end=halt'
 
 
 def resident(f) -> int:
@@ -67,7 +67,8 @@ def test_switching(t: Test) -> None:
     capability(p, xbzrle=True)
     s = passes(p, 4)
     assert s['xbzrle-cache']['cache-size'] == 4 << 20, s
-    assert s['xbzrle-cache']['pages'] > 0, s
+    wait_for(lambda: p.status()['xbzrle-cache']['pages'] > 0,
+             'pages as differences', 2 * ferrytest.TIMEOUT)
     p.source.qmp.raw('migrate-set-parameters', {'xbzrle-cache-size': 2 << 20})
     s = passes(p, 2)
     assert s['xbzrle-cache']['cache-size'] == 2 << 20, s
