@@ -19,21 +19,15 @@ Exit status: 0; 10 if a target was missed; 1 if something could not run.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-BENCH_MISSED = 10
-QEMU = 'qemu-system-x86_64'
+from migration import BENCH_MISSED, Emulator, Ticks, make_pki, peers
 
 # name: contents, transport, tls, capabilities, parameters, target, aim; the
 # targets are times QEMU's throughput
@@ -53,6 +47,7 @@ CASES = {
              {'multifd-compression': 'zstd'}, 1.3, None),
 }
 CPU_MUST, CPU_AIM = 0.8, 0.5   # of QEMU's CPU seconds per GB, case unix
+IDLE = 'idle end=halt tick=1000'
 PAUSE_MUST, PAUSE_AIM = 10, 2  # ms, idle guest, default settings
 missed: list[str] = []
 
@@ -83,108 +78,21 @@ def contents(kind: str, mib: int, where: Path) -> Path:
     return path
 
 
-class Qmp:
-    def __init__(self, path: Path, proc: subprocess.Popen):
-        end = time.monotonic() + 60
-        self.sock = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.sock.connect(str(path))
-                break
-            except OSError:
-                if proc.poll() is not None or time.monotonic() > end:
-                    sys.exit(f'bench-migrate: {proc.args[0]} does not start')
-                time.sleep(0.01)
-        self.file = self.sock.makefile('rwb', buffering=0)
-        self.file.readline()
-        self.cmd('qmp_capabilities')
-
-    def cmd(self, name: str, **arguments):
-        self.file.write(json.dumps({'execute': name,
-                                    'arguments': arguments}).encode() + b'\n')
-        while True:
-            msg = json.loads(self.file.readline())
-            if 'error' in msg:
-                raise RuntimeError(f'{name}: {msg["error"]["desc"]}')
-            if 'return' in msg:
-                return msg['return']
-
-
-class Ticks(threading.Thread):
-    """When the points of both guests arrive."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.times: list[float] = []
-        self.r, self.w = os.pipe()
-        self.start()
-
-    def run(self) -> None:
-        while os.read(self.r, 4096):
-            self.times.append(time.monotonic())
-
-    def wait_for(self, points: int) -> None:
-        """The firmware of one of them takes a while."""
-        end = time.monotonic() + 60
-        while len(self.times) < points:
-            if time.monotonic() > end:
-                raise RuntimeError('the guest prints no points')
-            time.sleep(0.01)
-
-    def longest(self, start: float, end: float) -> float:
-        t = [x for x in self.times if start <= x <= end]
-        return max((b - a for a, b in zip(t, t[1:])), default=0) * 1000
-
-
-class Emulator:
-    def __init__(self, program: str, where: Path, name: str, mib: int,
-                 ram: Path | None, touched: bool, out: int, tls: str | None, *args: str):
-        self.qmp_path = where / f'{name}.qmp'
-        self.qmp_path.unlink(missing_ok=True)
-        backend = (f'memory-backend-file,mem-path={ram},share=on' if ram
-                   else 'memory-backend-ram')
-        backend += f',id=ram0,size={mib}M'
-        if touched:
-            backend += ',prealloc=on'
-        argv = [program, '-accel', 'kvm', '-nodefaults', '-display', 'none',
-                '-m', f'{mib}M', '-object', backend, '-machine',
-                'pc,memory-backend=ram0', '-smp', '1', '-serial', 'stdio',
-                '-kernel', str(STRESS), '-append', 'idle end=halt tick=1000',
-                '-qmp', f'unix:{self.qmp_path},server=on,wait=off',
-                *(['-object', tls] if tls else []), *args]
-        self.proc = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
-                                     stdout=out, stderr=subprocess.PIPE)
-        try:
-            self.qmp = Qmp(self.qmp_path, self.proc)
-        except BaseException:
-            self.end()
-            raise
-
-    def cpu(self) -> float:
-        f = Path(f'/proc/{self.proc.pid}/stat').read_text().rsplit(')')[1]
-        ticks = f.split()
-        return (int(ticks[11]) + int(ticks[12])) / os.sysconf('SC_CLK_TCK')
-
-    def end(self) -> None:
-        self.proc.kill()
-        self.proc.wait()
-        self.proc.stderr.close()
-
-
 def one_run(program: str, where: Path, case: str, mib: int, pki: Path,
-            defaults: bool = False) -> dict[str, float]:
+            stress: Path, defaults: bool = False) -> dict[str, float]:
     kind, transport, tls, caps, params, *_ = CASES[case]
     ram = contents(kind, mib, where) if kind != 'hole' else None
     ticks = Ticks()
     creds = 'tls-creds-x509,id=tls0,endpoint={},dir={}'
     source = Emulator(program, where, 'source', mib, ram, ram is not None,
-                      ticks.w, creds.format('client', pki) if tls else None)
+                      ticks.w, creds.format('client', pki) if tls else None,
+                      stress, IDLE)
     target = None
     try:
         target = Emulator(program, where, 'target', mib, None,
                           kind in ('random', 'text'), ticks.w,
                           creds.format('server', pki) if tls else None,
-                          '-incoming', 'defer')
+                          stress, IDLE, '-incoming', 'defer')
         params = {} if defaults else {'max-bandwidth': 0, **params}
         if tls:
             params['tls-creds'] = 'tls0'
@@ -224,16 +132,6 @@ def one_run(program: str, where: Path, case: str, mib: int, pki: Path,
         os.close(ticks.w)
 
 
-def make_pki(where: Path) -> Path:
-    sys.path.insert(0, str(ROOT / 'tests' / 'functional'))
-    from pki import Pki
-    server, client = Pki(where / 'pki').standard()
-    for f in client.iterdir():
-        if not (server / f.name).exists():
-            (server / f.name).symlink_to(f.resolve())
-    return server
-
-
 def compare(case: str, results: dict[str, list[dict]]) -> None:
     *_, must, aim = CASES[case]
     mid = {p: {k: statistics.median(r[k] for r in rs) for k in rs[0]}
@@ -265,14 +163,8 @@ def main() -> None:
     p.add_argument('build', nargs='?', default='build')
     p.add_argument('cases', nargs='*')
     a = p.parse_args()
-    global STRESS
     build = Path(a.build).resolve()
-    STRESS = build / 'guest' / 'stress.elf'
-    peers = {'ferry': os.environ.get('BENCH_FERRY', str(build / 'ferry'))}
-    if shutil.which(QEMU) and not a.alone:
-        peers['qemu'] = QEMU
-    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
-        sys.exit('bench-migrate: needs /dev/kvm')
+    programs = peers(build, a.alone)
     with tempfile.TemporaryDirectory(prefix='ferry-bench-',
                                      dir='/dev/shm') as d:
         where = Path(d)
@@ -282,12 +174,13 @@ def main() -> None:
                 if old.stem != CASES.get(case, 'h')[0]:
                     old.unlink()
             real = 'untouched' if case == 'pause' else case
-            results: dict[str, list[dict]] = {n: [] for n in peers}
+            results: dict[str, list[dict]] = {n: [] for n in programs}
             for _ in range(a.rounds):
-                for name, program in peers.items():
+                for name, program in programs.items():
                     try:
                         results[name].append(one_run(
                             program, where, real, a.mib, pki,
+                            build / 'guest' / 'stress.elf',
                             defaults=case == 'pause'))
                     except RuntimeError as e:
                         print(f'{name}: {e}', file=sys.stderr)
@@ -308,5 +201,4 @@ def main() -> None:
         sys.exit(BENCH_MISSED)
 
 
-ROOT = Path(__file__).resolve().parent.parent
 main()

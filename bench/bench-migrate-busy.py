@@ -1,0 +1,181 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Live migration of a guest that works, beside qemu-system-x86_64: what its user
+feels of a post-copy, and whether methods for busy guests do their work.
+
+usage: bench-migrate-busy.py [--rounds N] [--alone] BUILDDIR [CASE...]
+
+The guest (guest/stress.c, under KVM) times its own first touch of each page, and
+prints the quantiles of those that took longer than SLOW_US: these went out to the
+host. Its points tell how long it stood still. Runs of the two programs alternate;
+figures are medians.
+
+Exit status: 0; 10 if a target was missed; 1 if something could not run.
+"""
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from migration import BENCH_MISSED, Emulator, Ticks, peers
+
+SLOW_US = 40
+LIMIT_S = 40 # a migration that takes longer does not converge
+FAR = f'mem=192M rate=0 pattern=byte order=far slow={SLOW_US} tick=1000'
+BYTE = 'mem=192M rate=0 pattern=byte tick=1000'
+
+# name: guest, transport, capabilities, parameters, post-copy
+CASES = {
+    'plain': (BYTE, 'unix', [], {}, False),
+    'xbzrle': (BYTE, 'unix', ['xbzrle'], {'xbzrle-cache-size': 256 << 20}, False),
+    'postcopy-unix': (FAR, 'unix', ['postcopy-ram'], {}, True),
+    'postcopy-preempt': (FAR, 'tcp', ['postcopy-ram', 'postcopy-preempt'], {}, True),
+    'stall': (FAR, 'tcp', ['postcopy-ram', 'postcopy-preempt'],
+              {'max-postcopy-bandwidth': 100_000_000}, True),
+    'converge': ('mem=128M rate=0 pattern=byte tick=1000', 'tcp',
+                 ['auto-converge'], {'max-bandwidth': 64_000_000}, False),
+}
+# case: (figure, lower is better, times the peer's, absolute)
+TARGETS = {
+    'xbzrle': ('GB/s of RAM', 1.5, None),
+    'postcopy-unix': ('p99 us', 0.6, None),
+    'postcopy-preempt': ('p99 us', 0.6, None),
+    'stall': ('stall ms', None, 30),
+    'converge': ('seconds', None, LIMIT_S),
+}
+missed: list[str] = []
+
+
+def start(program: str, where: Path, case: str, mib: int, stress: Path,
+          ticks: Ticks) -> tuple[Emulator, Emulator, str]:
+    append, transport, caps, params, _ = CASES[case]
+    source = Emulator(program, where, 'source', mib, None, False, ticks.w, None,
+                      stress, append)
+    try:
+        target = Emulator(program, where, 'target', mib, None, False, ticks.w,
+                          None, stress, append, '-incoming', 'defer')
+    except BaseException:
+        source.end()
+        raise
+    for e in (source, target):
+        e.qmp.cmd('migrate-set-capabilities', capabilities=[
+            {'capability': c, 'state': True} for c in caps])
+        e.qmp.cmd('migrate-set-parameters', **{'max-bandwidth': 0, **params})
+    (where / 'mig').unlink(missing_ok=True)
+    uri = f'unix:{where}/mig' if transport == 'unix' else 'tcp:127.0.0.1:0'
+    target.qmp.cmd('migrate-incoming', uri=uri)
+    if transport == 'tcp':
+        port = target.qmp.cmd('query-migrate')['socket-address'][0]['port']
+        uri = f'tcp:127.0.0.1:{port}'
+    return source, target, uri
+
+
+def wait_end(source: Emulator, postcopy: bool) -> dict:
+    end = time.monotonic() + LIMIT_S
+    switched = False
+    while True:
+        info = source.qmp.cmd('query-migrate')
+        status = info.get('status')
+        if status == 'completed':
+            return info
+        if status in ('failed', 'cancelled'):
+            raise RuntimeError(info.get('error-desc', status))
+        if time.monotonic() > end:
+            raise TimeoutError
+        if postcopy and not switched and status == 'active':
+            source.qmp.cmd('migrate-start-postcopy')
+            switched = True
+        time.sleep(0.002)
+
+
+def one_run(program: str, where: Path, case: str, mib: int,
+            stress: Path) -> dict[str, float]:
+    postcopy = CASES[case][4]
+    ticks = Ticks()
+    source, target, uri = start(program, where, case, mib, stress, ticks)
+    try:
+        ticks.wait_line(r'pass 1 cpu 0', 90)
+        begin = time.monotonic()
+        del ticks.text[:]
+        source.qmp.cmd('migrate', uri=uri)
+        try:
+            info = wait_end(source, postcopy)
+        except TimeoutError:
+            return {'seconds': float('inf')}
+        took = time.monotonic() - begin
+        result = {'seconds': info['total-time'] / 1000,
+                  'stall ms': ticks.longest(begin, begin + took)}
+        ram = info['ram']
+        delta = info.get('xbzrle-cache', {})
+        # What was looked at and brought over, however it was sent.
+        pages = ram['normal'] + ram['duplicate'] + delta.get('pages', 0)
+        result['GB/s of RAM'] = pages * 4096 / 1e9 / result['seconds']
+        if postcopy:
+            # The pass that began before the switch, and the one behind it.
+            m = ticks.wait_line(r'slow pass \d+ pages (\d+) median_ns (\d+) '
+                                r'p99_ns (\d+) max_ns (\d+)\s', 60)
+            result |= {'faults': int(m[1]), 'median us': int(m[2]) / 1000,
+                       'p99 us': int(m[3]) / 1000, 'max ms': int(m[4]) / 1e6}
+        return result
+    finally:
+        source.end()
+        target.end()
+
+
+def report(case: str, results: dict[str, list[dict]]) -> None:
+    mid = {p: {k: statistics.median(r.get(k, float('nan')) for r in rs)
+               for k in rs[0]} for p, rs in results.items() if rs}
+    line = f'{case:16}'
+    for p, m in mid.items():
+        line += f' {p} ' + ', '.join(f'{v:.4g} {k}' for k, v in m.items()) + ' |'
+    if case in TARGETS:
+        figure, times, most = TARGETS[case]
+        ours = mid['ferry'].get(figure, float('inf'))
+        bad = most is not None and ours > most
+        if times is not None and 'qemu' in mid and figure in mid['qemu']:
+            ratio = ours / mid['qemu'][figure]
+            line += f' {ratio:.2f} x (must {times})'
+            bad = ratio < times if times > 1 else ratio > times
+        elif most is not None:
+            line += f' (must {most})'
+        if bad:
+            missed.append(case)
+            line += ' MISSED'
+    print(line, flush=True)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser()
+    p.add_argument('--rounds', type=int, default=3)
+    p.add_argument('--mib', type=int, default=384)
+    p.add_argument('--alone', action='store_true', help='without QEMU')
+    p.add_argument('build', nargs='?', default='build')
+    p.add_argument('cases', nargs='*')
+    a = p.parse_args()
+    build = Path(a.build).resolve()
+    programs = peers(build, a.alone)
+    with tempfile.TemporaryDirectory(prefix='ferry-bench-',
+                                     dir='/dev/shm') as d:
+        for case in a.cases or CASES:
+            results: dict[str, list[dict]] = {n: [] for n in programs}
+            for _ in range(a.rounds):
+                for name, program in programs.items():
+                    try:
+                        results[name].append(one_run(
+                            program, Path(d), case, a.mib,
+                            build / 'guest' / 'stress.elf'))
+                    except RuntimeError as e:
+                        print(f'{name}: {case}: {e}', file=sys.stderr)
+            if not results['ferry']:
+                sys.exit('bench-migrate-busy: cannot run')
+            report(case, results)
+    if missed:
+        print('missed:', *missed)
+        sys.exit(BENCH_MISSED)
+
+
+main()
