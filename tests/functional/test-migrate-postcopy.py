@@ -5,7 +5,9 @@ connection breaks at any moment and comes back."""
 import itertools
 import os
 import random
+import re
 import time
+from pathlib import Path
 
 import ferrytest
 import migrate
@@ -227,6 +229,60 @@ def test_destination_cannot_load(t: Test) -> None:
     assert 'destination' in info['error-desc'], info
     assert p.status(p.target)['status'] == 'failed'
     p.still_here()
+
+
+class HugePages:
+    """So many of 2 MiB, as long as a test needs them."""
+
+    FILE = Path('/proc/sys/vm/nr_hugepages')
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __enter__(self) -> None:
+        free = re.search(r'MemAvailable: +(\d+) kB',
+                         Path('/proc/meminfo').read_text())
+        if os.geteuid() or not self.FILE.exists() or not free or \
+                int(free[1]) < 8 * 2048 * self.n:
+            raise Skip('huge pages need root and memory')
+        self.before = int(self.FILE.read_text())
+        self.FILE.write_text(f'{self.before + self.n}\n')
+        if int(self.FILE.read_text()) < self.before + self.n:
+            self.__exit__()
+            raise Skip('the kernel has no huge pages left')
+
+    def __exit__(self, *args) -> None:
+        self.FILE.write_text(f'{self.before}\n')
+
+
+HUGE = ('-object', 'memory-backend-memfd,id=m,size=64M,hugetlb=on,'
+        'hugetlbsize=2M', '-machine', 'memory-backend=m')
+
+
+def test_huge_pages(t: Test) -> None:
+    """They are placed whole; the other side must have the same."""
+    requires_userfaultfd(t)
+    with HugePages(70):
+        p = Pair(t, append=BUSY, args=HUGE)
+        for capabilities in ([], ['postcopy-ram'],
+                             ['postcopy-ram', 'postcopy-preempt']):
+            p.migrate('unix', capabilities, {'max-bandwidth': 100 << 20,
+                                             'downtime-limit': 1000},
+                      after_start=start_postcopy if capabilities else None)
+            p.check(1)
+            for f in t.ferries:
+                if f is not p.source:
+                    f.stop()
+        p.common = [a for a in p.common if a not in HUGE or a == '-machine']
+        p.common.remove('-machine')
+        p.new_target()
+        p.settings(['postcopy-ram'])
+        uri = p.listen('unix', **{'exit-on-error': False})
+        p.source.qmp.cmd('migrate', uri=uri)
+        info = p.wait_status('failed')
+        assert 'page' in info['error-desc'], info
+        p.still_here()
+        t.cleanup_ferries()
 
 
 def test_quit_while_paused(t: Test) -> None:

@@ -202,6 +202,23 @@ def test_pause_before_switchover(t: Test) -> None:
     p.check()
 
 
+def test_vsock(t: Test) -> None:
+    """Where nobody answers: the reason, and the guest stays."""
+    p = Pair(t, start=False)
+    for uri in ('vsock:', 'vsock:3', 'vsock:x:4444', 'vsock:3:99999999999'):
+        try:
+            p.source.qmp.cmd('migrate', uri=uri)
+            raise AssertionError(f'{uri} was taken')
+        except QmpError as e:
+            assert e.desc, uri
+    p.settings()
+    p.source.qmp.cmd('migrate', uri='vsock:77:4444')
+    info = p.wait_status('failed')
+    assert 'vsock:77:4444' in info['error-desc'], info
+    p.wait_guest('pass 1')
+    assert p.source.qmp.cmd('query-status')['running']
+
+
 def test_crowd(t: Test) -> None:
     """Silent and talkative strangers do not keep the true source out."""
     for tls in (None, 'x509'):
