@@ -4,6 +4,7 @@
 its memory by descriptors; nothing is copied, and nobody is ever left with half
 of it."""
 import json
+import os
 import re
 import socket
 import struct
@@ -62,7 +63,7 @@ def cross(t: Test, accel: str, smp: int = 1) -> None:
         else:
             p.target = p.emulator(*[a for c in channels for a in
                                     ('-incoming', json.dumps(c))])
-            wait_for(lambda: p.target.qmp.cmd('query-migrate').get('status'),
+            wait_for(lambda: os.path.exists(channels[1]['addr']['path']),
                      'the destination to listen')
         source = p.source
         info = p.go(channels)
