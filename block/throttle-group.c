@@ -382,11 +382,6 @@ static void group_complete(UserCreatable *uc, Error **errp)
     ThrottleGroup *g = THROTTLE_GROUP(uc);
     ThrottleConfig cfg;
 
-    if (group_find(object_get_canonical_path_component(OBJECT(g))) != g) {
-        error_setg(errp, "throttle group '%s' exists already",
-                   object_get_canonical_path_component(OBJECT(g)));
-        return;
-    }
     x_config(g, &cfg);
     if (throttle_is_valid(&cfg, errp)) {
         throttle_group_config(g, &cfg);
