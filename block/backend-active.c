@@ -58,8 +58,9 @@ static void all_inactive(bool inactive, GPtrArray *done)
 bool blk_inactivate_all(Error **errp)
 {
     g_autoptr(GPtrArray) done = g_ptr_array_new();
+    GPtrArray *drained;
 
-    node_drained_all_begin();
+    drained = node_drained_all_begin();
     blk_drain_all();
     for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
         /* Less is always allowed. */
@@ -69,10 +70,10 @@ bool blk_inactivate_all(Error **errp)
     }
     if (!node_inactivate_all(errp)) {
         all_inactive(false, done);
-        node_drained_all_end();
+        node_drained_all_end(drained);
         return false;
     }
-    node_drained_all_end();
+    node_drained_all_end(drained);
     return true;
 }
 

@@ -417,9 +417,11 @@ bool node_chain_contains(BlockNode *top, BlockNode *base);
  */
 void node_drained_begin(BlockNode *node);
 void node_drained_end(BlockNode *node);
-/** node_drained_all_begin: of all nodes there are. */
-void node_drained_all_begin(void);
-void node_drained_all_end(void);
+/** node_drained_all_begin: of all nodes there are. Returns: (transfer full)
+ *  them, for node_drained_all_end(): some may come or go in between. */
+GPtrArray *node_drained_all_begin(void);
+/** node_drained_all_end: takes over @nodes. */
+void node_drained_all_end(GPtrArray *nodes);
 /** node_quiesce, node_unquiesce: node_drained_begin() without waiting. */
 void node_quiesce(BlockNode *node);
 void node_unquiesce(BlockNode *node);

@@ -231,8 +231,12 @@ static void cbw_child_perm(BlockNode *node, const NodeLink *link, unsigned perm,
         return;
     }
     *ret_perm = perm | NODE_PERM_CONSISTENT_READ;
-    /* A write beside us would not be noticed. */
-    *ret_shared = shared & ~(unsigned)(NODE_PERM_WRITE | NODE_PERM_RESIZE);
+    *ret_shared = shared;
+    /* A write beside us would not be noticed; but before it is put above the
+     * disk, the disk's users are beside us. */
+    if (!QLIST_EMPTY(&node->users)) {
+        *ret_shared &= ~(unsigned)(NODE_PERM_WRITE | NODE_PERM_RESIZE);
+    }
 }
 
 static const Property cbw_props[] = {

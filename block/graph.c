@@ -146,6 +146,8 @@ void node_foreach(bool (*cb)(BlockNode *node, void *opaque), void *opaque)
 static bool quiesce_cb(BlockNode *node, void *opaque)
 {
     node_quiesce(node);
+    block_node_ref(node);
+    g_ptr_array_add(opaque, node);
     return true;
 }
 
@@ -153,12 +155,6 @@ static bool busy_cb(BlockNode *node, void *opaque)
 {
     *(bool *)opaque = node_is_busy(node);
     return !*(bool *)opaque;
-}
-
-static bool unquiesce_cb(BlockNode *node, void *opaque)
-{
-    node_unquiesce(node);
-    return true;
 }
 
 static bool any_busy(void)
@@ -169,16 +165,23 @@ static bool any_busy(void)
     return busy;
 }
 
-void node_drained_all_begin(void)
+GPtrArray *node_drained_all_begin(void)
 {
+    GPtrArray *nodes = g_ptr_array_new();
+
     assert(qemu_in_main_thread() && !qemu_in_coroutine());
-    node_foreach(quiesce_cb, NULL);
+    node_foreach(quiesce_cb, nodes);
     AIO_WAIT_WHILE_UNLOCKED(NULL, any_busy());
+    return nodes;
 }
 
-void node_drained_all_end(void)
+void node_drained_all_end(GPtrArray *nodes)
 {
-    node_foreach(unquiesce_cb, NULL);
+    for (guint i = 0; i < nodes->len; i++) {
+        node_unquiesce(nodes->pdata[i]);
+        block_node_unref(nodes->pdata[i]);
+    }
+    g_ptr_array_unref(nodes);
 }
 
 /* -- links ------------------------------------------------------------------------- */

@@ -300,11 +300,12 @@ static bool reopen_all(GPtrArray *list, Error **errp)
 
 static bool reopen_drained(GPtrArray *list, Error **errp)
 {
+    GPtrArray *drained;
     bool ok;
 
-    node_drained_all_begin();
+    drained = node_drained_all_begin();
     ok = reopen_all(list, errp);
-    node_drained_all_end();
+    node_drained_all_end(drained);
     return ok;
 }
 

@@ -111,17 +111,18 @@ static void abort_all(GArray *steps, guint prepared)
 
 static bool run(GArray *steps, Error **errp)
 {
+    GPtrArray *drained;
     guint prepared;
     bool ok;
 
-    node_drained_all_begin();
+    drained = node_drained_all_begin();
     ok = prepare_all(steps, &prepared, errp);
     if (ok) {
         commit_all(steps);
     } else {
         abort_all(steps, prepared);
     }
-    node_drained_all_end();
+    node_drained_all_end(drained);
     for (guint i = 0; i < prepared; i++) {
         Step *s = &g_array_index(steps, Step, i);
 

@@ -213,6 +213,7 @@ static void test_drain(void)
     BlockBackend *blk = backend_on(above, true, true);
     TestMem *m = TEST_MEM(mem);
     Write first, second;
+    GPtrArray *drained;
 
     m->delay_ns = 30 * SCALE_MS;
     blk_set_aio_context(blk, iothread_get_aio_context(t), &error_abort);
@@ -226,10 +227,10 @@ static void test_drain(void)
     /* Held back, through nested sections and from another node's too. */
     start_write(&second, blk);
     node_drained_begin(pass);
-    node_drained_all_begin();
+    drained = node_drained_all_begin();
     node_drained_end(mem);
     g_usleep(20000);
-    node_drained_all_end();
+    node_drained_all_end(drained);
     g_usleep(20000);
     g_assert_cmpuint(qatomic_read(&m->writes), ==, 1);
     g_assert_false(qatomic_mb_read(&second.done));

@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Jobs on disks and transactions, while another program writes to the disk
+through an NBD export; results read by qemu-img."""
+import json
+import threading
+
+import ferrytest
+from ferrytest import QmpError, Test, wait_for
+from images import KIB, MIB, contents, make_raw
+
+SIZE = 8 * MIB
+
+
+class Disks:
+    """A process without a machine, that has disks."""
+
+    def __init__(self, t: Test, *args: str):
+        t.requires('qemu-img', 'qemu-io')
+        self.t = t
+        self.f = t.ferry('-machine', 'none', *args)
+        self.qmp = self.f.qmp
+        self.uri = ''
+
+    def add(self, name: str, path, driver: str = 'qcow2', **more) -> None:
+        self.qmp.raw('blockdev-add', {
+            'driver': driver, 'node-name': name,
+            'file': {'driver': 'file', 'filename': str(path)}, **more})
+
+    def export(self, node: str) -> None:
+        sock = self.t.path('nbd.sock')
+        self.qmp.raw('nbd-server-start', {
+            'addr': {'type': 'unix', 'data': {'path': str(sock)}}})
+        self.qmp.raw('block-export-add', {
+            'type': 'nbd', 'id': 'e0', 'node-name': node, 'name': 'disk',
+            'writable': True})
+        self.uri = f'nbd+unix:///disk?socket={sock}'
+
+    def io(self, *commands: str) -> None:
+        r = self.t.run('qemu-io', '-f', 'raw', self.uri,
+                       *[w for c in commands for w in ('-c', c)])
+        assert 'failed' not in r.stdout + r.stderr, r.stdout + r.stderr
+
+    def done(self, job: str) -> dict:
+        """Its last event."""
+        while True:
+            ev = self.qmp.event('BLOCK_JOB_COMPLETED', 4 * ferrytest.TIMEOUT)
+            if ev['data']['device'] == job:
+                return ev['data']
+
+    def ready(self, job: str) -> None:
+        ev = self.qmp.event('BLOCK_JOB_READY', 4 * ferrytest.TIMEOUT)
+        assert ev['data']['device'] == job, ev
+
+
+class Writer(threading.Thread):
+    """Writes to the export until it is told to stop."""
+
+    def __init__(self, d: Disks):
+        super().__init__(daemon=True)
+        self.d = d
+        self.over = threading.Event()
+        self.rounds = 0
+        self.start()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            n = self.rounds
+            self.d.io(*[f'write -q -P {(n * 7 + i) % 255 + 1} '
+                        f'{(n * 5 + i * 37) % 120 * 64}k {4 + i * 12}k'
+                        for i in range(8)])
+            self.rounds += 1
+
+    def stop(self) -> None:
+        self.over.set()
+        self.join()
+        assert self.rounds > 0
+
+
+def qcow2(t: Test, name: str, seed: int = 0, backing=None):
+    """An image with some contents of its own."""
+    path = t.path(name)
+    more = ['-b', str(backing), '-F', 'qcow2'] if backing else []
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', *more, path, str(SIZE))
+    if seed:
+        t.run('qemu-io', '-f', 'qcow2', str(path), *[
+            w for i in range(12) for w in
+            ('-c', f'write -q -P {seed * 16 + i} '
+                   f'{(seed * 331 + i * 613) % 7800}k {64 + 13 * i}k')])
+    return path
+
+
+def chain(t: Test) -> list:
+    base = qcow2(t, 'base.qcow2', 1)
+    mid = qcow2(t, 'mid.qcow2', 2, base)
+    low = qcow2(t, 'low.qcow2', 3, mid)
+    return [base, mid, low, qcow2(t, 'top.qcow2', 4, low)]
+
+
+def backing_of(t: Test, path) -> str | None:
+    info = json.loads(t.run('qemu-img', 'info', '--output=json', path).stdout)
+    return info.get('full-backing-filename')
+
+
+def check(t: Test, path) -> None:
+    t.run('qemu-img', 'check', '-q', '-f', 'qcow2', path)
+
+
+def test_stream(t: Test) -> None:
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    d.add('top', images[-1])
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top',
+                               'base': str(images[1])})
+    assert 'error' not in d.done('s')
+    d.qmp.raw('blockdev-del', {'node-name': 'top'})
+    assert backing_of(t, images[-1]) == str(images[1])
+    assert contents(t, images[-1]) == want
+    d.add('top', images[-1])
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top'})
+    assert 'error' not in d.done('s')
+    assert d.f.quit() == 0
+    check(t, images[-1])
+    assert backing_of(t, images[-1]) is None
+    assert contents(t, images[-1]) == want
+
+
+def test_stream_while_written(t: Test) -> None:
+    images = chain(t)
+    d = Disks(t)
+    d.add('top', images[-1])
+    d.export('top')
+    d.io('write -q -P 1 0 8M')
+    w = Writer(d)
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top',
+                               'speed': 16 * MIB})
+    assert 'error' not in d.done('s')
+    w.stop()
+    t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+          t.path('seen.raw'))
+    want = t.path('seen.raw').read_bytes()
+    assert d.f.quit() == 0
+    check(t, images[-1])
+    assert backing_of(t, images[-1]) is None
+    assert contents(t, images[-1]) == want
+
+
+def test_commit(t: Test) -> None:
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    d.add('top', images[-1])
+    # What is in between ...
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top',
+                               'top': str(images[2]), 'base': str(images[0])})
+    assert 'error' not in d.done('c')
+    assert d.qmp.cmd('query-block-jobs') == []
+    # ... and the active image.
+    d.export('top')
+    w = Writer(d)
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top'})
+    d.ready('c')
+    w.stop()
+    d.qmp.raw('block-job-complete', {'device': 'c'})
+    assert 'error' not in d.done('c')
+    t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+          t.path('seen.raw'))
+    seen = t.path('seen.raw').read_bytes()
+    assert d.f.quit() == 0
+    check(t, images[0])
+    assert contents(t, images[0]) == seen
+    assert seen != want
+    assert backing_of(t, images[-1]) == str(images[0])
+
+
+def test_backup_incremental(t: Test) -> None:
+    disk = qcow2(t, 'disk.qcow2', 1)
+    d = Disks(t)
+    d.add('disk', disk)
+    d.export('disk')
+    full = qcow2(t, 'full.qcow2')
+    d.add('full', full)
+    # The bitmap begins at the moment of the full backup.
+    d.qmp.raw('transaction', {'actions': [
+        {'type': 'block-dirty-bitmap-add',
+         'data': {'node': 'disk', 'name': 'b0', 'persistent': True}},
+        {'type': 'blockdev-backup',
+         'data': {'job-id': 'j0', 'device': 'disk', 'target': 'full',
+                  'sync': 'full'}}]})
+    assert 'error' not in d.done('j0')
+    d.qmp.raw('blockdev-del', {'node-name': 'full'})
+    then = contents(t, full)
+    d.io('write -q -P 200 1M 100k', 'write -q -z 3M 200k')
+    [bitmap] = next(n for n in d.qmp.cmd('query-named-block-nodes')
+                    if n['node-name'] == 'disk')['dirty-bitmaps']
+    assert bitmap['name'] == 'b0' and bitmap['count'] > 0, bitmap
+    inc = qcow2(t, 'inc.qcow2', 0, full)
+    d.add('inc', inc)
+    w = Writer(d)
+    d.qmp.raw('blockdev-backup', {
+        'job-id': 'j1', 'device': 'disk', 'target': 'inc', 'bitmap': 'b0',
+        'sync': 'incremental'})
+    assert 'error' not in d.done('j1')
+    w.stop()
+    d.qmp.raw('blockdev-del', {'node-name': 'inc'})
+    got = contents(t, inc)
+    assert got[MIB:MIB + 100 * KIB] == b'\xc8' * (100 * KIB)
+    assert got[3 * MIB:3 * MIB + 200 * KIB] == bytes(200 * KIB)
+    same = bytearray(then)
+    same[MIB:MIB + 100 * KIB] = b'\xc8' * (100 * KIB)
+    same[3 * MIB:3 * MIB + 200 * KIB] = bytes(200 * KIB)
+    assert got == bytes(same)
+    assert d.f.quit() == 0
+    check(t, disk)
+
+
+def test_mirror_pivot(t: Test) -> None:
+    raw = t.path('disk.raw')
+    make_raw(raw, SIZE)
+    copy = qcow2(t, 'copy.qcow2')
+    for mode in 'background', 'write-blocking':
+        d = Disks(t)
+        d.add('disk', raw, 'raw')
+        d.add('copy', copy)
+        d.export('disk')
+        w = Writer(d)
+        d.qmp.raw('blockdev-mirror', {
+            'job-id': 'm', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+            'copy-mode': mode})
+        d.ready('m')
+        wait_for(lambda: w.rounds > 1, 'writes')
+        d.qmp.raw('job-complete', {'id': 'm'})
+        assert 'error' not in d.done('m')
+        n = w.rounds
+        wait_for(lambda: w.rounds > n, 'writes to the copy')
+        w.stop()
+        t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+              t.path('seen.raw'))
+        assert d.f.quit() == 0
+        check(t, copy)
+        assert contents(t, copy) == t.path('seen.raw').read_bytes()
+
+
+def test_snapshots(t: Test) -> None:
+    disk = qcow2(t, 'disk.qcow2', 1)
+    before = contents(t, disk)
+    d = Disks(t)
+    d.add('disk', disk)
+    d.export('disk')
+    d.qmp.raw('blockdev-snapshot-internal-sync',
+              {'device': 'disk', 'name': 'one'})
+    d.io('write -q -P 77 0 1M')
+    d.qmp.raw('blockdev-snapshot-sync', {
+        'node-name': 'disk', 'snapshot-file': str(t.path('over.qcow2')),
+        'snapshot-node-name': 'over'})
+    d.io('write -q -P 78 0 64k', 'read -q -P 77 64k 64k')
+    try:
+        d.qmp.raw('blockdev-snapshot-internal-sync',
+                  {'device': 'disk', 'name': 'one'})
+        assert False
+    except QmpError as e:
+        assert 'already exists' in e.desc, e
+    info = d.qmp.raw('blockdev-snapshot-delete-internal-sync',
+                     {'device': 'disk', 'name': 'one'})
+    assert info['name'] == 'one', info
+    assert d.f.quit() == 0
+    for image in (disk, t.path('over.qcow2')):
+        check(t, image)
+    want = b'\x4e' * (64 * KIB) + b'\x4d' * (MIB - 64 * KIB) + before[MIB:]
+    assert contents(t, t.path('over.qcow2')) == want
+
+
+def test_transaction_undone(t: Test) -> None:
+    disk = qcow2(t, 'disk.qcow2', 1)
+    copy = qcow2(t, 'copy.qcow2')
+    d = Disks(t)
+    d.add('disk', disk)
+    d.add('copy', copy)
+    d.export('disk')
+    before = d.qmp.cmd('query-named-block-nodes')
+    try:
+        d.qmp.raw('transaction', {'actions': [
+            {'type': 'block-dirty-bitmap-add',
+             'data': {'node': 'disk', 'name': 'b0'}},
+            {'type': 'blockdev-snapshot-internal-sync',
+             'data': {'device': 'disk', 'name': 'one'}},
+            {'type': 'blockdev-backup',
+             'data': {'job-id': 'j', 'device': 'disk', 'target': 'copy',
+                      'sync': 'full'}},
+            {'type': 'blockdev-snapshot-sync',
+             'data': {'node-name': 'disk',
+                      'snapshot-file': str(t.path('over.qcow2')),
+                      'snapshot-node-name': 'over'}},
+            {'type': 'abort', 'data': {}}]})
+        assert False
+    except QmpError as e:
+        assert 'Abort' in e.desc, e
+    after = d.qmp.cmd('query-named-block-nodes')
+    assert [n['node-name'] for n in before] == [n['node-name'] for n in after]
+    assert d.qmp.cmd('query-jobs') == []
+    d.io('write -q -P 9 0 1M', 'read -q -P 9 0 1M')
+    assert d.f.quit() == 0
+    check(t, disk)
+    assert 'one' not in t.run('qemu-img', 'snapshot', '-l', disk).stdout
+
+
+def test_errors(t: Test) -> None:
+    disk = qcow2(t, 'disk.qcow2', 1)
+    want = contents(t, disk)
+    copy = t.path('copy.raw')
+    with open(copy, 'wb') as f:
+        f.truncate(SIZE)
+    d = Disks(t)
+    d.add('disk', disk)
+    d.qmp.raw('blockdev-add', {
+        'driver': 'raw', 'node-name': 'copy', 'file': {
+            'driver': 'blkdebug', 'inject-error': [
+                {'event': 'none', 'iotype': 'write', 'errno': 28,
+                 'once': True}],
+            'image': {'driver': 'file', 'filename': str(copy)}}})
+    d.qmp.raw('blockdev-mirror', {
+        'job-id': 'm', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+        'on-target-error': 'enospc'})
+    ev = d.qmp.event('BLOCK_JOB_ERROR')['data']
+    assert ev == {'device': 'm', 'operation': 'write', 'action': 'stop'}, ev
+    [job] = wait_for(lambda: [j for j in d.qmp.cmd('query-block-jobs')
+                              if j['paused']], 'a paused job')
+    assert job['io-status'] == 'nospace', job
+    d.qmp.raw('block-job-resume', {'device': 'm'})
+    d.ready('m')
+    d.qmp.raw('block-job-cancel', {'device': 'm'})
+    assert 'error' not in d.done('m')
+    assert d.f.quit() == 0
+    assert copy.read_bytes() == want
+
+
+ferrytest.main()
