@@ -93,9 +93,10 @@ static void acknowledge(ISAParallelState *s)
 static void send_byte(ISAParallelState *s)
 {
     uint8_t byte = s->data;
+    int taken = qemu_chr_fe_write(&s->chr, &byte, 1);
 
-    if (qemu_chr_fe_write(&s->chr, &byte, 1) == 1) {
-        acknowledge(s);
+    if (taken == 1 || (taken < 0 && errno != EAGAIN)) {
+        acknowledge(s); /* or there will never be anything at its end */
         return;
     }
     s->unsent = true;

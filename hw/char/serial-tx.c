@@ -5,7 +5,7 @@
  * one piece, when the FIFO is full, when the guest looks at the line status,
  * or by a bottom half at the latest. While the chardev takes nothing the FIFO
  * stays full and the guest sees a transmitter that is not empty; nothing is
- * dropped.
+ * dropped, unless the chardev will never take anything again.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -57,6 +57,7 @@ void serial_tx_push(SerialState *s)
 {
     uint8_t buf[UART_FIFO_BYTES];
     unsigned n = tx_peek(s, buf);
+    bool is_refused;
     int taken;
 
     if (n == 0 || s->watch) {
@@ -67,21 +68,23 @@ void serial_tx_push(SerialState *s)
         return;
     }
     taken = qemu_chr_fe_write(&s->chr, buf, (int)n);
+    is_refused = taken < 0 && errno != EAGAIN;
     trace_serial_tx(s, n, taken);
     if (taken > 0) {
         tx_drop(s, (unsigned)taken);
     }
-    if (s->tx.count) {
+    if (s->tx.count && !is_refused) {
         s->watch =
             qemu_chr_fe_add_watch(&s->chr, G_IO_OUT | G_IO_HUP, watch_cb, s);
         if (s->watch) {
             trace_serial_tx_wait(s, s->tx.count);
             return;
         }
-        /* A back end that never keeps anyone waiting yet refuses is broken:
-         * the line behaves as one with nothing at its end. */
-        serial_fifo_clear(&s->tx);
     }
+    /* A back end that refuses for good (whoever read a pipe is gone), or that
+     * never keeps anyone waiting yet refuses: the line behaves as one with
+     * nothing at its end. */
+    serial_fifo_clear(&s->tx);
     tx_done(s);
 }
 

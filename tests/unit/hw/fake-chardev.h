@@ -21,9 +21,10 @@ struct FakeChardev {
     Chardev parent_obj;
 
     GByteArray *out;
-    unsigned writes; /* calls that took something */
+    unsigned writes; /* calls that took something, or failed for good */
     int room;        /* bytes taken now; -1 = all */
     GSource *watch;  /* the source that waits for room; borrowed */
+    bool is_broken;  /* will never take anything again */
     bool is_port;    /* has modem lines and a break */
     int tiocm;
     int break_on;
@@ -35,6 +36,11 @@ static int fake_write(Chardev *chr, const uint8_t *buf, int len)
     FakeChardev *f = FAKE_CHARDEV(chr);
     int n = f->room < 0 ? len : MIN(len, f->room);
 
+    if (f->is_broken) {
+        f->writes++;
+        errno = EIO;
+        return -1;
+    }
     if (n == 0) {
         errno = EAGAIN;
         return -1;

@@ -182,6 +182,18 @@ static void test_backpressure(Fixture *f, gconstpointer data)
     g_assert_cmphex(rd(f, 5) & 0x60, ==, 0x60);
 }
 
+/* Whoever read the pipe is gone: nobody waits for him. */
+static void test_broken(Fixture *f, gconstpointer data)
+{
+    f->chr->is_broken = true;
+    wr(f, 0, 'a');
+    machine_unlock();
+    fake_chardev_run();
+    machine_lock();
+    g_assert_cmpuint(f->chr->writes, ==, 1);
+    g_assert_cmphex(rd(f, 5) & 0x60, ==, 0x60);
+}
+
 static void test_receive_byte(Fixture *f, gconstpointer data)
 {
     wr(f, 1, 0x01);
@@ -340,6 +352,7 @@ int main(int argc, char **argv)
     ADD("transmit/fifo", test_transmit_fifo, NULL);
     ADD("transmit/interrupt", test_transmit_interrupt, NULL);
     ADD("transmit/backpressure", test_backpressure, NULL);
+    ADD("transmit/broken", test_broken, NULL);
     ADD("receive/byte", test_receive_byte, NULL);
     ADD("receive/trigger", test_receive_trigger, NULL);
     ADD("receive/overrun", test_overrun, NULL);
