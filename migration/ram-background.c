@@ -1,10 +1,11 @@
 /*
- * Guest memory at one moment: see ram-background.h.
+ * Guest memory at one moment: see ram-background.h. Here: protecting it, and
+ * copies for those who are about to write.
  *
  * The threads: the fault thread reads who wants to write where; the migration
- * thread sends. Both claim pages in RAMSource's dirty bitmaps, so each is
- * copied once. Copies of the fault thread stand in a ring, in the order of
- * their making.
+ * thread sends (ram-background-send.c). Both claim pages in RAMSource's dirty
+ * bitmaps, so each is copied once. Copies of the fault thread stand in a ring,
+ * in the order of their making.
  *
  * No fault can be missed: a page is unprotected only after it was copied, and
  * the kernel wakes everybody who waits for it then. A fault that is read later
@@ -18,60 +19,16 @@
  */
 #include "util/osdep.h"
 
-#include "ram-background.h"
-
 #include <poll.h>
 #include <sys/mman.h>
 
-#include "util/event_notifier.h"
 #include "util/fd.h"
 #include "util/lockable.h"
 
 #include "page-present.h"
-#include "page-zero.h"
 #include "postcopy-thread.h"
-#include "ram-internal.h"
+#include "ram-background-internal.h"
 #include "uffd.h"
-
-/* Pages that are copied together before they are sent. */
-#define BATCH_PAGES UINT64_C(128)
-
-/* Pages of one host page, copied because somebody was about to write it. */
-typedef struct Copy {
-    RAMSourceBlock *sb;
-    uint64_t first;
-    uint64_t n;
-    const uint8_t *data; /* in the ring */
-    uint64_t end;        /* RAMBackground.taken, once it was sent */
-} Copy;
-
-struct RAMBackground {
-    RAMSource *rs;
-    const RAMBackgroundOps *ops;
-    void *opaque;
-
-    int uffd;
-    unsigned registered; /* blocks of @rs, the first so many */
-    EventNotifier quit;
-    bool has_quit;
-    QemuThread thread;
-    bool has_thread;
-
-    uint8_t *batch; /* mapped; the migration thread's */
-    uint64_t batch_pages;
-
-    uint8_t *ring; /* mapped */
-    uint64_t ring_bytes;
-
-    QemuMutex lock; /* guards all below; a leaf */
-    QemuCond room;  /* @taken grew, or @stop */
-    QemuCond idle;  /* @busy became false */
-    GQueue copies;  /* Copy * */
-    uint64_t put;   /* bytes of the ring ever used; its place: modulo */
-    uint64_t taken; /* bytes of it given back */
-    bool busy;      /* the fault thread is between claiming and queueing */
-    bool stop;      /* nothing is wanted any more */
-};
 
 static uint64_t block_span(const RAMSourceBlock *sb)
 {
@@ -270,7 +227,7 @@ static bool register_blocks(RAMBackground *b, Error **errp)
 {
     RAMSource *rs = b->rs;
 
-    b->batch_pages = BATCH_PAGES;
+    b->batch_pages = RAM_BACKGROUND_BATCH;
     b->ring_bytes = RAM_BACKGROUND_POOL;
     for (unsigned i = 0; i < rs->n; i++) {
         RAMSourceBlock *sb = &rs->block[i];
@@ -395,183 +352,6 @@ bool ram_background_protect(RAMBackground *b, Error **errp)
         }
     }
     return true;
-}
-
-/* -- sending --------------------------------------------------------------------------------- */
-
-static void put_page(RAMWriter *w, RAMBlock *rb, uint64_t page,
-                     const uint8_t *data)
-{
-    if (w->rs->methods.zero_detect && page_is_zero(data)) {
-        ram_writer_zero(w, rb, page << RAM_PAGE_BITS);
-    } else {
-        ram_writer_plain_from(w, rb, page << RAM_PAGE_BITS, data);
-    }
-}
-
-static bool flush(RAMWriter *w, Error **errp)
-{
-    ram_writer_account(w);
-    return qemu_fflush(w->f) == 0 || qemu_file_get_error_obj(w->f, errp) == 0;
-}
-
-/* The oldest copy that a writer has caused; NULL: none. */
-static Copy *next_copy(RAMBackground *b)
-{
-    QEMU_LOCK_GUARD(&b->lock);
-    return g_queue_pop_head(&b->copies);
-}
-
-static void give_room(RAMBackground *b, uint64_t end)
-{
-    QEMU_LOCK_GUARD(&b->lock);
-    b->taken = end;
-    qemu_cond_broadcast(&b->room);
-}
-
-/* What writers have caused so far, as far as one batch goes. */
-static bool send_copies(RAMBackground *b, RAMWriter *w, Error **errp)
-{
-    uint64_t pages = 0;
-    uint64_t end = 0;
-
-    while (pages < b->batch_pages) {
-        g_autofree Copy *c = next_copy(b);
-
-        if (!c) {
-            break;
-        }
-        for (uint64_t i = 0; i < c->n; i++) {
-            put_page(w, c->sb->rb, c->first + i,
-                     c->data + (i << RAM_PAGE_BITS));
-        }
-        pages += c->n;
-        end = c->end;
-    }
-    if (!pages) {
-        return true;
-    }
-    /* Its memory may be used again only when it was written. */
-    if (!flush(w, errp)) {
-        return false;
-    }
-    give_room(b, end);
-    return true;
-}
-
-/* The pages of @run that hold something, into the batch. */
-static bool copy_run(RAMBackground *b, const RAMRun *run, Error **errp)
-{
-    RAMSourceBlock *sb = run->sb;
-    uint64_t end = run->first + run->n;
-    uint64_t page = find_next_bit(sb->touched, end, run->first);
-
-    if (page >= end) {
-        return true;
-    }
-    while (page < end) {
-        uint64_t stop = find_next_zero_bit(sb->touched, end, page);
-
-        memcpy(b->batch + ((page - run->first) << RAM_PAGE_BITS),
-               sb->rb->host + (page << RAM_PAGE_BITS),
-               (stop - page) << RAM_PAGE_BITS);
-        page = find_next_bit(sb->touched, end, stop);
-    }
-    return uffd_protect(b->uffd, sb->rb->host + (run->first << RAM_PAGE_BITS),
-                        ROUND_UP(run->n, sb->host_pages) << RAM_PAGE_BITS,
-                        false, errp);
-}
-
-static bool send_run(RAMBackground *b, RAMWriter *w, const RAMRun *run,
-                     Error **errp)
-{
-    RAMSourceBlock *sb = run->sb;
-    uint64_t end = run->first + run->n;
-    uint64_t page = run->first;
-
-    if (!copy_run(b, run, errp)) {
-        return false;
-    }
-    while (page < end) {
-        uint64_t next;
-
-        if (!test_bit((long)page, sb->touched)) {
-            RAMRun untouched = { .sb = sb, .first = page };
-
-            next = find_next_bit(sb->touched, end, page);
-            untouched.n = next - page;
-            if (!ram_writer_send_run(w, &untouched, sb->touched, 0, errp)) {
-                return false;
-            }
-            page = next;
-            continue;
-        }
-        put_page(w, sb->rb, page,
-                 b->batch + ((page - run->first) << RAM_PAGE_BITS));
-        page++;
-    }
-    return flush(w, errp);
-}
-
-/* All pages are claimed; is the fault thread done with what it claimed? */
-static bool is_complete(RAMBackground *b)
-{
-    QEMU_LOCK_GUARD(&b->lock);
-    while (b->busy && g_queue_is_empty(&b->copies)) {
-        qemu_cond_wait(&b->idle, &b->lock);
-    }
-    return !b->busy && g_queue_is_empty(&b->copies);
-}
-
-static bool was_stopped(RAMBackground *b)
-{
-    QEMU_LOCK_GUARD(&b->lock);
-    return b->stop;
-}
-
-/* One batch. Returns: as ram_background_send(). */
-static RAMSendResult send_batch(RAMBackground *b, RAMWriter *w, Error **errp)
-{
-    Pacer *pacer = b->rs->config.pacer;
-    uint64_t before = qemu_file_transferred(w->f);
-    bool more;
-    RAMRun run;
-
-    if (!send_copies(b, w, errp)) {
-        return RAM_SEND_ERROR;
-    }
-    more = ram_dirty_claim(b->rs, b->batch_pages, &run);
-    if (more && !send_run(b, w, &run, errp)) {
-        return RAM_SEND_ERROR;
-    }
-    if (!pacer_charge(pacer, qemu_file_transferred(w->f) - before)) {
-        error_setg(errp, "migration was cancelled");
-        return RAM_SEND_ERROR;
-    }
-    if (was_stopped(b)) {
-        error_setg(errp, "guest memory could not be kept as it was");
-        return RAM_SEND_ERROR;
-    }
-    return more || !is_complete(b) ? RAM_SEND_MORE : RAM_SEND_DONE;
-}
-
-RAMSendResult ram_background_send(RAMBackground *b, QEMUFile *f,
-                                  int64_t slice_ns, Error **errp)
-{
-    RAMWriter *w = ram_main_writer(b->rs, f);
-    int64_t end = ram_now_ns() + slice_ns;
-    RAMSendResult result;
-
-    do {
-        result = send_batch(b, w, errp);
-    } while (result == RAM_SEND_MORE && ram_now_ns() < end);
-    if (result != RAM_SEND_ERROR) {
-        ram_put_eos(f);
-        if (!flush(w, errp)) {
-            return RAM_SEND_ERROR;
-        }
-    }
-    return result;
 }
 
 /* -- the end ---------------------------------------------------------------------------------- */

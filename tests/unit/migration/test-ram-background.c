@@ -101,7 +101,7 @@ static void tear_down(Fixture *f)
 
 /* -- the guest ---------------------------------------------------------------------- */
 
-static void *write_all(void *opaque)
+GUEST_MEMORY_ACCESS static void *write_all(void *opaque)
 {
     Fixture *f = opaque;
     uint32_t x = (uint32_t)g_random_int() | 1;
