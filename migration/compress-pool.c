@@ -1,10 +1,8 @@
 /*
  * Compression in batches. The thread that sends copies pages into the batch that
  * is being filled (the guest may write the page meanwhile; a compressor must see
- * it stand still); a full batch goes to the threads, a finished one comes back
- * and is handed over by the thread that sends, so that one thread writes the
- * stream. There are two batches for each thread and one to fill: a thread finds
- * the next when it is done with one. One lock round for BATCH_PAGES pages.
+ * it stand still); a finished batch is handed over by the thread that sends, so
+ * that one thread writes the stream.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -12,9 +10,7 @@
 
 #include "compress-pool.h"
 
-#include "util/queue.h"
-#include "util/thread.h"
-
+#include "batch-pool.h"
 #include "compress-codec.h"
 
 #define BATCH_PAGES 16
@@ -22,14 +18,8 @@
 #define GAIN_MIN 64
 #define OUT_SIZE (RAM_PAGE_SIZE - GAIN_MIN)
 
-typedef struct Worker {
-    struct CompressPool *pool;
-    PageDeflate *deflate;
-    QemuThread thread;
-} Worker;
-
 typedef struct Batch {
-    QSIMPLEQ_ENTRY(Batch) next;
+    PoolBatch base;
     unsigned n;
     RAMBlock *rb[BATCH_PAGES];
     uint64_t offset[BATCH_PAGES];
@@ -38,191 +28,95 @@ typedef struct Batch {
     uint8_t out[BATCH_PAGES][OUT_SIZE];
 } Batch;
 
-typedef QSIMPLEQ_HEAD(, Batch) BatchList;
-
 struct CompressPool {
+    BatchPool *pool; /* owned */
+    unsigned level;
     CompressDone *done;
     void *opaque;
-    unsigned n_workers; /* whose thread runs */
-    Worker *worker;
-    unsigned n_batches;
-    Batch *batch;
-    Batch *filling; /* or NULL; the sender's */
-
-    QemuMutex lock;    /* guards everything below */
-    QemuCond work;     /* to threads: @todo, @quit */
-    QemuCond finished; /* to the sender: @ready */
-    BatchList idle;
-    BatchList todo;
-    BatchList ready;
-    unsigned in_flight; /* in @todo, @ready or a thread */
-    bool quit;
-    uint64_t cpu_ns;
+    Batch *filling; /* or NULL */
 };
 
-static uint64_t thread_cpu_ns(void)
+static void *worker_new(void *opaque, Error **errp)
 {
-    struct timespec ts;
+    CompressPool *p = opaque;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+    return page_deflate_new(PAGE_ZLIB_FASTEST, p->level, errp);
 }
 
-static void compress_batch(PageDeflate *d, Batch *b)
+static void worker_free(void *worker)
 {
+    page_deflate_free(worker);
+}
+
+static void compress_batch(void *worker, PoolBatch *base)
+{
+    Batch *b = container_of(base, Batch, base);
+
     for (unsigned i = 0; i < b->n; i++) {
-        b->len[i] = page_deflate(d, b->in[i], b->out[i], OUT_SIZE);
+        b->len[i] = page_deflate(worker, b->in[i], b->out[i], OUT_SIZE);
     }
 }
 
-static void *compress_thread(void *opaque)
+static void batch_done(void *opaque, PoolBatch *base)
 {
-    Worker *worker = opaque;
-    CompressPool *p = worker->pool;
-    uint64_t then = thread_cpu_ns();
+    CompressPool *p = opaque;
+    Batch *b = container_of(base, Batch, base);
 
-    qemu_mutex_lock(&p->lock);
-    while (!p->quit) {
-        Batch *b = QSIMPLEQ_FIRST(&p->todo);
-        uint64_t now;
-
-        if (!b) {
-            qemu_cond_wait(&p->work, &p->lock);
-            continue;
-        }
-        QSIMPLEQ_REMOVE_HEAD(&p->todo, next);
-        qemu_mutex_unlock(&p->lock);
-        compress_batch(worker->deflate, b);
-        now = thread_cpu_ns();
-        qemu_mutex_lock(&p->lock);
-        p->cpu_ns += now - then;
-        then = now;
-        QSIMPLEQ_INSERT_TAIL(&p->ready, b, next);
-        qemu_cond_signal(&p->finished);
+    for (unsigned i = 0; i < b->n; i++) {
+        p->done(p->opaque, b->rb[i], b->offset[i], b->in[i], b->out[i],
+                b->len[i]);
     }
-    qemu_mutex_unlock(&p->lock);
-    return NULL;
 }
 
-static bool start_worker(CompressPool *p, unsigned level, Error **errp)
-{
-    Worker *worker = &p->worker[p->n_workers];
-    int ret;
-
-    worker->pool = p;
-    worker->deflate = page_deflate_new(PAGE_ZLIB_FASTEST, level, errp);
-    if (!worker->deflate) {
-        return false;
-    }
-    ret = qemu_thread_try_create(&worker->thread, "mig/compress",
-                                 compress_thread, worker, QEMU_THREAD_JOINABLE);
-    if (ret < 0) {
-        page_deflate_free(worker->deflate);
-        error_setg_errno(errp, -ret, "compressing thread %u does not start",
-                         p->n_workers);
-        return false;
-    }
-    p->n_workers++;
-    return true;
-}
+static const BatchPoolOps compress_ops = {
+    .name = "mig/compress",
+    .batch_bytes = sizeof(Batch),
+    .worker_new = worker_new,
+    .worker_free = worker_free,
+    .work = compress_batch,
+    .done = batch_done,
+};
 
 CompressPool *compress_pool_new(unsigned threads, unsigned level,
                                 CompressDone *done, void *opaque, Error **errp)
 {
     CompressPool *p = g_new0(CompressPool, 1);
 
+    p->level = level;
     p->done = done;
     p->opaque = opaque;
-    qemu_mutex_init(&p->lock);
-    qemu_cond_init(&p->work);
-    qemu_cond_init(&p->finished);
-    QSIMPLEQ_INIT(&p->idle);
-    QSIMPLEQ_INIT(&p->todo);
-    QSIMPLEQ_INIT(&p->ready);
-    p->n_batches = 2 * threads + 1;
-    p->batch = g_try_new(Batch, p->n_batches);
-    p->worker = g_new0(Worker, threads);
-    if (!p->batch) {
-        error_setg(errp, "no memory for %u compressing threads", threads);
-        compress_pool_free(p);
+    p->pool = batch_pool_new(&compress_ops, p, threads, errp);
+    if (!p->pool) {
+        g_free(p);
         return NULL;
-    }
-    for (unsigned i = 0; i < p->n_batches; i++) {
-        QSIMPLEQ_INSERT_TAIL(&p->idle, &p->batch[i], next);
-    }
-    while (p->n_workers < threads) {
-        if (!start_worker(p, level, errp)) {
-            compress_pool_free(p);
-            return NULL;
-        }
     }
     return p;
 }
 
 void compress_pool_free(CompressPool *p)
 {
-    if (!p) {
-        return;
-    }
-    qemu_mutex_lock(&p->lock);
-    p->quit = true;
-    qemu_cond_broadcast(&p->work);
-    qemu_mutex_unlock(&p->lock);
-    for (unsigned i = 0; i < p->n_workers; i++) {
-        qemu_thread_join(&p->worker[i].thread);
-        page_deflate_free(p->worker[i].deflate);
-    }
-    qemu_cond_destroy(&p->finished);
-    qemu_cond_destroy(&p->work);
-    qemu_mutex_destroy(&p->lock);
-    g_free(p->worker);
-    g_free(p->batch);
-    g_free(p);
-}
-
-/* Hand over what is done; the lock is held, and given up for each batch. */
-static void collect(CompressPool *p)
-{
-    Batch *b;
-
-    while ((b = QSIMPLEQ_FIRST(&p->ready))) {
-        QSIMPLEQ_REMOVE_HEAD(&p->ready, next);
-        qemu_mutex_unlock(&p->lock);
-        for (unsigned i = 0; i < b->n; i++) {
-            p->done(p->opaque, b->rb[i], b->offset[i], b->in[i], b->out[i],
-                    b->len[i]);
-        }
-        qemu_mutex_lock(&p->lock);
-        p->in_flight--;
-        QSIMPLEQ_INSERT_TAIL(&p->idle, b, next);
+    if (p) {
+        batch_pool_free(p->pool);
+        g_free(p);
     }
 }
 
 static void start_batch(CompressPool *p)
 {
-    qemu_mutex_lock(&p->lock);
-    QSIMPLEQ_INSERT_TAIL(&p->todo, p->filling, next);
-    p->in_flight++;
+    batch_pool_start(p->pool, &p->filling->base);
     p->filling = NULL;
-    qemu_cond_signal(&p->work);
-    qemu_mutex_unlock(&p->lock);
 }
 
-static bool take_idle(CompressPool *p, bool wait)
+static bool take_batch(CompressPool *p, bool wait)
 {
-    qemu_mutex_lock(&p->lock);
-    collect(p);
-    while (wait && QSIMPLEQ_EMPTY(&p->idle)) {
-        qemu_cond_wait(&p->finished, &p->lock);
-        collect(p);
+    PoolBatch *base = batch_pool_take(p->pool, wait);
+
+    if (!base) {
+        return false;
     }
-    p->filling = QSIMPLEQ_FIRST(&p->idle);
-    if (p->filling) {
-        QSIMPLEQ_REMOVE_HEAD(&p->idle, next);
-        p->filling->n = 0;
-    }
-    qemu_mutex_unlock(&p->lock);
-    return p->filling;
+    p->filling = container_of(base, Batch, base);
+    p->filling->n = 0;
+    return true;
 }
 
 bool compress_pool_add(CompressPool *p, RAMBlock *rb, uint64_t offset,
@@ -230,7 +124,7 @@ bool compress_pool_add(CompressPool *p, RAMBlock *rb, uint64_t offset,
 {
     Batch *b;
 
-    if (!p->filling && !take_idle(p, wait)) {
+    if (!p->filling && !take_batch(p, wait)) {
         return false;
     }
     b = p->filling;
@@ -248,22 +142,10 @@ void compress_pool_drain(CompressPool *p)
     if (p->filling) {
         start_batch(p);
     }
-    qemu_mutex_lock(&p->lock);
-    collect(p);
-    while (p->in_flight) {
-        qemu_cond_wait(&p->finished, &p->lock);
-        collect(p);
-    }
-    qemu_mutex_unlock(&p->lock);
+    batch_pool_drain(p->pool);
 }
 
 uint64_t compress_pool_cpu_ns(CompressPool *p)
 {
-    uint64_t ns;
-
-    qemu_mutex_lock(&p->lock);
-    ns = p->cpu_ns;
-    p->cpu_ns = 0;
-    qemu_mutex_unlock(&p->lock);
-    return ns;
+    return batch_pool_cpu_ns(p->pool);
 }

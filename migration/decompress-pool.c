@@ -1,8 +1,7 @@
 /*
- * Decompression in batches, the mirror of compress-pool.c: the thread that loads
- * reads streams into the batch that is being filled; the threads write the pages
- * to where they belong. Nobody else writes these pages until the drain at the
- * section's end.
+ * Decompression in batches: the thread that loads reads streams into the batch that
+ * is being filled; the threads write the pages to where they belong. Nobody else
+ * writes these pages until the drain at the section's end.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -10,190 +9,105 @@
 
 #include "decompress-pool.h"
 
-#include "util/queue.h"
-#include "util/thread.h"
+#include "batch-pool.h"
 
 #define BATCH_PAGES 16
 
-typedef struct Worker {
-    struct DecompressPool *pool;
-    PageInflate *inflate;
-    QemuThread thread;
-} Worker;
-
 typedef struct Batch {
-    QSIMPLEQ_ENTRY(Batch) next;
+    PoolBatch base;
     unsigned n;
+    bool damaged;
     size_t len[BATCH_PAGES];
     uint8_t *page[BATCH_PAGES];
     uint8_t in[BATCH_PAGES][DECOMPRESS_BYTES_MAX];
 } Batch;
 
-typedef QSIMPLEQ_HEAD(, Batch) BatchList;
-
 struct DecompressPool {
-    unsigned n_workers; /* whose thread runs */
-    Worker *worker;
-    Batch *batch;
-    Batch *filling; /* or NULL; the loader's */
-
-    QemuMutex lock;    /* guards everything below */
-    QemuCond work;     /* to threads: @todo, @quit */
-    QemuCond finished; /* to the loader: @idle, @in_flight */
-    BatchList idle;
-    BatchList todo;
-    unsigned in_flight; /* in @todo or a thread */
-    bool quit;
-    bool failed;
+    BatchPool *pool; /* owned */
+    Batch *filling;  /* or NULL */
+    bool damaged;    /* a page that was done */
 };
 
-static bool decompress_batch(PageInflate *d, Batch *b)
+static void *worker_new(void *opaque, Error **errp)
 {
-    bool ok = true;
-
-    for (unsigned i = 0; ok && i < b->n; i++) {
-        ok = page_inflate(d, b->in[i], b->len[i], b->page[i]);
-    }
-    return ok;
+    return page_inflate_new(PAGE_ZLIB_FASTEST, errp);
 }
 
-static void *decompress_thread(void *opaque)
+static void worker_free(void *worker)
 {
-    Worker *worker = opaque;
-    DecompressPool *p = worker->pool;
-
-    qemu_mutex_lock(&p->lock);
-    while (!p->quit || !QSIMPLEQ_EMPTY(&p->todo)) {
-        Batch *b = QSIMPLEQ_FIRST(&p->todo);
-        bool ok;
-
-        if (!b) {
-            qemu_cond_wait(&p->work, &p->lock);
-            continue;
-        }
-        QSIMPLEQ_REMOVE_HEAD(&p->todo, next);
-        qemu_mutex_unlock(&p->lock);
-        ok = decompress_batch(worker->inflate, b);
-        qemu_mutex_lock(&p->lock);
-        p->failed |= !ok;
-        p->in_flight--;
-        QSIMPLEQ_INSERT_TAIL(&p->idle, b, next);
-        qemu_cond_signal(&p->finished);
-    }
-    qemu_mutex_unlock(&p->lock);
-    return NULL;
+    page_inflate_free(worker);
 }
 
-static bool start_worker(DecompressPool *p, Error **errp)
+static void decompress_batch(void *worker, PoolBatch *base)
 {
-    Worker *worker = &p->worker[p->n_workers];
-    int ret;
+    Batch *b = container_of(base, Batch, base);
 
-    worker->pool = p;
-    worker->inflate = page_inflate_new(PAGE_ZLIB_FASTEST, errp);
-    if (!worker->inflate) {
-        return false;
+    for (unsigned i = 0; !b->damaged && i < b->n; i++) {
+        b->damaged = !page_inflate(worker, b->in[i], b->len[i], b->page[i]);
     }
-    ret =
-        qemu_thread_try_create(&worker->thread, "mig/decompress",
-                               decompress_thread, worker, QEMU_THREAD_JOINABLE);
-    if (ret < 0) {
-        page_inflate_free(worker->inflate);
-        error_setg_errno(errp, -ret, "decompressing thread %u does not start",
-                         p->n_workers);
-        return false;
-    }
-    p->n_workers++;
-    return true;
 }
+
+static void batch_done(void *opaque, PoolBatch *base)
+{
+    DecompressPool *p = opaque;
+
+    p->damaged |= container_of(base, Batch, base)->damaged;
+}
+
+static const BatchPoolOps decompress_ops = {
+    .name = "mig/decompress",
+    .batch_bytes = sizeof(Batch),
+    .worker_new = worker_new,
+    .worker_free = worker_free,
+    .work = decompress_batch,
+    .done = batch_done,
+};
 
 DecompressPool *decompress_pool_new(unsigned threads, Error **errp)
 {
     DecompressPool *p = g_new0(DecompressPool, 1);
-    unsigned n_batches = 2 * threads + 1;
 
-    qemu_mutex_init(&p->lock);
-    qemu_cond_init(&p->work);
-    qemu_cond_init(&p->finished);
-    QSIMPLEQ_INIT(&p->idle);
-    QSIMPLEQ_INIT(&p->todo);
-    p->batch = g_try_new(Batch, n_batches);
-    p->worker = g_new0(Worker, threads);
-    if (!p->batch) {
-        error_setg(errp, "no memory for %u decompressing threads", threads);
-        decompress_pool_free(p);
+    p->pool = batch_pool_new(&decompress_ops, p, threads, errp);
+    if (!p->pool) {
+        g_free(p);
         return NULL;
-    }
-    for (unsigned i = 0; i < n_batches; i++) {
-        QSIMPLEQ_INSERT_TAIL(&p->idle, &p->batch[i], next);
-    }
-    while (p->n_workers < threads) {
-        if (!start_worker(p, errp)) {
-            decompress_pool_free(p);
-            return NULL;
-        }
     }
     return p;
 }
 
 void decompress_pool_free(DecompressPool *p)
 {
-    if (!p) {
-        return;
+    if (p) {
+        batch_pool_free(p->pool);
+        g_free(p);
     }
-    qemu_mutex_lock(&p->lock);
-    p->quit = true;
-    qemu_cond_broadcast(&p->work);
-    qemu_mutex_unlock(&p->lock);
-    for (unsigned i = 0; i < p->n_workers; i++) {
-        qemu_thread_join(&p->worker[i].thread);
-        page_inflate_free(p->worker[i].inflate);
-    }
-    qemu_cond_destroy(&p->finished);
-    qemu_cond_destroy(&p->work);
-    qemu_mutex_destroy(&p->lock);
-    g_free(p->worker);
-    g_free(p->batch);
-    g_free(p);
 }
 
-static bool set_damaged(Error **errp)
+static bool check_damaged(const DecompressPool *p, Error **errp)
 {
-    error_setg(errp, "a compressed page is damaged");
-    return false;
-}
-
-uint8_t *decompress_pool_buffer(DecompressPool *p, Error **errp)
-{
-    bool failed;
-
-    if (p->filling) {
-        return p->filling->in[p->filling->n];
+    if (p->damaged) {
+        error_setg(errp, "a compressed page is damaged");
     }
-    qemu_mutex_lock(&p->lock);
-    while (QSIMPLEQ_EMPTY(&p->idle)) {
-        qemu_cond_wait(&p->finished, &p->lock);
-    }
-    p->filling = QSIMPLEQ_FIRST(&p->idle);
-    QSIMPLEQ_REMOVE_HEAD(&p->idle, next);
-    failed = p->failed;
-    qemu_mutex_unlock(&p->lock);
-    p->filling->n = 0;
-    if (failed) {
-        set_damaged(errp);
-        return NULL;
-    }
-    return p->filling->in[0];
+    return !p->damaged;
 }
 
 static void start_batch(DecompressPool *p)
 {
-    qemu_mutex_lock(&p->lock);
-    QSIMPLEQ_INSERT_TAIL(&p->todo, p->filling, next);
-    p->in_flight++;
+    batch_pool_start(p->pool, &p->filling->base);
     p->filling = NULL;
-    qemu_cond_signal(&p->work);
-    qemu_mutex_unlock(&p->lock);
+}
+
+uint8_t *decompress_pool_buffer(DecompressPool *p, Error **errp)
+{
+    if (!p->filling) {
+        p->filling = container_of(batch_pool_take(p->pool, true), Batch, base);
+        p->filling->n = 0;
+        p->filling->damaged = false;
+        if (!check_damaged(p, errp)) {
+            return NULL;
+        }
+    }
+    return p->filling->in[p->filling->n];
 }
 
 void decompress_pool_add(DecompressPool *p, size_t len, uint8_t *page)
@@ -209,16 +123,9 @@ void decompress_pool_add(DecompressPool *p, size_t len, uint8_t *page)
 
 bool decompress_pool_drain(DecompressPool *p, Error **errp)
 {
-    bool failed;
-
     if (p->filling && p->filling->n) {
         start_batch(p);
     }
-    qemu_mutex_lock(&p->lock);
-    while (p->in_flight) {
-        qemu_cond_wait(&p->finished, &p->lock);
-    }
-    failed = p->failed;
-    qemu_mutex_unlock(&p->lock);
-    return !failed || set_damaged(errp);
+    batch_pool_drain(p->pool);
+    return check_damaged(p, errp);
 }

@@ -14,7 +14,8 @@ typedef struct DecompressPool DecompressPool;
 
 /** decompress_pool_new: @threads 1..255. NULL and @errp on failure. */
 DecompressPool *decompress_pool_new(unsigned threads, Error **errp);
-/** decompress_pool_free: waits for what is in work. NULL is allowed. */
+/** decompress_pool_free: waits for what is in a thread, drops what was not drained.
+ *  NULL is allowed. */
 void decompress_pool_free(DecompressPool *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DecompressPool, decompress_pool_free)
 
