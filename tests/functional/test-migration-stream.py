@@ -98,7 +98,8 @@ def test_tables(t):
 
 
 class Recorder:
-    """A TCP relay that keeps what goes to the destination."""
+    """A TCP relay that keeps what the main channel carries to the
+    destination; other channels just pass."""
 
     def __init__(self, port):
         self.data = bytearray()
@@ -108,11 +109,19 @@ class Recorder:
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
-        a, _ = self.listener.accept()
+        while True:
+            a, _ = self.listener.accept()
+            threading.Thread(target=self.relay, args=(a,), daemon=True).start()
+
+    def relay(self, a):
         b = socket.create_connection(('127.0.0.1', self.port))
         threading.Thread(target=self.back, args=(b, a), daemon=True).start()
+        main = None
         while data := a.recv(1 << 20):
-            self.data += data
+            if main is None:
+                main = data[:1] == b'Q'
+            if main:
+                self.data += data
             b.sendall(data)
         b.shutdown(socket.SHUT_WR)
 
@@ -125,11 +134,12 @@ class Recorder:
             pass
 
 
-def record(t, capabilities, after_start=None):
+def record(t, capabilities, after_start=None, **parameters):
     p = Pair(t, 'soft', append='mem=8M kept=4M pattern=verify rate=2000 '
              'tick=20000 end=halt', memory='32')
     p.new_target()
-    p.settings(capabilities)
+    p.settings(capabilities, {k.replace('_', '-'): v
+                              for k, v in parameters.items()})
     uri = p.listen('tcp')
     recorder = Recorder(int(uri.rsplit(':', 1)[1]))
     p.source.qmp.cmd('migrate', uri=recorder.uri)
@@ -148,12 +158,38 @@ def test_return_path(t):
     assert commands[:2] == ['OPEN_RETURN_PATH', 'PING'], commands
 
 
+def switch(p):
+    p.source.qmp.cmd('migrate-start-postcopy')
+
+
+def test_live(t):
+    """A guest that writes while it goes, by each technique: the main channel
+    is understood to its last byte."""
+    for capabilities, parameters in (
+            (['xbzrle'], {}), (['compress'], {}), (['multifd'], {}),
+            (['multifd'], {'multifd_compression': 'zstd'}),
+            (['multifd'], {'zero_page_detection': 'legacy'}),
+            (['validate-uuid', 'x-ignore-shared'], {}),
+            (['auto-converge'], {})):
+        lines = record(t, capabilities, max_bandwidth=20 << 20, **parameters)
+        assert any(line.startswith('END') for line in lines), lines
+        assert lines[-1].startswith('COMMAND'), lines[-3:]  # the commit
+        t.cleanup_ferries()
+
+
+def test_live_postcopy(t):
+    if not ferrytest_uffd():
+        raise ferrytest.Skip('no userfaultfd')
+    for capabilities in (['multifd'], ['postcopy-preempt'],
+                         ['multifd', 'postcopy-preempt'], ['release-ram']):
+        lines = record(t, ['postcopy-ram', *capabilities], switch)
+        assert lines[-1] == 'EOF', lines[-3:]
+        t.cleanup_ferries()
+
+
 def test_postcopy(t):
     if not ferrytest_uffd():
         raise ferrytest.Skip('no userfaultfd')
-
-    def switch(p):
-        p.source.qmp.cmd('migrate-start-postcopy')
     lines = record(t, ['postcopy-ram'], switch)
     kinds = [line.split()[1] if line.startswith('COMMAND') else line.split()[0]
              for line in lines]
