@@ -12,6 +12,7 @@
 #include "util/error.h"
 
 #include "backend-internal.h"
+#include "dirty-bitmap.h"
 
 /* -- finding a device ------------------------------------------------------------------ */
 
@@ -108,6 +109,8 @@ static BlockDeviceInfo *node_info(BlockNode *node, bool write_cache, bool chain,
     if (!info->image) {
         return NULL;
     }
+    info->dirty_bitmaps = dirty_bitmaps_info(image);
+    info->has_dirty_bitmaps = info->dirty_bitmaps != NULL;
     info->encrypted = info->image->has_encrypted && info->image->encrypted;
     return g_steal_pointer(&info);
 }

@@ -12,6 +12,7 @@
 
 #include "block/block-node.h"
 #include "block/drive.h"
+#include "block/job.h"
 #include "block/export.h"
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
@@ -137,6 +138,7 @@ bool drives_open(System *s, Error **errp)
 void drives_close(void)
 {
     block_exports_cleanup();
+    job_cancel_sync_all();
     drives_cleanup();
     blockdevs_cleanup();
 }
