@@ -7,8 +7,9 @@
 #include "util/osdep.h"
 
 #include "block/block-hmp.h"
-#include "block/export.h"
 #include "block/block-node.h"
+#include "block/create.h"
+#include "block/export.h"
 #include "chardev/char.h"
 #include "chardev/chardev-hmp.h"
 #include "hw/hw-hmp.h"
@@ -74,6 +75,10 @@ static void fill_union(QapiOpenUnion *u, void *opaque)
         chardev_fill_open_union(u);
     } else if (g_str_equal(tag, "blockdev")) {
         blockdev_fill_open_union(u);
+    } else if (g_str_equal(tag, "blockdev-create")) {
+        block_create_fill_open_union(u);
+    } else if (g_str_equal(tag, "blockdev-amend")) {
+        block_amend_fill_open_union(u);
     } else if (g_str_equal(tag, "netdev")) {
         netdev_fill_open_union(u);
     } else {
