@@ -86,9 +86,8 @@ static bool get_one(QEMUFile *f, ConfigDevices *d, Error **errp)
     if (qemu_file_get_error(f)) {
         return false;
     }
-    if (len == 0 || !stream_is_text(one.idstr, len)) {
-        error_setg(errp, "configuration: the name of device %u is not text",
-                   d->list->len);
+    if (len == 0) {
+        error_setg(errp, "configuration: device %u has no name", d->list->len);
         return false;
     }
     g_array_append_val(d->list, one);

@@ -188,10 +188,10 @@ static const struct {
       "configuration with 4294967295 devices" },
     { BYTES("\x00\x00\x00\x01\x00\x00\x00\x01"
             "\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
-      "configuration: the name of device 0 is not text" },
+      "configuration: device 0 has no name" },
     { BYTES("\x00\x00\x00\x01\x00\x00\x00\x01"
             "\x02\x1b[\x00\x00\x00\x00\x00\x00\x00\x00"),
-      "configuration: the name of device 0 is not text" },
+      NULL },
     { BYTES("\x00\x00\x00\x01\x00\x00\x00\x02"
             "\x01"
             "a\x00\x00\x00\x00\x00\x00\x00\x00"),
