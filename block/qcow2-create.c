@@ -345,9 +345,7 @@ static bool coroutine_fn put_crypt(Maker *m, Error **errp)
         return false;
     }
     o = encrypt_options(m->c, errp);
-    block = o ? crypt_co_create(&header, o, "encrypt.",
-                                QCRYPTO_BLOCK_CREATE_DETACHED, errp)
-              : NULL;
+    block = o ? crypt_co_create(&header, o, "encrypt.", 0, errp) : NULL;
     return block != NULL;
 }
 

@@ -76,7 +76,7 @@ bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
 {
     BlockNode *node = BLOCK_NODE(s);
     g_autoptr(QCryptoBlockOpenOptions) o = NULL;
-    unsigned flags = QCRYPTO_BLOCK_OPEN_DETACHED;
+    unsigned flags = 0;
 
     if (s->header.crypt_method == QCOW_CRYPT_NONE) {
         if (s->encrypt_ref) {

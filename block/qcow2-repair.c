@@ -46,6 +46,21 @@ static void count_structures(QcowCheck *c)
     }
 }
 
+/* Clusters in use in a range without a block: where one would go by itself may
+ * be in use as well. */
+static void find_gaps(QcowCheck *c)
+{
+    BlockQcow2 *s = c->s;
+
+    for (uint64_t i = 0; i < c->clusters && !c->rebuild; i++) {
+        uint64_t index = i >> s->refblock_bits;
+
+        c->rebuild =
+            c->counts[i] && (index >= s->reftable_size ||
+                             !(s->reftable[index] & QCOW_REFTABLE_MASK));
+    }
+}
+
 static int coroutine_fn on_disk(QcowCheck *c, uint64_t cluster, uint64_t *ret)
 {
     BlockQcow2 *s = c->s;
@@ -367,6 +382,7 @@ static int coroutine_fn check(QcowCheck *c, Error **errp)
         return ret;
     }
     count_structures(c);
+    find_gaps(c);
     ret = compare(c, errp);
     return ret < 0 ? ret : finish_fix(c, errp);
 }
