@@ -137,6 +137,20 @@ static void dispatch(ThrottleGroup *g, ThrottleWaiters *ready)
     }
 }
 
+/* Returns: whether @w was there. */
+static bool take_out(ThrottleWaiters *ready, ThrottleWaiter *w)
+{
+    ThrottleWaiter *other;
+
+    QSIMPLEQ_FOREACH(other, ready, next) {
+        if (other == w) {
+            QSIMPLEQ_REMOVE(ready, w, ThrottleWaiter, next);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Lock not held. */
 static void wake(ThrottleWaiters *ready)
 {
@@ -182,6 +196,8 @@ void coroutine_fn throttle_group_co_wait(ThrottleGroupMember *m, int64_t bytes,
         QSIMPLEQ_INSERT_TAIL(&m->waiting[is_write], &w, next);
         if (g->waiting[is_write]++ == 0) {
             dispatch(g, &ready);
+            /* Its time may have come just now. */
+            wait = !take_out(&ready, &w);
         }
     } else {
         throttle_account(&g->ts, is_write, w.bytes);
