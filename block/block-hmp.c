@@ -45,6 +45,12 @@ static void hmp_info_block(HMPContext *ctx, json_t *args)
                        b->locked ? "" : "not ",
                        b->tray_open ? "open" : "closed");
         }
+        if (b->inserted && b->inserted->backing_file) {
+            hmp_printf(ctx,
+                       "    Backing file:     %s (chain depth: %" PRId64 ")\n",
+                       b->inserted->backing_file,
+                       b->inserted->backing_file_depth);
+        }
         if (b->inserted) {
             const BlockdevCacheInfo *c = b->inserted->cache;
 
@@ -86,7 +92,57 @@ static void hmp_block_resize(HMPContext *ctx, json_t *args)
     hmp_handle_error(ctx, err);
 }
 
+static void hmp_eject(HMPContext *ctx, json_t *args)
+{
+    Error *err = NULL;
+
+    qmp_eject(hmp_arg_str(args, "device"), NULL, true,
+              hmp_arg_bool(args, "force", false), &err);
+    hmp_handle_error(ctx, err);
+}
+
+static void hmp_change(HMPContext *ctx, json_t *args)
+{
+    Error *err = NULL;
+
+    qmp_blockdev_change_medium(hmp_arg_str(args, "device"), NULL,
+                               hmp_arg_str(args, "filename"),
+                               hmp_arg_str(args, "format"), true,
+                               hmp_arg_bool(args, "force", false), false,
+                               BLOCKDEV_CHANGE_READ_ONLY_MODE_RETAIN, &err);
+    hmp_handle_error(ctx, err);
+}
+
+static void hmp_info_iothreads(HMPContext *ctx, json_t *args)
+{
+    IOThreadInfoList *list = qmp_query_iothreads(NULL);
+
+    for (IOThreadInfoList *l = list; l; l = l->next) {
+        const IOThreadInfo *i = l->value;
+
+        hmp_printf(ctx, "%s:\n", i->id);
+        hmp_printf(ctx, "  thread_id=%" PRId64 "\n", i->thread_id);
+        hmp_printf(ctx, "  poll-max-ns=%" PRId64 "\n", i->poll_max_ns);
+        hmp_printf(ctx, "  poll-grow=%" PRId64 "\n", i->poll_grow);
+        hmp_printf(ctx, "  poll-shrink=%" PRId64 "\n", i->poll_shrink);
+        hmp_printf(ctx, "  aio-max-batch=%" PRId64 "\n", i->aio_max_batch);
+    }
+    qapi_free_IOThreadInfoList(list);
+}
+
 const HMPCommand block_hmp_commands[] = {
+    { .name = "change",
+      .args = "force:-f,device:B,filename:F,format:s?",
+      .params = "[-f] device filename [format]",
+      .help = "put another medium into a drive (-f even if the guest has "
+              "locked it)",
+      .handler = hmp_change },
+    { .name = "eject",
+      .args = "force:-f,device:B",
+      .params = "[-f] device",
+      .help = "take the medium out of a drive (-f even if the guest has locked "
+              "it)",
+      .handler = hmp_eject },
     { .name = "block_resize",
       .args = "device:B,size:o",
       .params = "device size",
@@ -107,5 +163,11 @@ const HMPCommand block_hmp_info[] = {
       .params = "",
       .help = "statistics of block devices",
       .handler = hmp_info_blockstats },
+    { .name = "iothreads",
+      .args = "",
+      .params = "",
+      .help = "iothread objects",
+      .handler = hmp_info_iothreads,
+      .flags = HMP_PRECONFIG },
     {},
 };

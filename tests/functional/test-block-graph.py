@@ -101,7 +101,9 @@ def test_media(t: Test) -> None:
     one, two = raw(t, 'one'), raw(t, 'two', 4 * MIB)
     f = t.ferry(*SOFT, '-S', '-drive',
                 f'file={one},format=raw,if=none,id=d,media=cdrom', '-device',
-                'ide-cd,drive=d,id=cd0')
+                'ide-cd,drive=d,id=cd0', '-drive',
+                'driver=null-co,size=1M,if=none,id=hd', '-device',
+                'ide-hd,drive=hd')
     q = f.qmp
     q.cmd('blockdev-open-tray', id='cd0')
     e = q.event('DEVICE_TRAY_MOVED')['data']
@@ -123,6 +125,13 @@ def test_media(t: Test) -> None:
     q.cmd('blockdev-change-medium', id='cd0', filename=str(one), format='raw')
     info = q.cmd('query-block')[0]['inserted']
     assert info['file'] == str(one) and info['ro'], info
+    assert 'Removable device: not locked' in q.hmp('info block')
+    assert q.hmp(f'change d {two} raw') == ''
+    assert q.cmd('query-block')[0]['inserted']['file'] == str(two)
+    assert 'not removable' in q.hmp('eject hd')
+    assert q.hmp('eject d') == ''
+    assert 'inserted' not in q.cmd('query-block')[0]
+    q.cmd('blockdev-change-medium', id='cd0', filename=str(one), format='raw')
     q.cmd('eject', device='d')
     assert 'inserted' not in q.cmd('query-block')[0]
     q.cmd('blockdev-del', **{'node-name': 'n2'})
