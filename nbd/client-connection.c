@@ -312,7 +312,7 @@ static void coroutine_fn receiver_entry(void *opaque)
     nbd_client_conn_break(conn, "the server hung up");
     stop_sending(conn);
     fail_all(conn);
-    qio_channel_close(conn->ioc, NULL);
+    /* Closed with the last reference: others may just be shutting it down. */
     conn->ended(conn->opaque, conn);
     nbd_client_conn_unref(conn);
 }

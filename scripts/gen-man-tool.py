@@ -67,5 +67,6 @@ tool, template, version, output = sys.argv[1:]
 text = run(tool, '--help')
 page = open(template).read().replace('@VERSION@', version)
 page = page.replace('@OPTIONS@', '\n'.join(options(text)))
-page = page.replace('@COMMANDS@', '\n'.join(commands(tool, text)))
+if '@COMMANDS@' in page:
+    page = page.replace('@COMMANDS@', '\n'.join(commands(tool, text)))
 open(output, 'w').write(page)
