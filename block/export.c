@@ -7,14 +7,14 @@
  */
 #include "util/osdep.h"
 
-#include "export-internal.h"
-
 #include "block/types.h"
 #include "qapi/qapi-commands-block-export.h"
 #include "qapi/qapi-events-block-export.h"
 #include "qapi/util.h"
 #include "util/aio-wait.h"
 #include "util/id.h"
+
+#include "export-internal.h"
 
 static Object *exports_root(void)
 {
