@@ -54,7 +54,7 @@ class CprPair(Pair):
 def cross(t: Test, accel: str, smp: int = 1) -> None:
     """Back and forth; by QMP and by the command line."""
     p = CprPair(t, accel=accel, smp=smp, append=GUEST + f' cpus={smp}')
-    for n in range(4):
+    for n in range(2):
         channels = p.channels()
         p.mode()
         if n % 2:
