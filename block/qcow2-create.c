@@ -232,9 +232,9 @@ static bool plan(Maker *m, BlockCreateQcow2 *c, Error **errp)
     m->h.cluster_bits = (uint32_t)ctz64(c->cluster_size);
     m->h.size = c->size;
     m->h.refcount_order = (uint32_t)ctz64(c->refcount_bits);
-    m->h.l1_size = (uint32_t)DIV_ROUND_UP(c->size, per_l1);
-    m->l1_clusters =
-        MAX(DIV_ROUND_UP((uint64_t)m->h.l1_size * 8, m->cluster), 1);
+    /* At least one entry, so that the table's cluster is not a leak. */
+    m->h.l1_size = (uint32_t)MAX(DIV_ROUND_UP(c->size, per_l1), 1);
+    m->l1_clusters = DIV_ROUND_UP((uint64_t)m->h.l1_size * 8, m->cluster);
     return plan_crypt(m, errp);
 }
 

@@ -544,6 +544,10 @@ int coroutine_fn qcow_co_flush(BlockNode *node);
 
 bool qcow_open(BlockNode *node, Error **errp);
 void qcow_close(BlockNode *node);
+bool qcow_reopen_prepare(BlockNode *node, const json_t *opts, void **state,
+                         Error **errp);
+void qcow_reopen_commit(BlockNode *node, void *state);
+void qcow_reopen_abort(BlockNode *node, void *state);
 int coroutine_fn qcow_co_inactivate(BlockNode *node, Error **errp);
 int coroutine_fn qcow_co_activate(BlockNode *node, Error **errp);
 int coroutine_fn qcow_co_make_empty(BlockNode *node, Error **errp);

@@ -473,3 +473,56 @@ int coroutine_fn qcow_co_activate(BlockNode *node, Error **errp)
     block_node_set_length(node, (int64_t)s->header.size);
     return 0;
 }
+
+/* -- read-only or not ---------------------------------------------------------------- */
+
+/* To read-only: everything is written out while that is possible. */
+bool qcow_reopen_prepare(BlockNode *node, const json_t *opts, void **state,
+                         Error **errp)
+{
+    BlockQcow2 *s = BLOCK_QCOW2(node);
+    bool read_only = json_is_true(json_object_get(opts, "read-only"));
+    bool was_read_only = node->read_only;
+    OpenJob job = { s, errp };
+    bool ok;
+
+    if (read_only) {
+        return node_run_co(node->ctx, write_out_entry, &job) == 0;
+    }
+    node->read_only = false;
+    ok = may_open(s, errp);
+    node->read_only = was_read_only;
+    return ok;
+}
+
+static int coroutine_fn take_over_entry(void *opaque)
+{
+    OpenJob *j = opaque;
+
+    return qcow_take_over(j->s, j->errp);
+}
+
+void qcow_reopen_commit(BlockNode *node, void *state)
+{
+    BlockQcow2 *s = BLOCK_QCOW2(node);
+    Error *err = NULL;
+    OpenJob job = { s, &err };
+
+    if (!s->pass_discard_request_set) {
+        s->discard_passthrough[QCOW_DISCARD_REQUEST] =
+            node->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP;
+    }
+    if (node->read_only || s->active || node->inactive) {
+        return;
+    }
+    if (node_run_co(node->ctx, take_over_entry, &job) < 0) {
+        /* Too late to refuse: nothing is written. */
+        qatomic_set(&s->broken, true);
+        error_report_err(err);
+    }
+}
+
+void qcow_reopen_abort(BlockNode *node, void *state)
+{
+    qcow_reopen_commit(node, state);
+}

@@ -406,14 +406,6 @@ int coroutine_fn qcow_write(BlockQcow2 *s, uint64_t offset, int64_t bytes,
     return ret;
 }
 
-/* Too much waits for a flush that the guest does not send. */
-static int coroutine_fn relieve(BlockQcow2 *s)
-{
-    int ret = qcow_frees_pressure(s) ? qcow_commit(s, true) : 0;
-
-    return ret < 0 ? ret : qcow_reclaim(s);
-}
-
 int coroutine_fn qcow_co_pwritev(BlockNode *node, int64_t offset, int64_t bytes,
                                  QEMUIOVector *qiov, size_t qiov_offset,
                                  BlkRequestFlags flags)
@@ -422,8 +414,12 @@ int coroutine_fn qcow_co_pwritev(BlockNode *node, int64_t offset, int64_t bytes,
     unsigned ticket = qcow_enter(s);
     int ret = qcow_write(s, (uint64_t)offset, bytes, qiov, qiov_offset);
 
+    /* Too much may wait for a flush that the guest does not send. */
+    if (ret == 0 && qcow_frees_pressure(s)) {
+        ret = qcow_commit(s, true);
+    }
     qcow_leave(s, ticket);
-    return ret == 0 && qatomic_read(&s->frees.pending) ? relieve(s) : ret;
+    return ret == 0 ? qcow_reclaim(s) : ret;
 }
 
 int coroutine_fn qcow_co_flush(BlockNode *node)

@@ -291,6 +291,9 @@ static void qcow_class_init(ObjectClass *oc, void *data)
     nc->probe = qcow_probe;
     nc->open = class_open;
     nc->close = class_close;
+    nc->reopen_prepare = qcow_reopen_prepare;
+    nc->reopen_commit = qcow_reopen_commit;
+    nc->reopen_abort = qcow_reopen_abort;
     nc->filename = qcow_filename;
     nc->allocated = qcow_allocated;
     nc->co_preadv = qcow_co_preadv;

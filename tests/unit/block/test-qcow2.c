@@ -445,6 +445,38 @@ static void test_overlap(void)
     mem_free(mem);
 }
 
+/* To read-only everything is written out; back, it goes on. */
+static void test_reopen(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    g_autofree void *copy = NULL;
+    size_t len;
+    BlockNode *top;
+
+    bench_create(DISK, "\"lazy-refcounts\":true");
+    top = bench_open("", 0, &error_abort);
+    fill(top, 1);
+    g_assert_true(node_set_read_only(top, true, &error_abort));
+    g_assert_cmpint(bench_write(top, 0, &len, 1), <, 0);
+    len = mem->bytes->len;
+    copy = g_memdup2(mem->bytes->data, len);
+    g_assert_true(node_set_read_only(top, false, &error_abort));
+    fill(top, 2);
+    block_node_unref(top);
+    top = bench_open("", 0, &error_abort);
+    g_assert_cmpint(first_byte(top, DISK - 1), ==, 2);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
+    /* What it was while it was read-only. */
+    mem = mem_new("mem", copy, len);
+    top = bench_open("\"read-only\":true", 0, &error_abort);
+    g_assert_cmpint(first_byte(top, DISK - 1), ==, 1);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
 /* -- options --------------------------------------------------------------------------------- */
 
 static void refuse(const char *options, const char *text)
@@ -509,6 +541,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2/sizes", test_sizes);
     g_test_add_func("/qcow2/repair", test_repair);
     g_test_add_func("/qcow2/overlap", test_overlap);
+    g_test_add_func("/qcow2/reopen", test_reopen);
     g_test_add_func("/qcow2/options", test_options);
     ret = g_test_run();
     for (unsigned i = 0; i < THREADS; i++) {
