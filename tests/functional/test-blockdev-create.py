@@ -70,7 +70,7 @@ def test_create_refused(t: Test) -> None:
             ('frobnicate', {**file, 'frobnicate': 1}),
             ('size', {'driver': 'file', 'filename': 'x'}),
             ('nosuch', {'driver': 'qcow2', 'file': 'nosuch', 'size': 1}),
-            ('cluster', {'driver': 'qcow2', 'file': 'nosuch', 'size': 1 << 20,
+            ('Cluster', {'driver': 'qcow2', 'file': 'nosuch', 'size': 1 << 20,
                          'cluster-size': 1000})):
         refused(q, words, 'blockdev-create', job_id='c', options=options)
         assert q.cmd('query-jobs') == []
