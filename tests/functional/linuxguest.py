@@ -35,6 +35,13 @@ def kernel(flavour: str = 'cloud') -> Path:
 def initrd(t: Test, modules: list[str] = (), add: list[str] = (),
            script: str | None = None, flavour: str = 'cloud',
            name: str = 'initrd') -> Path:
+    # Many emulators of a test, the same disk: it is made once.
+    made = t.__dict__.setdefault('initrds', {})
+    files = [os.stat(a.split(':')[0]) for a in add]
+    key = (tuple(modules), tuple(add), script, flavour,
+           tuple((f.st_size, f.st_mtime_ns) for f in files))
+    if key in made:
+        return made[key]
     out = t.path(name)
     args = [SOURCE / 'scripts/make-initrd', '--init',
             BUILD / 'guest/linux-init', '--add',
@@ -47,7 +54,8 @@ def initrd(t: Test, modules: list[str] = (), add: list[str] = (),
     if script is not None:
         t.path('run').write_text(script)
         args += ['--script', t.path('run')]
-    t.run(*args, out)
+    t.run(*args, out, timeout=4 * ferrytest.TIMEOUT)
+    made[key] = out
     return out
 
 
