@@ -75,7 +75,7 @@ CIPHERS = [
 
 def test_ciphers(t: Test) -> None:
     """qemu-img reads what we wrote, with every cipher, byte for byte."""
-    t.requires('qemu-img')
+    t.requires('qemu-img', 'cryptsetup')
     raw = t.path('raw')
     make_raw(raw, SIZE)
     for n, opts in enumerate(CIPHERS):
@@ -83,7 +83,11 @@ def test_ciphers(t: Test) -> None:
         create(t, path, opts)
         fill(t, raw, luks(path))
         same(t, raw, luks(path))
-        same(t, raw, luks(path), program=qemu)
+        if 'aes-192' in opts:
+            # QEMU 7.2 aborts on material that is no multiple of its sectors.
+            assert cryptsetup_opens(t, path, 's')
+        else:
+            same(t, raw, luks(path), program=qemu)
         a = json.loads(img(t, 'info', '--output=json', path).stdout)
         b = json.loads(qemu(t, 'info', '--output=json', path).stdout)
         a['format-specific']['data'].pop('detached-header')
@@ -153,8 +157,7 @@ def test_from_cryptsetup(t: Test) -> None:
         img(t, 'resize', '--shrink', *secret(t, 's'), '--image-opts',
             luks(path), SIZE)
         same(t, raw, luks(path))
-        # QEMU 7.2 aborts on material that is no multiple of its sectors.
-        if shutil.which('qemu-img') and bits != 192:
+        if shutil.which('qemu-img') and bits != 192:  # see test_ciphers
             same(t, raw, luks(path), program=qemu)
     with open(path, 'wb') as f:
         f.truncate(SIZE)
@@ -271,10 +274,20 @@ def test_size(t: Test) -> None:
 
 
 def test_machine(t: Test) -> None:
-    """A running machine opens, shows and closes an image."""
+    """A running machine makes, opens, shows and closes an image."""
     path = t.path('m.luks')
-    create(t, path)
+    secret(t, 's')
+    path.touch()
     f = t.ferry('-object', f'secret,id=s,file={t.path("s.key")}')
+    f.qmp.cmd('blockdev-create', **{'job-id': 'j', 'options': {
+        'driver': 'luks', 'file': {'driver': 'file', 'filename': str(path)},
+        'size': SIZE, 'key-secret': 's', 'iter-time': 10}})
+    ferrytest.wait_for(
+        lambda: f.qmp.cmd('query-jobs')[0]['status'] == 'concluded',
+        'the end of the job')
+    job = f.qmp.cmd('query-jobs')[0]
+    assert 'error' not in job, job
+    f.qmp.cmd('job-dismiss', id='j')
     options = {'driver': 'luks', 'node-name': 'disk', 'key-secret': 's',
                'file': {'driver': 'file', 'filename': str(path)}}
     f.qmp.cmd('blockdev-add', **options)
