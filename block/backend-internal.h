@@ -68,7 +68,7 @@ struct BlockBackend {
 
     DriveInfo *drive; /* of -drive, owned; or NULL */
 
-    unsigned in_flight; /* atomic */
+    unsigned in_flight; /* and NODE_WATCHED; atomic */
     unsigned quiesced;  /* reasons to hold requests back; atomic */
     bool no_queuing;    /* its user holds back by himself */
     QemuMutex lock;     /* guards held */
@@ -135,5 +135,9 @@ static inline void blk_inc_in_flight(BlockBackend *blk)
     qatomic_fetch_inc(&blk->in_flight);
 }
 void blk_dec_in_flight(BlockBackend *blk);
+static inline unsigned blk_in_flight(BlockBackend *blk)
+{
+    return qatomic_mb_read(&blk->in_flight) & ~NODE_WATCHED;
+}
 
 #endif

@@ -38,7 +38,7 @@ static void root_drained_begin(NodeLink *link)
 
 static bool root_drained_busy(NodeLink *link)
 {
-    return qatomic_mb_read(&blk_of_link(link)->in_flight) > 0;
+    return blk_in_flight(blk_of_link(link)) > 0;
 }
 
 static void root_drained_end(NodeLink *link)
@@ -308,9 +308,7 @@ void blk_set_serial(BlockBackend *blk, const char *serial)
 
 void blk_dec_in_flight(BlockBackend *blk)
 {
-    /* Who waits has set `quiesced` before looking at `in_flight`. */
-    if (qatomic_fetch_dec(&blk->in_flight) == 1 &&
-        qatomic_mb_read(&blk->quiesced)) {
+    if (qatomic_fetch_dec(&blk->in_flight) == (NODE_WATCHED | 1)) {
         aio_wait_kick();
     }
 }
@@ -320,6 +318,7 @@ void blk_quiesce(BlockBackend *blk)
     if (qatomic_fetch_inc(&blk->quiesced) > 0) {
         return;
     }
+    qatomic_fetch_or(&blk->in_flight, NODE_WATCHED);
     if (blk->throttle.group) {
         throttle_group_let_through(&blk->throttle);
     }
@@ -333,6 +332,7 @@ void blk_unquiesce(BlockBackend *blk)
     if (qatomic_fetch_dec(&blk->quiesced) > 1) {
         return;
     }
+    qatomic_fetch_and(&blk->in_flight, ~NODE_WATCHED);
     if (blk->throttle.group) {
         throttle_group_limit(&blk->throttle);
     }
@@ -352,7 +352,7 @@ void blk_drained_begin(BlockBackend *blk)
     if (node) {
         node_hurry(node);
     }
-    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_mb_read(&blk->in_flight) > 0);
+    AIO_WAIT_WHILE_UNLOCKED(NULL, blk_in_flight(blk) > 0);
     if (node) {
         node_unhurry(node);
     }

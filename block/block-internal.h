@@ -129,6 +129,10 @@ typedef struct NodeInfo {
     bool needs_compressed_writes;
 } NodeInfo;
 
+/* In a count of requests: somebody waits for its end. It is in the same word,
+ * so that the last request does not look at memory that may be gone. */
+#define NODE_WATCHED (1u << 31)
+
 struct BlockNode {
     Object parent_obj;
 
@@ -177,12 +181,12 @@ struct BlockNode {
     unsigned perm;  /* of all users together */
     unsigned shared;
 
-    unsigned in_flight; /* requests inside; atomic */
+    unsigned in_flight; /* requests inside, and NODE_WATCHED; atomic */
     unsigned quiesced;  /* reasons to send nothing; atomic, of main loop */
     unsigned hurried;   /* reasons not to wait for time; main loop */
     uint64_t write_gen; /* writes that ended; atomic */
     uint64_t flush_gen; /* write_gen that is on stable storage; atomic */
-    uint64_t highest;    /* end of the last byte written; atomic */
+    uint64_t highest;   /* end of the last byte written; atomic */
     uint64_t write_threshold; /* BLOCK_WRITE_THRESHOLD above it; atomic; 0 */
 
     QemuMutex lock; /* guards requests */

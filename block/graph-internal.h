@@ -60,6 +60,10 @@ static inline void node_enter(BlockNode *node)
 {
     qatomic_fetch_inc(&node->in_flight);
 }
+static inline unsigned node_in_flight(BlockNode *node)
+{
+    return qatomic_mb_read(&node->in_flight) & ~NODE_WATCHED;
+}
 void node_leave(BlockNode *node);
 
 #endif

@@ -78,6 +78,7 @@ void node_quiesce(BlockNode *node)
     if (qatomic_fetch_inc(&node->quiesced) > 0) {
         return;
     }
+    qatomic_fetch_or(&node->in_flight, NODE_WATCHED);
     node_hurry(node);
     QLIST_FOREACH(link, &node->users, of_node) {
         link_drained_begin(link);
@@ -91,6 +92,7 @@ void node_unquiesce(BlockNode *node)
     if (qatomic_fetch_dec(&node->quiesced) > 1) {
         return;
     }
+    qatomic_fetch_and(&node->in_flight, ~NODE_WATCHED);
     node_unhurry(node);
     QLIST_FOREACH_SAFE(link, &node->users, of_node, next) {
         link_drained_end(link);
@@ -101,7 +103,7 @@ bool node_is_busy(BlockNode *node)
 {
     NodeLink *link;
 
-    if (qatomic_mb_read(&node->in_flight) > 0) {
+    if (node_in_flight(node) > 0) {
         return true;
     }
     QLIST_FOREACH(link, &node->users, of_node) {

@@ -18,9 +18,7 @@
 
 void node_leave(BlockNode *node)
 {
-    /* Who drains has set `quiesced` before looking at `in_flight`. */
-    if (qatomic_fetch_dec(&node->in_flight) == 1 &&
-        qatomic_mb_read(&node->quiesced)) {
+    if (qatomic_fetch_dec(&node->in_flight) == (NODE_WATCHED | 1)) {
         aio_wait_kick();
     }
 }

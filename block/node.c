@@ -83,7 +83,8 @@ bool block_node_open(BlockNode *node, Error **errp)
 {
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
 
-    if (!block_node_read_cache(node, errp) || !object_check_required(OBJECT(node), errp)) {
+    if (!block_node_read_cache(node, errp) ||
+        !object_check_required(OBJECT(node), errp)) {
         return false;
     }
     if (node->force_share && !node->read_only) {
@@ -126,11 +127,11 @@ static void write_out(BlockNode *node)
 /* Nothing sends new ones: there is no user any more. */
 static void wait_for_requests(BlockNode *node)
 {
-    if (qatomic_mb_read(&node->in_flight) == 0) {
+    if (node_in_flight(node) == 0) {
         return;
     }
     node_quiesce(node); /* so that the last one wakes us */
-    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_mb_read(&node->in_flight) > 0);
+    AIO_WAIT_WHILE_UNLOCKED(NULL, node_in_flight(node) > 0);
     node_unquiesce(node);
 }
 
