@@ -28,14 +28,15 @@ BUSY = VERIFY.replace('rate=20000', 'rate=0')
 
 class Relay:
     """A TCP port or UNIX socket in front of another; connections can be held
-    (no byte passes) and cut. `after` cuts once so many bytes went to the
-    destination."""
+    (no byte passes) and cut, those too that come later. `after` cuts once so
+    many bytes went to the destination."""
 
     def __init__(self, t: Test, target: tuple | str, name: str = 'relay',
                  after: int | None = None):
         self.target = target
         self.after = after
         self.passed = 0
+        self.dead = False
         self.held = threading.Event()
         self.conns: list[tuple[socket.socket, socket.socket]] = []
         if isinstance(target, str):
@@ -66,6 +67,10 @@ class Relay:
                 continue
             with self.lock:
                 self.conns.append((a, b))
+                dead = self.dead
+            if dead:
+                self.cut()
+                continue
             for src, dst, there in ((a, b, True), (b, a, False)):
                 threading.Thread(target=self._pump, args=(src, dst, there),
                                  daemon=True).start()
@@ -90,6 +95,7 @@ class Relay:
 
     def cut(self) -> None:
         with self.lock:
+            self.dead = True
             for pair in self.conns:
                 for s in pair:
                     try:

@@ -142,7 +142,7 @@ class Flow:
             name = self.peek('B', n + 1)
             text = bytes(self.buf[self.at + n + 2:self.at + n + 2 + name])
             n += 2 + name + 4
-            if text.endswith(b'uuid'):
+            if text.endswith((b'uuid', b'ferry-cpr')):
                 n += 16
             elif text.endswith(b'target-page-bits'):
                 n += 4
