@@ -618,6 +618,15 @@ int coroutine_fn qcow_rebuild_refcounts(BlockQcow2 *s, unsigned order,
 bool coroutine_fn qcow_bitmaps_load(BlockQcow2 *s, Error **errp);
 /** qcow_bitmaps_begin: the disk will be written: mark them as in use. */
 int coroutine_fn qcow_bitmaps_begin(BlockQcow2 *s, Error **errp);
+/** qcow_bitmaps_make: bitmaps of the node from what is stored. */
+bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp);
+void qcow_bitmaps_set_read_only(BlockQcow2 *s, bool read_only);
+/** qcow_bitmaps_store: all persistent ones of the node; gate closed. */
+int coroutine_fn qcow_bitmaps_store(BlockQcow2 *s, Error **errp);
+bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
+                                           uint32_t granularity, Error **errp);
+int coroutine_fn qcow_co_remove_bitmap(BlockNode *node, const char *name,
+                                       Error **errp);
 /** qcow_bitmap_info: (transfer full) for people. */
 Qcow2BitmapInfoList *qcow_bitmap_info(BlockQcow2 *s);
 

@@ -298,6 +298,7 @@ int coroutine_fn qcow_take_over(BlockQcow2 *s, Error **errp)
     if (ret == 0 && h->has_bitmaps) {
         ret = qcow_bitmaps_begin(s, errp);
     }
+    qcow_bitmaps_set_read_only(s, ret < 0);
     if (ret == 0 && (h->incompatible & QCOW_INCOMPAT_DIRTY)) {
         ret = qcow_check_and_fix(s, errp);
     }
@@ -317,12 +318,15 @@ int coroutine_fn qcow_write_out(BlockQcow2 *s, Error **errp)
     qcow_close_gate(s);
     ret = qatomic_read(&s->broken) ? 0 : qcow_commit_all(s);
     if (ret == 0 && !qatomic_read(&s->broken)) {
+        /* A bitmap that cannot be stored stays marked as in use. */
+        qcow_bitmaps_store(s, NULL);
         ret = qcow_header_set_incompatible(s, 0, QCOW_INCOMPAT_DIRTY);
         qcow_file_trim(s);
         ret = ret < 0 ? ret : node_co_flush(s->file.node);
     }
     if (ret == 0) {
         s->active = false;
+        qcow_bitmaps_set_read_only(s, true);
     } else {
         error_setg_errno(errp, -ret,
                          "Could not write out the metadata of "
@@ -402,9 +406,17 @@ static bool load(BlockQcow2 *s, Error **errp)
            node_run_co(BLOCK_NODE(s)->ctx, load_entry, &job) == 0;
 }
 
+static int coroutine_fn make_bitmaps_entry(void *opaque)
+{
+    OpenJob *j = opaque;
+
+    return qcow_bitmaps_make(j->s, j->errp) ? 0 : -EINVAL;
+}
+
 bool qcow_open(BlockNode *node, Error **errp)
 {
     BlockQcow2 *s = BLOCK_QCOW2(node);
+    OpenJob job = { s, errp };
 
     if (!qcow_overlap_parse(s, errp) ||
         !block_node_open_child(node, &s->file, s->file_ref, "file",
@@ -419,6 +431,13 @@ bool qcow_open(BlockNode *node, Error **errp)
         return false;
     }
     set_node(s);
+    if (!(node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK)) &&
+        node_run_co(node->ctx, make_bitmaps_entry, &job) < 0) {
+        s->active = false;
+        qcow_unload(s);
+        qcow_crypt_close(s);
+        return false;
+    }
     return true;
 }
 

@@ -305,6 +305,7 @@ static bool get_bitmap(QcowBitmap *bm, WireBuffer *b, unsigned cluster_bits,
     bm->table_offset = wire_get_be64(b);
     bm->table_size = wire_get_be32(b);
     bm->flags = wire_get_be32(b);
+    bm->was_in_use = bm->flags & QCOW_BITMAP_IN_USE;
     type = wire_get_u8(b);
     bm->granularity_bits = wire_get_u8(b);
     name_len = wire_get_be16(b);

@@ -268,6 +268,7 @@ typedef struct QcowBitmap {
     uint32_t table_size; /* entries */
     uint32_t flags;
     uint8_t granularity_bits;
+    bool was_in_use; /* when it was decoded */
     char *name;
 } QcowBitmap;
 

@@ -316,6 +316,8 @@ static void qcow_class_init(ObjectClass *oc, void *data)
     nc->co_snapshot_load_tmp = qcow_co_snapshot_load_tmp;
     nc->co_save_vmstate = qcow_co_save_vmstate;
     nc->co_load_vmstate = qcow_co_load_vmstate;
+    nc->co_can_store_bitmap = qcow_co_can_store_bitmap;
+    nc->co_remove_bitmap = qcow_co_remove_bitmap;
     nc->co_inactivate = qcow_co_inactivate;
     nc->co_activate = qcow_co_activate;
 }
