@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """qcow2 beside QEMU's tools: what one writes the other reads and checks."""
-import os
+import json
 import random
 import signal
 import struct
@@ -272,6 +272,25 @@ def test_amend(t: Test) -> None:
     fails(t, 1, 'efcount', argv=('amend', '-f', 'qcow2', '-o',
                                  'refcount_bits=3', q))
     check(t, q)
+
+
+def test_bitmaps(t: Test) -> None:
+    """Stored bitmaps: QEMU's go on with us, and are still good for QEMU."""
+    t.requires('qemu-img', 'qemu-io')
+    q = t.path('b.qcow2')
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', q, '64M')
+    t.run('qemu-img', 'bitmap', '--add', q, 'b0')
+    t.run('qemu-img', 'bitmap', '--add', '--disable', '-g', '4096', q, 'b1')
+    for _ in range(2):
+        io(t, '-f', 'qcow2', '-c', 'write 10M 3M', q)
+        check(t, q)
+        for program in (IMG, 'qemu-img'):
+            info = json.loads(t.run(program, 'info', '--output=json',
+                                    q).stdout)
+            bitmaps = info['format-specific']['data']['bitmaps']
+            assert sorted((b['name'], b['granularity'], tuple(b['flags']))
+                          for b in bitmaps) == [
+                ('b0', 65536, ('auto',)), ('b1', 4096, ())], bitmaps
 
 
 def test_repair(t: Test) -> None:
