@@ -266,7 +266,8 @@ struct BlockQcow2 {
 
 static inline bool qcow_has_data_file(const BlockQcow2 *s)
 {
-    return s->header.incompatible & QCOW_INCOMPAT_DATA_FILE;
+    /* The dirty bit beside it may change. */
+    return qatomic_read(&s->header.incompatible) & QCOW_INCOMPAT_DATA_FILE;
 }
 
 static inline uint64_t qcow_cluster_start(const BlockQcow2 *s, uint64_t offset)
