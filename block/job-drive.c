@@ -27,9 +27,8 @@ typedef struct Target {
 
 static bool make_target(const Target *t, const char *format, Error **errp)
 {
-    BlockNode *backing = t->has_backing
-                             ? node_backing(node_skip_filters(t->source))
-                             : NULL;
+    BlockNode *backing =
+        t->has_backing ? node_backing(node_skip_filters(t->source)) : NULL;
     g_autofree char *name = backing ? node_filename(backing) : NULL;
     uint64_t size = (uint64_t)block_node_length(t->source);
     BlockCreateImage img = {
@@ -104,8 +103,8 @@ void qmp_drive_mirror(DriveMirror *a, Error **errp)
         .granularity = a->has_granularity ? a->granularity : 0,
         .buf_size = a->has_buf_size ? a->buf_size : 0,
         .unmap = !a->has_unmap || a->unmap,
-        .copy_mode = a->has_copy_mode ? a->copy_mode
-                                      : MIRROR_COPY_MODE_BACKGROUND,
+        .copy_mode =
+            a->has_copy_mode ? a->copy_mode : MIRROR_COPY_MODE_BACKGROUND,
         .on_source_error = a->has_on_source_error ? a->on_source_error
                                                   : BLOCKDEV_ON_ERROR_REPORT,
         .on_target_error = a->has_on_target_error ? a->on_target_error
