@@ -12,8 +12,8 @@
 
 #include "block/block-node.h"
 #include "block/drive.h"
-#include "block/job.h"
 #include "block/export.h"
+#include "block/job.h"
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "util/error-report.h"
