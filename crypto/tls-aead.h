@@ -24,18 +24,6 @@ typedef struct TLSAead TLSAead;
 TLSAead *tls_aead_new(gnutls_cipher_algorithm_t cipher, const uint8_t *key,
                       size_t key_len);
 
-/* For tests and comparisons. */
-typedef enum TLSAeadWay {
-    TLS_AEAD_BEST,
-    TLS_AEAD_OWN,     /* aes-gcm.c */
-    TLS_AEAD_LIBRARY, /* libgcrypt or GnuTLS */
-    TLS_AEAD_WAY__MAX,
-} TLSAeadWay;
-
-/** tls_aead_new_by: as tls_aead_new(), by one way; NULL if that cannot. */
-TLSAead *tls_aead_new_by(TLSAeadWay way, gnutls_cipher_algorithm_t cipher,
-                         const uint8_t *key, size_t key_len);
-
 /** tls_aead_free: @a may be NULL. */
 void tls_aead_free(TLSAead *a);
 
@@ -54,7 +42,7 @@ bool tls_aead_seal(TLSAead *a, const uint8_t *nonce, const uint8_t *aad,
 /**
  * tls_aead_open:
  * @in: (in) @len bytes, the last TLS_AEAD_TAG of them the tag
- * @out: (out) @len - TLS_AEAD_TAG bytes; apart from @in; of no use on failure
+ * @out: (out) @len - TLS_AEAD_TAG bytes; apart from @in; zeros on failure
  *
  * Returns: false = forged, shorter than a tag, or the library failed.
  */
