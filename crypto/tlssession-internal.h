@@ -106,7 +106,8 @@ struct QCryptoTLSSession {
 
     TLSKeys in_keys;
     TLSKeys out_keys;
-    size_t record_max; /* plain text that we may put into a record */
+    size_t record_max; /* plain text that the peer takes in a record; 0 = it is
+                          not known yet; under send_lock */
     uint8_t *plain;    /* text of the last record that was opened; owned */
     size_t plain_start, plain_end; /* what the caller has not had of it */
 
@@ -162,7 +163,8 @@ void tls_keys_lend(QCryptoTLSSession *sess, bool read);
 void tls_keys_back(QCryptoTLSSession *sess, bool read);
 
 /** tls_seal: the bytes of @iov from @offset on, @len at most and there, as one
- *  record at the end of fresh; under send_lock, with out_keys.aead.
+ *  record at the end of fresh; under send_lock, with out_keys.aead and
+ *  record_max.
  *  Returns: bytes of plain text, at least 1; 0 = the library failed. */
 size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t offset,
                 size_t len);

@@ -66,17 +66,17 @@ static void keys_load(QCryptoTLSSession *sess, bool read)
     memcpy(k->key, key.data, key.size);
     k->key_len = key.size;
     k->aead = tls_aead_new(gnutls_cipher_get(sess->handle), key.data, key.size);
+    if (!k->aead) {
+        keys_clear(k); /* a cipher that only GnuTLS has */
+    }
 }
 
 void tls_keys_start(QCryptoTLSSession *sess)
 {
-    size_t max = gnutls_record_get_max_size(sess->handle);
-
     /* What GnuTLS has decrypted already, it also hands out. */
     if (!sess->tls13 || gnutls_record_check_pending(sess->handle) > 0) {
         return;
     }
-    sess->record_max = MIN(max, QCRYPTO_TLS_MAX_RECORD);
     keys_load(sess, true);
     keys_load(sess, false);
 }

@@ -190,12 +190,16 @@ static size_t marks_reap(QCryptoTLSSession *sess, size_t max)
 /*
  * One record by GnuTLS, which wants its text in one piece: small pieces are
  * joined, so that a header and its payload share a record.
+ *
+ * How long records may be that the peer takes (RFC 8449), GnuTLS does not tell;
+ * but it makes no longer one. So it seals until it had the choice.
  */
 static ssize_t gnutls_seal(QCryptoTLSSession *sess, const struct iovec *iov,
                            size_t niov, size_t offset)
 {
     const char *buf;
     size_t len;
+    ssize_t n;
 
     while (offset >= iov->iov_len) {
         offset -= iov->iov_len;
@@ -204,7 +208,7 @@ static ssize_t gnutls_seal(QCryptoTLSSession *sess, const struct iovec *iov,
     }
     buf = (const char *)iov->iov_base + offset;
     len = iov->iov_len - offset;
-    if (len < TLS_GATHER_SMALL && niov > 1) {
+    if ((len < TLS_GATHER_SMALL || sess->out_keys.aead) && niov > 1) {
         if (!sess->gather) {
             sess->gather = g_malloc(QCRYPTO_TLS_MAX_RECORD);
         }
@@ -212,8 +216,14 @@ static ssize_t gnutls_seal(QCryptoTLSSession *sess, const struct iovec *iov,
             iov_to_buf(iov, niov, offset, sess->gather, QCRYPTO_TLS_MAX_RECORD);
         buf = (const char *)sess->gather;
     }
-    return gnutls_record_send(sess->handle, buf,
-                              MIN(len, QCRYPTO_TLS_MAX_RECORD));
+    len = MIN(len, QCRYPTO_TLS_MAX_RECORD);
+    tls_keys_lend(sess, false);
+    n = gnutls_record_send(sess->handle, buf, len);
+    tls_keys_back(sess, false);
+    if (n > 0 && ((size_t)n < len || len == QCRYPTO_TLS_MAX_RECORD)) {
+        sess->record_max = n;
+    }
+    return n;
 }
 
 /* Under out_lock: encrypt the next of @left bytes of @iov into marks. */
@@ -226,7 +236,7 @@ static bool session_encrypt(QCryptoTLSSession *sess, const struct iovec *iov,
     }
     QEMU_LOCK_GUARD(&sess->send_lock);
     while (left > 0 && sess->n_marks < TLS_BATCH) {
-        ssize_t n = sess->out_keys.aead
+        ssize_t n = sess->out_keys.aead && sess->record_max
                         ? (ssize_t)tls_seal(sess, iov, offset, left)
                         : gnutls_seal(sess, iov, niov, offset);
 
@@ -312,8 +322,10 @@ ssize_t qcrypto_tls_session_write(QCryptoTLSSession *sess, const char *buf,
 static bool session_refuse_renegotiation(QCryptoTLSSession *sess)
 {
     QEMU_LOCK_GUARD(&sess->send_lock);
+    tls_keys_lend(sess, false);
     gnutls_alert_send(sess->handle, GNUTLS_AL_WARNING,
                       GNUTLS_A_NO_RENEGOTIATION);
+    tls_keys_back(sess, false);
     return fresh_is_bounded(sess);
 }
 
@@ -334,14 +346,25 @@ static size_t ahead_record(const TLSBytes *b)
     return len > TLS_RECORD_MAX || len <= have ? MIN(len, have) : 0;
 }
 
+/*
+ * What GnuTLS may take: one record, as the next can be ours. A piece of one is
+ * left until the rest of it comes; behind it nothing comes after the end, which
+ * GnuTLS then has to meet.
+ */
+static size_t pull_limit(const QCryptoTLSSession *sess)
+{
+    size_t n = ahead_record(&sess->ahead);
+
+    return sess->in_keys.aead && (n > 0 || !sess->ahead_eof) ? n : SIZE_MAX;
+}
+
 /* Under in_lock. Returns: what gnutls_record_recv() does. */
 static ssize_t session_decrypt(QCryptoTLSSession *sess, char *buf, size_t len)
 {
     ssize_t n;
 
     QEMU_LOCK_GUARD(&sess->recv_lock);
-    sess->pull_left =
-        sess->in_keys.aead ? ahead_record(&sess->ahead) : SIZE_MAX;
+    sess->pull_left = pull_limit(sess);
     tls_keys_lend(sess, true);
     n = gnutls_record_recv(sess->handle, buf, len);
     tls_keys_back(sess, true);
