@@ -10,9 +10,8 @@
  */
 #include "util/osdep.h"
 
-#include "util/iov.h"
-
 #include "util/buffer-zero.h"
+#include "util/iov.h"
 
 void qemu_iovec_init(QEMUIOVector *qiov, int alloc_hint)
 {
