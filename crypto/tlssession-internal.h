@@ -130,6 +130,7 @@ struct QCryptoTLSSession {
     TLSMark marks[TLS_BATCH];
     unsigned n_marks;
     bool bye_sent;
+    gint alert_queued; /* atomic: why the session broke, for the peer */
     int out_errno;
     uint8_t *gather; /* pieces are joined in it for GnuTLS; owned */
 };

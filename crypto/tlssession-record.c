@@ -375,6 +375,18 @@ static ssize_t session_decrypt(QCryptoTLSSession *sess, char *buf, size_t len)
     return n;
 }
 
+/* The peer is told why (RFC 8446 6.2) when the session is shut down: a reader
+ * does not wait for the transport to take bytes. */
+static void alert_queue(QCryptoTLSSession *sess, int ret)
+{
+    QEMU_LOCK_GUARD(&sess->send_lock);
+    tls_keys_lend(sess, false);
+    if (gnutls_alert_send_appropriate(sess->handle, ret) >= 0) {
+        g_atomic_int_set(&sess->alert_queued, 1);
+    }
+    tls_keys_back(sess, false);
+}
+
 static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
 {
     tls_break(sess);
@@ -388,6 +400,7 @@ static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
                    alert ? alert : "unknown");
     } else {
         error_setg(errp, "cannot read from TLS: %s", gnutls_strerror(n));
+        alert_queue(sess, n);
     }
     return -1;
 }
@@ -573,6 +586,9 @@ int qcrypto_tls_session_shutdown(QCryptoTLSSession *sess, Error **errp)
 
     QEMU_LOCK_GUARD(&sess->out_lock);
     if (g_atomic_int_get(&sess->state) != TLS_STATE_OPEN) {
+        if (g_atomic_int_get(&sess->alert_queued)) {
+            tls_flush(sess, NULL); /* what is taken at once */
+        }
         return QCRYPTO_TLS_BYE_COMPLETE; /* nobody to say good-bye to */
     }
     if (!sess->bye_sent) {

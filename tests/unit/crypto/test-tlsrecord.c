@@ -244,6 +244,29 @@ static void test_cut(void)
     }
 }
 
+/* Who sent what was changed is told so, behind what was on its way to him. */
+static void test_alert(void)
+{
+    g_auto(Duo) d = { 0 };
+    uint8_t record[256];
+    size_t len;
+    char buf[64];
+
+    duo_init(&d, "AES-256-GCM", 0);
+    g_assert_cmpint(test_tls_write_all(&d.ours, "x", 1), ==, 1);
+    len = raw_record(&d, record, sizeof(record));
+    record[len - 1] ^= 0x01;
+    give(&d, record, len);
+    g_assert_cmpint(
+        qcrypto_tls_session_recv(d.ours.sess, buf, sizeof(buf), NULL), ==, -1);
+    g_assert_cmpint(qcrypto_tls_session_shutdown(d.ours.sess, &error_abort), ==,
+                    QCRYPTO_TLS_BYE_COMPLETE);
+    g_assert_cmpint(gnutls_record_recv(d.raw, buf, sizeof(buf)), ==, 1);
+    g_assert_cmpint(gnutls_record_recv(d.raw, buf, sizeof(buf)), ==,
+                    GNUTLS_E_FATAL_ALERT_RECEIVED);
+    g_assert_cmpint(gnutls_alert_get(d.raw), ==, GNUTLS_A_BAD_RECORD_MAC);
+}
+
 /* The same record again, and one before its turn. */
 static void test_order(void)
 {
@@ -337,6 +360,7 @@ int main(int argc, char **argv)
     g_test_add_func("/crypto/tlsrecord/order", test_order);
     g_test_add_func("/crypto/tlsrecord/too-long", test_too_long);
     g_test_add_func("/crypto/tlsrecord/limit", test_limit);
+    g_test_add_func("/crypto/tlsrecord/alert", test_alert);
     g_test_add_func("/crypto/tlsrecord/bye", test_bye);
     ret = g_test_run();
     test_pki_free(pki);
