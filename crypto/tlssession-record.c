@@ -502,18 +502,26 @@ static ssize_t recv_without_data(QCryptoTLSSession *sess, ssize_t n,
     return 1; /* a warning, or a message that GnuTLS has dealt with */
 }
 
+/* Under in_lock: is the next record ours to open? Not before GnuTLS has handed
+ * out the rest of one that it did: the order would be lost. */
+static bool recv_is_ours(QCryptoTLSSession *sess)
+{
+    QEMU_LOCK_GUARD(&sess->recv_lock);
+    return sess->in_keys.aead && !gnutls_record_check_pending(sess->handle);
+}
+
 /* Under in_lock; @iov has room. */
 static ssize_t session_recv(QCryptoTLSSession *sess, const struct iovec *iov,
                             size_t niov, bool cold, Error **errp)
 {
     for (;;) {
-        ssize_t n = sess->in_keys.aead ? recv_plain(sess, iov, niov, cold) : 0;
+        bool ours = recv_is_ours(sess);
+        ssize_t n = ours ? recv_plain(sess, iov, niov, cold) : 0;
 
         if (n > 0) {
             return n;
         }
-        if (sess->in_keys.aead && !sess->ahead_eof &&
-            ahead_record(&sess->ahead) == 0) {
+        if (ours && !sess->ahead_eof && ahead_record(&sess->ahead) == 0) {
             n = recv_more(sess, errp);
         } else {
             n = recv_gnutls(sess, iov, niov, errp);

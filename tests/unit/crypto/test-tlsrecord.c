@@ -244,6 +244,32 @@ static void test_cut(void)
     }
 }
 
+/* A record that GnuTLS opened, and read in pieces, with one of ours behind. */
+static void test_pieces(void)
+{
+    for (unsigned byte = 0; byte < 3; byte++) {
+        g_auto(Duo) d = { 0 };
+        uint8_t first[256], second[256];
+        g_autoptr(GString) got = g_string_new(NULL);
+        size_t len;
+        char buf[7];
+        ssize_t n;
+
+        duo_init(&d, "AES-256-GCM", 0);
+        len = raw_record(&d, first, sizeof(first));
+        raw_record(&d, second, sizeof(second));
+        first[byte] ^= 0x01;
+        give(&d, first, len);
+        give(&d, second, len);
+        while ((n = qcrypto_tls_session_recv(d.ours.sess, buf, sizeof(buf),
+                                             NULL)) > 0) {
+            g_string_append_len(got, buf, n);
+        }
+        g_assert_cmpint(n, ==, got->len ? QCRYPTO_TLS_SESSION_ERR_BLOCK : -1);
+        g_assert_cmpstr(got->str, ==, got->len ? TEXT TEXT : "");
+    }
+}
+
 /* Who sent what was changed is told so, behind what was on its way to him. */
 static void test_alert(void)
 {
@@ -356,6 +382,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(name, ciphers[i], test_cipher);
     }
     g_test_add_func("/crypto/tlsrecord/tampered", test_tampered);
+    g_test_add_func("/crypto/tlsrecord/pieces", test_pieces);
     g_test_add_func("/crypto/tlsrecord/cut", test_cut);
     g_test_add_func("/crypto/tlsrecord/order", test_order);
     g_test_add_func("/crypto/tlsrecord/too-long", test_too_long);
