@@ -44,6 +44,7 @@ struct MirrorJob {
     bool again;    /* a piece failed and is to be tried again */
     bool complete; /* job-complete; atomic */
     bool is_drained;
+    bool target_was_read_only; /* and is so again at the end */
 };
 
 typedef struct Piece {
@@ -424,6 +425,9 @@ static void mirror_clean(Job *job)
     MirrorJob *m = MIRROR_JOB(job);
 
     dirty_bitmap_release(m->state.dirty);
+    if (m->target_was_read_only && (JOB(m)->ret < 0 || !m->complete)) {
+        node_set_read_only(m->state.target, true, NULL);
+    }
     node_drained_end(m->state.source);
     g_clear_pointer(&m->filter, block_node_unref);
     free_state(m);
@@ -526,6 +530,12 @@ static bool attach(MirrorJob *m, const MirrorOptions *o, Error **errp)
     BlockJob *bj = BLOCK_JOB(m);
     bool is_below = node_chain_contains(o->source, o->target);
 
+    if (o->target->read_only) {
+        if (!node_set_read_only(o->target, false, errp)) {
+            return false;
+        }
+        m->target_was_read_only = true;
+    }
     /* What is written into an image below changes nothing for those above. */
     if (!block_job_add_node(bj, "target", o->target,
                             is_below ? NODE_PERM_WRITE_UNCHANGED
@@ -567,6 +577,9 @@ BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
     node_drained_end(o->source);
     if (!ok) {
         block_job_remove_nodes(bj);
+        if (MIRROR_JOB(bj)->target_was_read_only) {
+            node_set_read_only(o->target, true, NULL);
+        }
         free_state(MIRROR_JOB(bj));
         job_drop(JOB(bj));
         return NULL;
