@@ -29,6 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+PSK"
 #define OPS_MAX  24
 
+/* GnuTLS takes more of them in a second for an attack. */
+#define KEYS_MAX 8
+
 typedef struct End {
     QCryptoTLSSession *sess;
     GByteArray *in;
@@ -120,7 +123,8 @@ typedef struct Script {
     size_t sent; /* bytes of text that the client sealed */
     size_t got;  /* that the server had */
     bool wrong;  /* something was changed on the way */
-    bool done;   /* the server's reading has ended */
+    unsigned new_keys;
+    bool done; /* the server's reading has ended */
 } Script;
 
 static uint8_t text_byte(size_t at)
@@ -176,9 +180,11 @@ static void new_keys(Script *s, bool ask)
 {
     QCryptoTLSSession *c = s->client.sess;
 
+    if (s->new_keys++ == KEYS_MAX) {
+        s->wrong = true;
+    }
     tls_keys_lend(c, true);
     tls_keys_lend(c, false);
-    /* GnuTLS takes more than eight a second for an attack. */
     if (gnutls_session_key_update(c->handle, ask ? GNUTLS_KU_PEER : 0) < 0) {
         s->wrong = true;
     }
