@@ -10,6 +10,7 @@
 #include "util/osdep.h"
 
 #include "block/block-backend.h"
+#include "util/aio-wait.h"
 #include "util/error.h"
 
 #include "backend-internal.h"
@@ -436,6 +437,8 @@ bool blk_truncate(BlockBackend *blk, int64_t bytes, Error **errp)
     }
     node_drained_begin(t.node);
     ret = node_run_co(NULL, truncate_entry, &t);
+    /* Who uses it knows when this returns. */
+    AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_read(&t.node->resizing) > 0);
     node_drained_end(t.node);
     return ret >= 0;
 }

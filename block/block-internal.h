@@ -177,8 +177,9 @@ struct BlockNode {
     unsigned write_flags;       /* what co_pwritev knows: BLK_REQ_FUA */
     bool can_grow;              /* a write past the end makes it longer */
 
-    int64_t length; /* bytes; atomic */
-    unsigned perm;  /* of all users together */
+    int64_t length;    /* bytes; atomic */
+    unsigned resizing; /* users that do not know @length yet; atomic */
+    unsigned perm;     /* of all users together */
     unsigned shared;
 
     unsigned in_flight; /* requests inside, and NODE_WATCHED; atomic */

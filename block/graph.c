@@ -383,6 +383,8 @@ static void tell_resized(void *opaque)
             link->ops->resized(link);
         }
     }
+    qatomic_dec(&node->resizing);
+    aio_wait_kick();
     object_unref(node);
 }
 
@@ -396,6 +398,7 @@ void block_node_set_length(BlockNode *node, int64_t bytes)
         dirty_bitmaps_resize(node, bytes);
     }
     object_ref(node);
+    qatomic_inc(&node->resizing);
     if (qemu_in_main_thread() && !qemu_in_coroutine()) {
         tell_resized(node);
     } else {
