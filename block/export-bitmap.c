@@ -91,6 +91,9 @@ int nbd_bitmap_extents(DirtyBitmap *bitmap, int64_t offset, int64_t bytes,
                             : dirty_bitmap_next_dirty(bitmap, offset, bytes);
         int64_t length = end < 0 ? bytes : end - offset;
 
+        if (length == 0) {
+            continue; /* it became dirty between two looks */
+        }
         ext[n++] = (NBDExtent){ (uint64_t)length, dirty ? NBD_STATE_DIRTY : 0 };
         offset += length;
         bytes -= length;

@@ -22,6 +22,8 @@
 
 /* A read-ahead (NBD_CMD_CACHE) reads so much at a time. */
 #define CACHE_BYTES (256 * 1024)
+/* Most that is read for one request to cache. */
+#define CACHE_MAX_BYTES (32 * 1024 * 1024)
 
 /* -- data --------------------------------------------------------------------------- */
 
@@ -82,6 +84,7 @@ static int coroutine_fn export_co_cache(void *opaque, uint64_t offset,
     g_autofree void *buf = g_malloc(MIN(bytes, CACHE_BYTES));
     int ret = 0;
 
+    bytes = MIN(bytes, CACHE_MAX_BYTES); /* only a hint */
     while (bytes > 0 && ret == 0) {
         int64_t n = (int64_t)MIN(bytes, CACHE_BYTES);
 
@@ -120,6 +123,9 @@ static int coroutine_fn status_extents(BlockExport *exp, bool depth_wanted,
         int status = blk_co_block_status(exp->blk, want, offset, bytes, &pnum,
                                          &map, &file, &depth);
 
+        if (status >= 0 && pnum == 0) {
+            status = -EINVAL; /* the disk has become smaller */
+        }
         if (status < 0) {
             return n > 0 ? (int)n : status;
         }
@@ -177,6 +183,14 @@ static bool range_is_cached(int fd, uint64_t offset, uint64_t bytes)
            cs.cached >= pages;
 }
 
+/* Is a byte of the disk always at the same place of its file? */
+static bool stays_in_place(BlockNode *node)
+{
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    return !nc->is_format || g_str_equal(nc->driver, "raw");
+}
+
 static int coroutine_fn export_co_map(void *opaque, uint64_t offset,
                                       uint64_t bytes, int *fd,
                                       uint64_t *fd_offset, uint64_t *pnum)
@@ -187,9 +201,10 @@ static int coroutine_fn export_co_map(void *opaque, uint64_t offset,
     int64_t n, map;
     int status, file_fd;
 
-    /* A filter on top wants to see requests. */
+    /* A filter on top wants to see requests; and a format may give the place
+     * in the file to other data before a slow client has read it. */
     if (qatomic_read(&exp->no_map) || !node ||
-        node_skip_filters(node) != node) {
+        node_skip_filters(node) != node || !stays_in_place(node)) {
         return -ENOTSUP;
     }
     status =

@@ -402,7 +402,12 @@ static int coroutine_fn nbd_co_block_status(BlockNode *node, unsigned want,
     if (n < 0) {
         return n;
     }
-    *pnum = (int64_t)ext.length;
+    /* A server may say more exactly than its requests go. */
+    *pnum = (int64_t)ROUND_DOWN(ext.length, node->request_alignment);
+    if (*pnum == 0) {
+        *pnum = node->request_alignment;
+        return NODE_STATUS_DATA | NODE_STATUS_OFFSET;
+    }
     return status_of(s, &ext);
 }
 

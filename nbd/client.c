@@ -94,7 +94,8 @@ static bool same_export(const NBDExportInfo *old, const NBDExportInfo *new,
     }
     if ((new->flags &flags) != flags ||
         (new->flags & ~old->flags &NBD_FLAG_READ_ONLY) ||
-        (old->extended && !new->extended) || new->min_block > old->min_block ||
+        (old->extended && !new->extended) ||
+        new->min_block > (old->min_block ?: 1) ||
         (new->max_block &&new->max_block < (old->max_block ?: UINT32_MAX))) {
         error_setg(errp, "NBD export '%s' can do less than before", old->name);
         return false;

@@ -435,6 +435,7 @@ static void conn_kicked(void *opaque)
                              NULL);
     } else if (!linger) {
         c->closing = true;
+        conn_set_timer(c, NBD_LINGER_MS); /* it may not read either */
         qio_channel_shutdown(QIO_CHANNEL(c->sioc), QIO_CHANNEL_SHUTDOWN_READ,
                              NULL);
     }
@@ -451,6 +452,9 @@ void coroutine_fn nbd_conn_move(NBDConn *c, AioContext *ctx)
 {
     conn_clear_timer(c);
     if (c->ctx == ctx) {
+        if (c->closing) {
+            conn_set_timer(c, NBD_LINGER_MS);
+        }
         return;
     }
     WITH_QEMU_LOCK_GUARD(&c->server->lock)
@@ -465,6 +469,9 @@ void coroutine_fn nbd_conn_move(NBDConn *c, AioContext *ctx)
     c->send_bh = aio_bh_new(ctx, conn_send_bh, c);
     c->ctx = ctx;
     aio_co_reschedule_self(ctx);
+    if (c->closing) {
+        conn_set_timer(c, NBD_LINGER_MS);
+    }
 }
 
 /* Receiving is over: let jobs and replies end. */
