@@ -82,6 +82,43 @@ bool block_job_uses(BlockJob *job, const BlockNode *node)
     return false;
 }
 
+/* Does a filter that a job put in stand there, or right above? */
+static bool has_job_filter(const BlockNode *node)
+{
+    const NodeLink *link;
+
+    if (node->implicit) {
+        return true;
+    }
+    QLIST_FOREACH(link, &node->users, of_node) {
+        if ((link->role & NODE_ROLE_FILTERED) &&
+            ((BlockNode *)link->owner)->implicit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool block_job_check_free(BlockNode *node, Error **errp)
+{
+    const char *who = has_job_filter(node) ? "a job" : NULL;
+
+    for (Job *job = job_next(NULL); job && !who; job = job_next(job)) {
+        if (object_dynamic_cast(OBJECT(job), TYPE_BLOCK_JOB) &&
+            block_job_uses(BLOCK_JOB(job), node)) {
+            who = job->id ? job->id : "a job";
+        }
+    }
+    if (who) {
+        error_setg(errp,
+                   "Node '%s' is busy: block device is in use by block "
+                   "job: %s",
+                   node->name, who);
+        return false;
+    }
+    return true;
+}
+
 /* -- life ------------------------------------------------------------------------ */
 
 const char *block_job_default_id(BlockNode *node)

@@ -59,6 +59,9 @@ void block_job_remove_nodes(BlockJob *job);
 /** block_job_uses: does @job hold a link to @node? */
 bool block_job_uses(BlockJob *job, const BlockNode *node);
 
+/** block_job_check_free: Errors: another job works on @node. */
+bool block_job_check_free(BlockNode *node, Error **errp);
+
 /**
  * block_job_throttle: @bytes were copied: sleep if that was too fast; a pause
  * point in any case. Thread: the job's coroutine.

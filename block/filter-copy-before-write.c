@@ -88,6 +88,15 @@ static int coroutine_fn cbw_co_pwritev(BlockNode *node, int64_t offset,
                                      bytes, qiov, qiov_offset, flags);
 }
 
+static int coroutine_fn cbw_co_pwritev_compressed(BlockNode *node,
+                                                  int64_t offset, int64_t bytes,
+                                                  QEMUIOVector *qiov,
+                                                  size_t qiov_offset)
+{
+    return cbw_co_pwritev(node, offset, bytes, qiov, qiov_offset,
+                          BLK_REQ_WRITE_COMPRESSED);
+}
+
 static int coroutine_fn cbw_co_pwrite_zeroes(BlockNode *node, int64_t offset,
                                              int64_t bytes,
                                              BlkRequestFlags flags)
@@ -262,6 +271,7 @@ static void cbw_class_init(ObjectClass *oc, void *data)
     nc->close = cbw_close;
     nc->child_perm = cbw_child_perm;
     nc->co_pwritev = cbw_co_pwritev;
+    nc->co_pwritev_compressed = cbw_co_pwritev_compressed;
     nc->co_pwrite_zeroes = cbw_co_pwrite_zeroes;
     nc->co_pdiscard = cbw_co_pdiscard;
     nc->co_truncate = cbw_co_truncate;

@@ -56,6 +56,10 @@ static CleanRange clean_after(MirrorState *m, const BothWrite *w)
     int64_t end = w->offset + w->bytes;
     CleanRange r = { ROUND_DOWN(w->offset, step), ROUND_UP(end, step) };
 
+    if (qatomic_mb_read(&m->plain) > 0) {
+        /* One of them may make a piece dirty while this one is written. */
+        return (CleanRange){ 0, 0 };
+    }
     if (r.start < w->offset && dirty_bitmap_get(m->dirty, r.start)) {
         r.start += step;
     }
@@ -94,10 +98,16 @@ static int coroutine_fn top_write(BlockNode *node, const BothWrite *w)
     MirrorState *m = BLOCK_MIRROR_TOP(node)->state;
     int ret;
 
-    if (m && qatomic_read(&m->writes_both)) {
+    if (!m) {
+        return write_one(below(node), w);
+    }
+    qatomic_fetch_inc(&m->plain);
+    if (qatomic_mb_read(&m->writes_both)) {
+        qatomic_fetch_dec(&m->plain);
         return write_both(node, m, w);
     }
     ret = write_one(below(node), w);
+    qatomic_fetch_dec(&m->plain);
     wake_job(m);
     return ret;
 }
@@ -125,9 +135,19 @@ static int coroutine_fn top_co_pwrite_zeroes(BlockNode *node, int64_t offset,
 static int coroutine_fn top_co_pdiscard(BlockNode *node, int64_t offset,
                                         int64_t bytes)
 {
-    int ret = node_co_pdiscard(below(node), offset, bytes);
+    MirrorState *m = BLOCK_MIRROR_TOP(node)->state;
+    int64_t step = m ? m->dirty->granularity : 1;
+    RangeHold hold;
+    int ret;
 
-    wake_job(BLOCK_MIRROR_TOP(node)->state);
+    if (!m) {
+        return node_co_pdiscard(below(node), offset, bytes);
+    }
+    range_lock(&m->busy, &hold, ROUND_DOWN(offset, step),
+               ROUND_UP(offset + bytes, step));
+    ret = node_co_pdiscard(below(node), offset, bytes);
+    range_unlock(&m->busy, &hold);
+    wake_job(m);
     return ret;
 }
 

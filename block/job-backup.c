@@ -248,8 +248,9 @@ static void backup_clean(Job *job)
 static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
 {
     g_autoptr(json_t) opts =
-        json_pack("{s:s, s:s, s:s}", "driver", "copy-before-write", "file",
-                  o->source->name, "target", o->target->name);
+        json_pack("{s:s, s:s, s:s, s:b}", "driver", "copy-before-write", "file",
+                  o->source->name, "target", o->target->name, "read-only",
+                  o->source->read_only);
     BlockNode *filter;
 
     if (o->filter_node_name) {
@@ -262,7 +263,6 @@ static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
                                       o->bitmap->node->name, "name",
                                       o->bitmap->name));
     }
-    node_drained_begin(o->source);
     filter = block_node_new(opts, false, o->source->ctx, errp);
     if (filter) {
         filter->implicit = !o->filter_node_name;
@@ -270,7 +270,6 @@ static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
             g_clear_pointer(&filter, block_node_unref);
         }
     }
-    node_drained_end(o->source);
     return filter;
 }
 
@@ -300,6 +299,22 @@ static bool check(const BackupOptions *o, Error **errp)
                    block_node_length(o->target));
         return false;
     }
+    return block_job_check_free(o->source, errp) &&
+           block_job_check_free(o->target, errp);
+}
+
+/* Drained: no write is between the filter's moment and the bitmap's. */
+static bool attach(BackupJob *b, const BackupOptions *o, Error **errp)
+{
+    b->filter = insert_filter(o, errp);
+    if (!b->filter) {
+        return false;
+    }
+    if (o->bitmap && !dirty_bitmap_split(o->bitmap, errp)) {
+        backup_clean(JOB(b));
+        return false;
+    }
+    b->bitmap = o->bitmap;
     return true;
 }
 
@@ -307,6 +322,7 @@ BlockJob *backup_job_create(const BackupOptions *o, JobTxn *txn, Error **errp)
 {
     BlockJob *bj;
     BackupJob *b;
+    bool ok;
 
     if (!check(o, errp)) {
         return NULL;
@@ -322,17 +338,13 @@ BlockJob *backup_job_create(const BackupOptions *o, JobTxn *txn, Error **errp)
     b->on_target_error = o->on_target_error;
     b->bitmap_mode = o->bitmap_mode;
     b->workers = o->workers ? o->workers : MAX_WORKERS;
-    b->filter = insert_filter(o, errp);
-    if (!b->filter) {
+    node_drained_begin(o->source);
+    ok = attach(b, o, errp);
+    node_drained_end(o->source);
+    if (!ok) {
         job_drop(JOB(bj));
         return NULL;
     }
-    if (o->bitmap && !dirty_bitmap_split(o->bitmap, errp)) {
-        backup_clean(JOB(bj));
-        job_drop(JOB(bj));
-        return NULL;
-    }
-    b->bitmap = o->bitmap;
     if (o->compress) {
         cbw_of(b)->copier.write_flags |= BLK_REQ_WRITE_COMPRESSED;
     }

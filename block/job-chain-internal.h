@@ -45,6 +45,8 @@ struct ChainJobClass {
  *  another job. */
 ChainJob *chain_job_create(const char *type, const ChainOptions *o,
                            Error **errp);
+/** chain_job_release: the end; gives all nodes back. */
+void chain_job_release(ChainJob *job);
 /** chain_job_thaw: the chain may change again; before the graph does. */
 void chain_job_thaw(ChainJob *job);
 

@@ -128,6 +128,29 @@ static NodeLink *link_below(BlockNode *node)
     return NULL;
 }
 
+bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp)
+{
+    NodeLink *down;
+
+    for (BlockNode *node = top;
+         node != base && (down = link_below(node)) && down->node;
+         node = down->node) {
+        NodeLink *link;
+
+        QLIST_FOREACH(link, &down->node->users, of_node) {
+            if (link != down &&
+                (link->role & (NODE_ROLE_COW | NODE_ROLE_FILTERED))) {
+                error_setg(errp,
+                           "Node '%s' is below node '%s', too, which would see "
+                           "what is written",
+                           down->node->name, ((BlockNode *)link->owner)->name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool freeze(ChainJob *c, BlockNode *from, Error **errp)
 {
     for (BlockNode *node = from; node && node != c->base;) {
@@ -223,6 +246,20 @@ int chain_set_backing(BlockNode *above, BlockNode *base, const char *file,
     return node_set_backing(c.above, base, errp) ? 0 : -EPERM;
 }
 
+/* What is left of an ended job holds nothing. */
+void chain_job_release(ChainJob *c)
+{
+    block_job_remove_nodes(BLOCK_JOB(c));
+    chain_job_thaw(c);
+    g_clear_pointer(&c->top, block_node_unref);
+    g_clear_pointer(&c->base, block_node_unref);
+}
+
+static void chain_clean(Job *job)
+{
+    chain_job_release(CHAIN_JOB(job));
+}
+
 /* -- class ---------------------------------------------------------------------------- */
 
 static void chain_instance_init(Object *obj)
@@ -248,6 +285,7 @@ static void chain_class_init(ObjectClass *oc, void *data)
 
     jc->run = chain_run;
     jc->settle = chain_settle;
+    jc->clean = chain_clean;
 }
 
 extern const TypeInfo block_type_chain_job;

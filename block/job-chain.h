@@ -22,6 +22,9 @@ typedef struct ChainOptions {
     unsigned flags; /* JobFlags */
 } ChainOptions;
 
+/** chain_check_unshared: Errors: another image has one of those below @top,
+ *  down to @base, as its backing file: it would see what is written there. */
+bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp);
 /** stream_job_create, commit_job_create: Returns: (transfer full) for
  *  job_start(). */
 BlockJob *stream_job_create(const ChainOptions *o, Error **errp);

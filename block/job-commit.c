@@ -74,6 +74,7 @@ static void commit_clean(Job *job)
         node_set_read_only(CHAIN_JOB(job)->base, true, NULL);
     }
     g_clear_pointer(&c->above, block_node_unref);
+    chain_job_release(CHAIN_JOB(job));
 }
 
 /* The node above @top in the chain of @root. */
@@ -125,6 +126,9 @@ BlockJob *commit_job_create(const ChainOptions *o, Error **errp)
     if (!above) {
         error_setg(errp, "Node '%s' is not below '%s'", o->top->name,
                    o->root->name);
+        return NULL;
+    }
+    if (!chain_check_unshared(o->top, o->base, errp)) {
         return NULL;
     }
     chain = chain_job_create(TYPE_COMMIT_JOB, o, errp);

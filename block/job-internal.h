@@ -16,6 +16,8 @@ struct JobTxn {
 
 /** job_move: to another status; the table of edges says whether that can be. */
 void job_move(Job *job, JobStatus to);
+/** job_set_cancelled: no result of it is wanted. */
+void job_set_cancelled(Job *job);
 /** job_txn_add: @txn NULL: one of its own. */
 void job_txn_add(JobTxn *txn, Job *job);
 /** job_txn_leave: @job concluded or never started. */

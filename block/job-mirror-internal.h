@@ -23,6 +23,7 @@ typedef struct MirrorState {
     DirtyBitmap *dirty; /* of @source: what the target does not have */
     RangeLock busy;     /* areas that are being copied */
     bool writes_both;   /* atomic; write-blocking */
+    unsigned plain;     /* atomic; writes under way to the source alone */
     bool is_idle;       /* atomic: the job sleeps until something is dirty */
 } MirrorState;
 

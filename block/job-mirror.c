@@ -16,6 +16,7 @@
 #include "util/error.h"
 #include "util/host-utils.h"
 
+#include "job-chain.h"
 #include "job-mirror-internal.h"
 
 #define BUF_SIZE_DEFAULT (16 * 1024 * 1024)
@@ -30,7 +31,6 @@ struct MirrorJob {
     BlockJob parent_obj;
 
     BlockNode *filter; /* (owned) the BlockMirrorTop */
-    char *replaces;
     MirrorSyncMode sync;
     bool target_is_zero;
     BlockdevOnError on_source_error;
@@ -91,7 +91,10 @@ static int coroutine_fn mark_first(MirrorJob *m)
         return 0;
     }
     if (m->sync == MIRROR_SYNC_MODE_TOP) {
-        return mark_allocated(m, node_backing(node_skip_filters(source)));
+        /* A commit goes down to the target, through all that is between. */
+        return mark_allocated(m, node_chain_contains(source, m->state.target)
+                                     ? m->state.target
+                                     : node_backing(node_skip_filters(source)));
     }
     if (!m->target_is_zero) {
         int ret =
@@ -188,6 +191,8 @@ static void coroutine_fn copy_pass(MirrorJob *m)
 
     m->again = false;
     for (;;) {
+        int64_t bytes;
+
         task_pool_wait_slot(m->pool);
         p = should_end(m) ? NULL : take_piece(m, offset);
         if (!p) {
@@ -196,9 +201,10 @@ static void coroutine_fn copy_pass(MirrorJob *m)
             }
             break;
         }
-        offset = p->offset + p->bytes;
+        bytes = p->bytes;
+        offset = p->offset + bytes;
         task_pool_start(m->pool, piece_task, p);
-        block_job_throttle(BLOCK_JOB(m), p->bytes);
+        block_job_throttle(BLOCK_JOB(m), bytes);
     }
     task_pool_wait_all(m->pool);
 }
@@ -265,6 +271,7 @@ static int coroutine_fn copy_until_end(MirrorJob *m)
             qatomic_set(&m->state.writes_both, true);
         }
         if (is_clean(m)) {
+            m->again = false;
             idle(m);
             continue;
         }
@@ -349,10 +356,20 @@ static bool share_backing(MirrorJob *m, Error **errp)
     if (m->sync == MIRROR_SYNC_MODE_FULL || !backing ||
         node_chain_contains(source, target) ||
         !BLOCK_NODE_GET_CLASS(target)->supports_backing ||
-        node_backing(target) == backing) {
+        node_backing(target)) {
         return true;
     }
     return node_set_backing(target, backing, errp);
+}
+
+static bool take_filter_out(MirrorJob *m, BlockNode *stays, Error **errp)
+{
+    BLOCK_MIRROR_TOP(m->filter)->state = NULL;
+    if (!node_replace(m->filter, stays, errp)) {
+        BLOCK_MIRROR_TOP(m->filter)->state = &m->state;
+        return false;
+    }
+    return true;
 }
 
 static int mirror_prepare(Job *job, Error **errp)
@@ -369,34 +386,23 @@ static int mirror_prepare(Job *job, Error **errp)
                          m->state.target->name);
         return ret;
     }
-    if (m->complete && !share_backing(m, errp)) {
-        return -EPERM;
+    if (!m->complete) {
+        return 0;
     }
-    return 0;
-}
-
-static void take_filter_out(MirrorJob *m, BlockNode *stays)
-{
-    BLOCK_MIRROR_TOP(m->filter)->state = NULL;
-    node_replace(m->filter, stays, &error_abort);
+    /* From here on the disk is the target; nothing can fail after it. */
+    block_job_remove_nodes(BLOCK_JOB(job));
+    return share_backing(m, errp) && take_filter_out(m, m->state.target, errp)
+               ? 0
+               : -EPERM;
 }
 
 static void mirror_commit(Job *job)
 {
     MirrorJob *m = MIRROR_JOB(job);
-    BlockNode *replaced = m->replaces ? block_node_find(m->replaces) : NULL;
-    Error *err = NULL;
 
     block_job_remove_nodes(BLOCK_JOB(job));
     if (!m->complete) {
-        take_filter_out(m, m->state.source);
-    } else if (replaced && replaced != m->state.source) {
-        take_filter_out(m, m->state.source);
-        if (!node_replace(replaced, m->state.target, &err)) {
-            error_report_err(err);
-        }
-    } else {
-        take_filter_out(m, m->state.target);
+        take_filter_out(m, m->state.source, &error_abort);
     }
 }
 
@@ -409,7 +415,7 @@ static void mirror_abort(Job *job)
         m->is_drained = true;
     }
     block_job_remove_nodes(BLOCK_JOB(job));
-    take_filter_out(m, m->state.source);
+    take_filter_out(m, m->state.source, &error_abort);
 }
 
 static void free_state(MirrorJob *m)
@@ -461,17 +467,37 @@ static bool check(const MirrorOptions *o, Error **errp)
                    source, target);
         return false;
     }
-    if (o->replaces && !block_node_find(o->replaces)) {
-        error_setg(errp, "Cannot find node '%s' to replace", o->replaces);
+    if (o->replaces && !g_str_equal(o->replaces, o->source->name)) {
+        error_setg(errp,
+                   "Node '%s' is not the mirrored one: only that can be "
+                   "replaced",
+                   o->replaces);
         return false;
     }
-    return true;
+    if (g_str_equal(o->type, TYPE_MIRROR_JOB) &&
+        node_chain_contains(o->source, o->target)) {
+        error_setg(errp, "Node '%s' is part of what node '%s' shows",
+                   o->target->name, o->source->name);
+        return false;
+    }
+    if (o->granularity > COPIER_MAX_BYTES) {
+        error_setg(errp, "Granularity %" PRIu32 " is more than %d bytes",
+                   o->granularity, COPIER_MAX_BYTES);
+        return false;
+    }
+    if (node_chain_contains(o->source, o->target) &&
+        !chain_check_unshared(o->source, o->target, errp)) {
+        return false;
+    }
+    return block_job_check_free(o->source, errp) &&
+           block_job_check_free(o->target, errp);
 }
 
 static BlockNode *insert_filter(const MirrorOptions *o, Error **errp)
 {
-    g_autoptr(json_t) opts = json_pack("{s:s, s:s}", "driver", "mirror_top",
-                                       "file", o->source->name);
+    g_autoptr(json_t) opts =
+        json_pack("{s:s, s:s, s:b}", "driver", "mirror_top", "file",
+                  o->source->name, "read-only", o->source->read_only);
     BlockNode *filter;
 
     if (o->filter_node_name) {
@@ -508,8 +534,11 @@ static void fill_job(MirrorJob *m, const MirrorOptions *o)
     int64_t buf_size = o->buf_size ? o->buf_size : BUF_SIZE_DEFAULT;
 
     m->sync = o->sync;
+    if (o->sync == MIRROR_SYNC_MODE_TOP &&
+        !node_backing(node_skip_filters(o->source))) {
+        m->sync = MIRROR_SYNC_MODE_FULL;
+    }
     m->target_is_zero = o->target_is_zero;
-    m->replaces = g_strdup(o->replaces);
     m->on_source_error = o->on_source_error;
     m->on_target_error = o->on_target_error;
     m->workers = (unsigned)CLAMP(buf_size / COPIER_MAX_BYTES, 1, WORKERS_MAX);
@@ -589,11 +618,6 @@ BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
 
 /* -- classes ------------------------------------------------------------------------------- */
 
-static void mirror_finalize(Object *obj)
-{
-    g_free(MIRROR_JOB(obj)->replaces);
-}
-
 static void mirror_class_init(ObjectClass *oc, void *data)
 {
     JobClass *jc = JOB_CLASS(oc);
@@ -619,7 +643,6 @@ const TypeInfo block_type_mirror_job = {
     .name = TYPE_MIRROR_JOB,
     .parent = TYPE_BLOCK_JOB,
     .instance_size = sizeof(MirrorJob),
-    .instance_finalize = mirror_finalize,
     .class_init = mirror_class_init,
 };
 

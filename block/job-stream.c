@@ -22,7 +22,8 @@ static int coroutine_fn stream_wants(ChainJob *c, int64_t offset, int64_t bytes,
                                    bytes, &n, NULL, NULL, NULL);
 
     *ret_bytes = n;
-    if (ret < 0 || (ret & NODE_STATUS_ALLOCATED) || !backing) {
+    if (ret < 0 || (ret & NODE_STATUS_ALLOCATED) || !backing ||
+        backing == c->base) {
         return ret < 0 ? ret : 0;
     }
     /* Not here: is it in one of those that go? */
@@ -56,6 +57,14 @@ BlockJob *stream_job_create(const ChainOptions *o, Error **errp)
 {
     ChainJob *c;
 
+    if (o->backing_file && !o->base) {
+        error_setg(errp, "Backing file '%s' given, but nothing stays below",
+                   o->backing_file);
+        return NULL;
+    }
+    if (!block_job_check_free(o->top, errp)) {
+        return NULL;
+    }
     if (o->top->read_only) {
         error_setg(errp, "Node '%s' is read-only", o->top->name);
         return NULL;

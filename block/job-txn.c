@@ -143,6 +143,8 @@ void job_txn_abort(JobTxn *txn)
 
             if (!job->is_over) {
                 job_cancel(job, true, NULL);
+            } else if (job->ret >= 0) {
+                job_set_cancelled(job);
             }
         }
     }

@@ -340,7 +340,8 @@ bool job_is_quiet(Job *job)
 {
     QEMU_LOCK_GUARD(&job->lock);
 
-    return job->resting || job->returned || job->status == JOB_STATUS_CREATED;
+    /* One that has returned may change the graph yet, in the main loop. */
+    return job->resting || job->is_over || job->status == JOB_STATUS_CREATED;
 }
 
 void coroutine_fn job_set_ready(Job *job)
@@ -392,6 +393,15 @@ bool job_user_resume(Job *job, Error **errp)
     return true;
 }
 
+void job_set_cancelled(Job *job)
+{
+    QEMU_LOCK_GUARD(&job->lock);
+
+    job->cancelled = true;
+    job->forced = true;
+    block_progress_cancel(&job->progress);
+}
+
 bool job_cancel(Job *job, bool force, Error **errp)
 {
     JobClass *jc = JOB_GET_CLASS(job);
@@ -405,14 +415,12 @@ bool job_cancel(Job *job, bool force, Error **errp)
     } else {
         force = true;
     }
-    {
+    if (force) {
+        job_set_cancelled(job);
+    } else {
         QEMU_LOCK_GUARD(&job->lock);
 
         job->cancelled = true;
-        job->forced |= force;
-        if (force) {
-            block_progress_cancel(&job->progress);
-        }
     }
     if (status == JOB_STATUS_WAITING || status == JOB_STATUS_PENDING) {
         job->ret = -ECANCELED;

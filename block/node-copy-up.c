@@ -74,10 +74,14 @@ int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset, int64_t bytes)
     }
     node_enter(node);
     node_request_begin(node, &req, offset, bytes, true);
+    bytes = MIN(bytes, block_node_length(node) - offset);
     while (bytes > 0 && ret == 0) {
         int64_t n;
 
         ret = copy_run(node, offset, MIN(bytes, NODE_BOUNCE_BYTES), buf, &n);
+        if (n == 0) {
+            break; /* it has become smaller */
+        }
         offset += n;
         bytes -= n;
     }

@@ -151,6 +151,7 @@ static bool remove_prepare(BlockAction *action, Error **errp)
         b->persistent = false;
     }
     dirty_bitmap_disable(b);
+    dirty_bitmap_set_busy(b, true); /* no later action may find it */
     return true;
 }
 
@@ -159,6 +160,7 @@ static void remove_abort(BlockAction *action)
 {
     BitmapAction *a = of(action);
 
+    dirty_bitmap_set_busy(a->bitmap, false);
     a->bitmap->persistent = a->was_persistent;
     if (!a->was_disabled) {
         dirty_bitmap_enable(a->bitmap);

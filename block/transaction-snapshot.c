@@ -111,6 +111,9 @@ static bool snapshot_prepare(BlockAction *action, Error **errp)
         error_setg(errp, "Cannot find node '%s'", arg->overlay);
         return false;
     }
+    if (!block_job_check_free(a->node, errp)) {
+        return false;
+    }
     block_node_ref(a->node);
     block_node_ref(a->overlay);
     return external_done(a, put_above(a, errp));
@@ -164,8 +167,12 @@ static bool snapshot_sync_prepare(BlockAction *action, Error **errp)
     g_autoptr(json_t) opts = json_pack("{s:n}", "backing");
 
     a->node = disk_of(arg, errp);
-    if (!a->node || !make_file(arg, a->node, format, errp)) {
+    if (!a->node || !block_job_check_free(a->node, errp)) {
         return false;
+    }
+    block_node_ref(a->node);
+    if (!make_file(arg, a->node, format, errp)) {
+        return external_done(a, false);
     }
     if (arg->snapshot_node_name) {
         json_object_set_new(opts, "node-name",
@@ -178,11 +185,7 @@ static bool snapshot_sync_prepare(BlockAction *action, Error **errp)
     }
     a->overlay = block_open_filename(arg->snapshot_file, format, opts, false, 0,
                                      a->node->ctx, errp);
-    if (!a->overlay) {
-        return false;
-    }
-    block_node_ref(a->node);
-    return external_done(a, put_above(a, errp));
+    return external_done(a, a->overlay && put_above(a, errp));
 }
 
 const BlockActionKind block_action_snapshot_sync = {

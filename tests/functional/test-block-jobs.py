@@ -146,6 +146,69 @@ def test_stream_while_written(t: Test) -> None:
     assert contents(t, images[-1]) == want
 
 
+def refused(d: Disks, words: str, command: str, **arguments) -> None:
+    try:
+        d.qmp.raw(command, {k.replace('_', '-'): v
+                            for k, v in arguments.items()})
+    except QmpError as e:
+        assert words in e.desc, e
+        return
+    raise AssertionError(f'{command} {arguments} went well')
+
+
+def test_commit_down(t: Test) -> None:
+    """All images above the lowest go into it at once."""
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    d.add('top', images[-1])
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top'})
+    d.ready('c')
+    d.qmp.raw('block-job-complete', {'device': 'c'})
+    assert 'error' not in d.done('c')
+    assert d.f.quit() == 0
+    assert contents(t, images[0]) == want
+
+
+def test_refused(t: Test) -> None:
+    """What would harm another user of an image is said before it begins."""
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    d.qmp.raw('blockdev-add', {
+        'driver': 'qcow2', 'node-name': 'base', 'read-only': True,
+        'file': {'driver': 'file', 'filename': str(images[0])}})
+    d.add('a', images[1], backing='base')
+    d.add('b', qcow2(t, 'b.qcow2', 5, images[0]), backing='base')
+    d.add('copy', qcow2(t, 'copy.qcow2'))
+    refused(d, "below node 'b'", 'block-commit', job_id='c', device='a')
+    refused(d, 'part of what', 'blockdev-mirror', job_id='m', device='a',
+            target='base', sync='full')
+    refused(d, 'Granularity', 'blockdev-mirror', job_id='m', device='a',
+            target='copy', sync='full', granularity=4 * MIB)
+    refused(d, 'nothing stays below', 'block-stream', job_id='s', device='a',
+            backing_file='x')
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'b',
+                               'base-node': 'base'})
+    assert 'error' not in d.done('s')
+    d.qmp.raw('blockdev-mirror', {'job-id': 'm', 'device': 'a',
+                                  'target': 'copy', 'sync': 'full'})
+    d.ready('m')
+    refused(d, 'in use by block job', 'blockdev-backup', job_id='n',
+            device='a', target='b', sync='full')
+    refused(d, 'in use by block job', 'blockdev-snapshot-sync',
+            node_name='a', snapshot_file=str(t.path('o.qcow2')))
+    d.qmp.raw('block-job-cancel', {'device': 'm', 'force': True})
+    d.qmp.event('BLOCK_JOB_CANCELLED')
+    d.qmp.raw('block-dirty-bitmap-add', {'node': 'a', 'name': 'x'})
+    remove = {'type': 'block-dirty-bitmap-remove',
+              'data': {'node': 'a', 'name': 'x'}}
+    refused(d, 'in use', 'transaction', actions=[remove, remove])
+    d.qmp.raw('transaction', {'actions': [remove]})
+    assert d.f.quit() == 0
+    assert contents(t, images[-1]) == want
+
+
 def test_commit(t: Test) -> None:
     images = chain(t)
     want = contents(t, images[-1])
@@ -285,13 +348,13 @@ def test_transaction_undone(t: Test) -> None:
              'data': {'node': 'disk', 'name': 'b0'}},
             {'type': 'blockdev-snapshot-internal-sync',
              'data': {'device': 'disk', 'name': 'one'}},
-            {'type': 'blockdev-backup',
-             'data': {'job-id': 'j', 'device': 'disk', 'target': 'copy',
-                      'sync': 'full'}},
             {'type': 'blockdev-snapshot-sync',
              'data': {'node-name': 'disk',
                       'snapshot-file': str(t.path('over.qcow2')),
                       'snapshot-node-name': 'over'}},
+            {'type': 'blockdev-backup',
+             'data': {'job-id': 'j', 'device': 'over', 'target': 'copy',
+                      'sync': 'full'}},
             {'type': 'abort', 'data': {}}]})
         assert False
     except QmpError as e:

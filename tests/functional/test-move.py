@@ -66,10 +66,11 @@ class Sides:
 
 
 def finish(g: Linux) -> None:
+    g.run('touch /stop; while pidof head sha256sum >/dev/null; do :; done; sleep 1')
     out = g.run(CHECK)
     assert 'bad' not in out, out
     assert int(out.split('checked')[1]) > 5, out
-    g.run('touch /stop; while ! umount /m 2>/dev/null; do sleep 1; done')
+    g.run('while ! umount /m 2>/dev/null; do sleep 1; done')
 
 
 def test_move(t: Test) -> None:
