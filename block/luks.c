@@ -101,6 +101,7 @@ static bool luks_open(BlockNode *node, Error **errp)
     }
     luks->sector_size = (uint32_t)qcrypto_block_get_sector_size(luks->block);
     if (!luks_set_length(node, errp)) {
+        g_clear_pointer(&luks->block, qcrypto_block_free);
         return false;
     }
     if (!no_io) {
