@@ -9,6 +9,8 @@
  */
 #include "util/osdep.h"
 
+#include <pthread.h>
+
 #include "qapi/json.h"
 #include "qapi/visitor.h"
 #include "util/error.h"
@@ -18,16 +20,18 @@
 /* Indexes of "name[*]" tried before giving up. */
 #define PROPERTY_AUTO_INDEX_MAX 65536
 
-static GRecMutex tree_lock; /* see object-internal.h */
+/* See object-internal.h. Not GLib's, which the thread sanitizer does not
+ * see. */
+static pthread_mutex_t tree_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 void qom_tree_lock(void)
 {
-    g_rec_mutex_lock(&tree_lock);
+    pthread_mutex_lock(&tree_lock);
 }
 
 void qom_tree_unlock(void)
 {
-    g_rec_mutex_unlock(&tree_lock);
+    pthread_mutex_unlock(&tree_lock);
 }
 
 /* -- sets ----------------------------------------------------------------- */
