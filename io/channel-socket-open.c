@@ -70,7 +70,8 @@ bool socket_channel_set_fd(QIOChannelSocket *sioc, int fd, Error **errp)
         }
         remote_len = 0;
     }
-    sioc->fd = fd;
+    /* shutdown() may come from another thread while it is connected. */
+    qatomic_set(&sioc->fd, fd);
     QIO_CHANNEL(sioc)->nonblocking = fcntl(fd, F_GETFL) & O_NONBLOCK;
     sioc->localAddr = local;
     sioc->localAddrLen = local_len;
