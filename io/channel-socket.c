@@ -282,7 +282,8 @@ static int socket_shutdown(QIOChannel *ioc, QIOChannelShutdown how,
         qatomic_set(&sioc->read_shutdown, true);
     }
     /* A peer that is gone already has done the work: not an error. */
-    if (shutdown(qatomic_read(&sioc->fd), sys_how[how]) < 0 && errno != ENOTCONN) {
+    if (shutdown(qatomic_read(&sioc->fd), sys_how[how]) < 0 &&
+        errno != ENOTCONN) {
         error_setg_errno(errp, errno, "cannot shut down a socket");
         return -1;
     }
