@@ -7,7 +7,7 @@ import shutil
 
 import ferrytest
 from ferrytest import QmpError, Test
-from images import MIB, fails, img, make_raw
+from images import MIB, fails, img, make_raw, qemu_img
 
 SIZE = 2 * MIB
 HEADER = 2068480  # of aes-256-xts
@@ -31,16 +31,6 @@ def create(t: Test, path, opts: str = '', size: int = SIZE, program=img):
             ','.join(filter(None, ['key-secret=s,iter-time=10', opts])), path,
             size]
     return program(t, *argv)
-
-
-def qemu(t: Test, *args, **kw):
-    """On a busy host it may fail to measure PBKDF2, and says so."""
-    for _ in range(5):
-        r = t.run('qemu-img', *args, check=False, **kw)
-        if 'accurate CPU usage' not in r.stderr:
-            break
-    assert r.returncode == 0, (args, r)
-    return r
 
 
 def fill(t: Test, raw, opts: str, program=img):
@@ -87,9 +77,9 @@ def test_ciphers(t: Test) -> None:
             # QEMU 7.2 aborts on material that is no multiple of its sectors.
             assert cryptsetup_opens(t, path, 's')
         else:
-            same(t, raw, luks(path), program=qemu)
+            same(t, raw, luks(path), program=qemu_img)
         a = json.loads(img(t, 'info', '--output=json', path).stdout)
-        b = json.loads(qemu(t, 'info', '--output=json', path).stdout)
+        b = json.loads(qemu_img(t, 'info', '--output=json', path).stdout)
         a['format-specific']['data'].pop('detached-header')
         assert a['format-specific'] == b['format-specific'], (a, b)
         assert a['virtual-size'] == b['virtual-size'] == SIZE
@@ -102,12 +92,12 @@ def test_from_qemu(t: Test) -> None:
     raw, path = t.path('raw'), t.path('q.luks')
     make_raw(raw, SIZE)
     create(t, path, 'cipher-alg=serpent-256,cipher-mode=cbc,ivgen-alg=plain',
-           program=qemu)
-    fill(t, raw, luks(path), program=qemu)
+           program=qemu_img)
+    fill(t, raw, luks(path), program=qemu_img)
     same(t, raw, luks(path))
     make_raw(raw, SIZE, seed=2)
     fill(t, raw, luks(path))
-    same(t, raw, luks(path), program=qemu)
+    same(t, raw, luks(path), program=qemu_img)
 
 
 def test_cryptsetup(t: Test) -> None:
@@ -158,7 +148,7 @@ def test_from_cryptsetup(t: Test) -> None:
             luks(path), SIZE)
         same(t, raw, luks(path))
         if shutil.which('qemu-img') and bits != 192:  # see test_ciphers
-            same(t, raw, luks(path), program=qemu)
+            same(t, raw, luks(path), program=qemu_img)
     with open(path, 'wb') as f:
         f.truncate(SIZE)
     with open(header, 'wb') as f:

@@ -11,7 +11,7 @@ import time
 import ferrytest
 from ferrytest import Test
 from images import (IMG, IO, KIB, MIB, commands, contents, fails, img, io,
-                    make_raw)
+                    make_raw, qemu_img)
 
 SIZE = 4 * MIB
 OPTIONS = ('compat=0.10', 'compat=1.1', 'cluster_size=512', 'cluster_size=4k',
@@ -121,7 +121,7 @@ def test_data_file(t: Test) -> None:
     """External data files, raw ones too."""
     t.requires('qemu-img', 'qemu-io')
     for raw in ('off', 'on'):
-        for create, writer in ((IMG, 'qemu-io'), ('qemu-img', IO)):
+        for create, writer in ((img, 'qemu-io'), (qemu_img, IO)):
             q, d = t.path('q.qcow2'), t.path('q.data')
             t.run(create, 'create', '-q', '-f', 'qcow2', '-o',
                   f'data_file={d},data_file_raw={raw}', q, str(SIZE))
@@ -206,12 +206,12 @@ def test_encrypted(t: Test) -> None:
     secret = ('--object', 'secret,id=s,data=hunter22')
     luks = 'encrypt.format=luks,encrypt.key-secret=s'
     lines, data = script(random.Random(4), 12, compressed=False)
-    for create, writer in ((IMG, 'qemu-io'), ('qemu-img', IO)):
+    for create, writer in ((img, 'qemu-io'), (qemu_img, IO)):
         q, out = t.path('l.qcow2'), t.path('out.raw')
         opts = ('driver=qcow2,encrypt.key-secret=s,file.driver=file,'
                 f'file.filename={q}')
-        t.run(create, 'create', '-q', *secret, '-f', 'qcow2', '-o',
-              luks + ',encrypt.iter-time=10', q, str(SIZE))
+        create(t, 'create', '-q', *secret, '-f', 'qcow2', '-o',
+               luks + ',encrypt.iter-time=10', q, str(SIZE))
         t.run(writer, *secret, '--image-opts', *commands(lines), opts)
         for reader in (IMG, 'qemu-img'):
             t.run(reader, 'convert', *secret, '--image-opts', opts, '-O',
