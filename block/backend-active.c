@@ -12,11 +12,10 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/block-backend.h"
 #include "trace/trace-block.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 /* Set once while the program starts, ended by blk_activate_all(). */
 static bool begin_inactive;

@@ -5,11 +5,10 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/block-backend.h"
 #include "qapi/qapi-events-block.h"
 #include "trace/trace-block.h"
-
-#include "backend-internal.h"
 
 /* Set once at start-up, constant from then on. */
 static struct {

@@ -6,10 +6,9 @@
 #ifndef BLOCK_BACKEND_INTERNAL_H
 #define BLOCK_BACKEND_INTERNAL_H
 
+#include "block/block-internal.h"
 #include "block/drive.h"
-
-#include "block-internal.h"
-#include "throttle-group.h"
+#include "block/filter/throttle-group.h"
 
 #define TYPE_BLOCK_BACKEND "block-backend"
 

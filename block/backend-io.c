@@ -9,11 +9,10 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/block-backend.h"
 #include "util/aio-wait.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 /* -- one request ------------------------------------------------------------------- */
 

@@ -5,9 +5,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/block-backend.h"
-
-#include "backend-internal.h"
 
 void blk_current_perm(BlockBackend *blk, unsigned *perm, unsigned *shared)
 {

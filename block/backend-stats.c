@@ -9,10 +9,9 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "qapi/util.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 /* Limits between the intervals of a histogram. */
 #define HISTOGRAM_BOUNDARIES_MAX 1024

@@ -8,10 +8,9 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "qapi/qapi-commands-throttle.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 bool blk_set_io_limits(BlockBackend *blk, const ThrottleConfig *cfg,
                        const char *group, Error **errp)

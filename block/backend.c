@@ -5,12 +5,11 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/block-backend.h"
 #include "block/types.h"
 #include "util/aio-wait.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 Object *block_backends_root(void)
 {

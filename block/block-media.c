@@ -8,11 +8,10 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "qapi/qapi-commands-block.h"
 #include "qapi/qapi-events-block.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
 
 static const char *name_of(BlockBackend *blk, const char *id)
 {

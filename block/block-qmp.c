@@ -5,14 +5,13 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "io/iothread.h"
 #include "qapi/qapi-commands-block.h"
 #include "qapi/qapi-types-common.h"
 #include "qapi/util.h"
 #include "util/error.h"
 #include "util/main-loop.h"
-
-#include "backend-internal.h"
 
 static BlockNode *find_node(const char *name, Error **errp)
 {

@@ -5,14 +5,13 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
+#include "block/dirty-bitmap.h"
 #include "block/image.h"
 #include "qapi/qapi-commands-block.h"
 #include "qapi/util.h"
 #include "util/cutils.h"
 #include "util/error.h"
-
-#include "backend-internal.h"
-#include "dirty-bitmap.h"
 
 /* -- finding a device ------------------------------------------------------------------ */
 

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "copier.h"
+#include "block/copier.h"
 
 #include "util/buffer-zero.h"
 #include "util/lockable.h"

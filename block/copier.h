@@ -12,7 +12,7 @@
 #ifndef BLOCK_COPIER_H
 #define BLOCK_COPIER_H
 
-#include "block-internal.h"
+#include "block/block-internal.h"
 
 /* Longest area of one copier_copy(). */
 #define COPIER_MAX_BYTES (1024 * 1024)

@@ -14,6 +14,8 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "block/block-internal.h"
+#include "block/create-internal.h"
 #include "block/create.h"
 #include "qapi/json.h"
 #include "qom/property.h"
@@ -21,9 +23,6 @@
 #include "util/error.h"
 #include "util/fdset.h"
 #include "util/thread-pool.h"
-
-#include "block-internal.h"
-#include "create-internal.h"
 
 OBJECT_DECLARE_SIMPLE_TYPE(BlockCreateFile, BLOCK_CREATE_FILE)
 

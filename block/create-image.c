@@ -11,13 +11,12 @@
 
 #include <unistd.h>
 
+#include "block/block-internal.h"
+#include "block/create-internal.h"
 #include "block/create.h"
 #include "qapi/json.h"
 #include "qom/property.h"
 #include "util/error.h"
-
-#include "block-internal.h"
-#include "create-internal.h"
 
 /* All that is known about one image in the making. */
 typedef struct Making {

@@ -10,11 +10,10 @@
  */
 #include "util/osdep.h"
 
+#include "block/create-internal.h"
 #include "qapi/json.h"
 #include "qom/property.h"
 #include "util/error.h"
-
-#include "create-internal.h"
 
 static const BlockCreateAlias *find_alias(const BlockCreateAlias *a,
                                           const char *key)

@@ -5,12 +5,11 @@
  */
 #include "util/osdep.h"
 
+#include "block/block-internal.h"
+#include "block/create-internal.h"
 #include "block/create.h"
 #include "qom/property.h"
 #include "util/error.h"
-
-#include "block-internal.h"
-#include "create-internal.h"
 
 #define TYPE_BLOCK_CREATE_RAW TYPE_BLOCK_CREATE "-raw"
 

@@ -12,13 +12,12 @@
 
 #include "block/create.h"
 
+#include "block/block-internal.h"
+#include "block/create-internal.h"
 #include "block/types.h"
 #include "qom/property.h"
 #include "util/error.h"
 #include "util/main-loop.h"
-
-#include "block-internal.h"
-#include "create-internal.h"
 
 /* The work reads what it wrote. Others may look on. */
 #define CREATE_PERM                                                            \

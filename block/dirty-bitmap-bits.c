@@ -9,13 +9,12 @@
  */
 #include "util/osdep.h"
 
+#include "block/dirty-bitmap.h"
 #include "crypto/hash.h"
 #include "util/bitmap.h"
 #include "util/bswap.h"
 #include "util/error.h"
 #include "util/lockable.h"
-
-#include "dirty-bitmap.h"
 
 static long first_bit(const DirtyBitmap *b, int64_t offset)
 {

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "dirty-bitmap.h"
+#include "block/dirty-bitmap.h"
 
 #include "qapi/util.h"
 #include "util/bitmap.h"

@@ -18,7 +18,7 @@
 #ifndef BLOCK_DIRTY_BITMAP_H
 #define BLOCK_DIRTY_BITMAP_H
 
-#include "block-internal.h"
+#include "block/block-internal.h"
 
 #define DIRTY_BITMAP_NAME_MAX        1023
 #define DIRTY_BITMAP_GRANULARITY_MIN 512u

@@ -5,12 +5,11 @@
  */
 #include "util/osdep.h"
 
+#include "block/drive-internal.h"
+#include "block/graph-internal.h"
 #include "qapi/util.h"
 #include "util/cutils.h"
 #include "util/error.h"
-
-#include "drive-internal.h"
-#include "graph-internal.h"
 
 typedef struct CacheMode {
     const char *name;

@@ -10,12 +10,11 @@
 
 #include "block/drive.h"
 
+#include "block/backend-internal.h"
+#include "block/drive-internal.h"
 #include "util/error.h"
 #include "util/id.h"
 #include "util/keyval.h"
-
-#include "backend-internal.h"
-#include "drive-internal.h"
 
 DriveInfo *drive_of_blk(BlockBackend *blk)
 {

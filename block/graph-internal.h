@@ -6,7 +6,7 @@
 #ifndef BLOCK_GRAPH_INTERNAL_H
 #define BLOCK_GRAPH_INTERNAL_H
 
-#include "block-internal.h"
+#include "block/block-internal.h"
 
 /** node_root_container: /block-nodes. */
 Object *node_root_container(void);

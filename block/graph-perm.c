@@ -15,9 +15,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/graph-internal.h"
 #include "util/error.h"
-
-#include "graph-internal.h"
 
 const char *node_perm_name(unsigned perm)
 {

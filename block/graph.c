@@ -15,12 +15,11 @@
  */
 #include "util/osdep.h"
 
+#include "block/dirty-bitmap.h"
+#include "block/graph-internal.h"
 #include "util/aio-wait.h"
 #include "util/error.h"
 #include "util/main-loop.h"
-
-#include "dirty-bitmap.h"
-#include "graph-internal.h"
 
 /* -- silence --------------------------------------------------------------------- */
 

@@ -5,10 +5,9 @@
  */
 #include "util/osdep.h"
 
+#include "block/block-internal.h"
 #include "block/image.h"
 #include "util/error.h"
-
-#include "block-internal.h"
 
 /* Host bytes of a format are those of the files that it consists of. */
 static int64_t allocated(BlockNode *node)

@@ -12,10 +12,9 @@
  */
 #include "util/osdep.h"
 
+#include "block/graph-internal.h"
 #include "trace/trace-block.h"
 #include "util/error.h"
-
-#include "graph-internal.h"
 
 /* -- order ------------------------------------------------------------------------ */
 

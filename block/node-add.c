@@ -5,13 +5,12 @@
  */
 #include "util/osdep.h"
 
+#include "block/graph-internal.h"
 #include "block/types.h"
 #include "qapi/json.h"
 #include "util/error.h"
 #include "util/id.h"
 #include "util/keyval.h"
-
-#include "graph-internal.h"
 
 #define TYPE_PREFIX TYPE_BLOCK_NODE "-"
 

@@ -10,7 +10,7 @@
  */
 #include "util/osdep.h"
 
-#include "node-io-internal.h"
+#include "block/node-io-internal.h"
 
 static int coroutine_fn write_up(BlockNode *node, int64_t offset, int64_t bytes,
                                  void *buf)

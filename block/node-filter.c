@@ -5,9 +5,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/block-internal.h"
 #include "util/error.h"
-
-#include "block-internal.h"
 
 static BlockNode *child(BlockNode *node)
 {

@@ -6,7 +6,7 @@
 #ifndef BLOCK_NODE_IO_INTERNAL_H
 #define BLOCK_NODE_IO_INTERNAL_H
 
-#include "graph-internal.h"
+#include "block/graph-internal.h"
 
 static inline bool node_is_aligned(const BlockNode *node, int64_t offset,
                                    int64_t bytes)

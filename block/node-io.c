@@ -12,9 +12,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/node-io-internal.h"
 #include "util/aio-wait.h"
-
-#include "node-io-internal.h"
 
 void node_leave(BlockNode *node)
 {

@@ -11,9 +11,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/graph-internal.h"
 #include "util/error.h"
-
-#include "graph-internal.h"
 
 /* Options of every node. */
 typedef struct NodeOptions {

@@ -6,12 +6,11 @@
  */
 #include "util/osdep.h"
 
+#include "block/dirty-bitmap.h"
+#include "block/node-io-internal.h"
 #include "qapi/qapi-events-block.h"
 #include "trace/trace-block.h"
 #include "util/error.h"
-
-#include "dirty-bitmap.h"
-#include "node-io-internal.h"
 
 /* -- what every write leaves behind ----------------------------------------------- */
 

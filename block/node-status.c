@@ -10,7 +10,7 @@
  */
 #include "util/osdep.h"
 
-#include "node-io-internal.h"
+#include "block/node-io-internal.h"
 
 /* Answers in passing, for callers that do not want all. */
 typedef struct Answer {

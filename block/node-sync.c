@@ -5,9 +5,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/block-internal.h"
 #include "util/aio-wait.h"
-
-#include "block-internal.h"
 
 typedef struct RunCo {
     int coroutine_fn (*entry)(void *opaque);

@@ -5,13 +5,12 @@
  */
 #include "util/osdep.h"
 
+#include "block/dirty-bitmap.h"
+#include "block/graph-internal.h"
 #include "qapi/util.h"
 #include "trace/trace-block.h"
 #include "util/aio-wait.h"
 #include "util/error.h"
-
-#include "dirty-bitmap.h"
-#include "graph-internal.h"
 
 Object *node_root_container(void)
 {

@@ -12,10 +12,9 @@
 
 #include <sys/stat.h>
 
+#include "block/graph-internal.h"
+#include "block/protocol/file-internal.h"
 #include "util/error.h"
-
-#include "file-internal.h"
-#include "graph-internal.h"
 
 char *node_filename(BlockNode *node)
 {

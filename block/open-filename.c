@@ -9,7 +9,7 @@
  * A raw image has no first bytes of its own: the guest could write the header
  * of another format, and at the next start be given whatever file that header
  * names. So a raw image that was only found to be raw does not take such a
- * header (fmt-raw.c), and the user is told.
+ * header (format/raw.c), and the user is told.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -17,13 +17,12 @@
 
 #include <sys/stat.h>
 
+#include "block/graph-internal.h"
 #include "block/types.h"
 #include "qapi/json.h"
 #include "util/cutils.h"
 #include "util/error-report.h"
 #include "util/error.h"
-
-#include "graph-internal.h"
 
 /* -- names ------------------------------------------------------------------------ */
 

@@ -7,7 +7,7 @@
  */
 #include "util/osdep.h"
 
-#include "range-lock.h"
+#include "block/range-lock.h"
 
 #include "util/lockable.h"
 

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "task-pool.h"
+#include "block/task-pool.h"
 
 struct TaskPool {
     unsigned max;

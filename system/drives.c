@@ -13,7 +13,7 @@
 #include "block/block-node.h"
 #include "block/drive.h"
 #include "block/export.h"
-#include "block/job.h"
+#include "block/job/job.h"
 #include "hw/boards.h"
 #include "hw/qdev-core.h"
 #include "util/error-report.h"

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "block/nbd-internal.h"
+#include "block/protocol/nbd-internal.h"
 #include "qapi/json.h"
 #include "util/error.h"
 

@@ -8,7 +8,7 @@
 #include "util/osdep.h"
 
 #include "../unit/block/qcow2-bench.h"
-#include "block/qcow2-wire.h"
+#include "block/qcow2/wire.h"
 #include "util/error-report.h"
 #include "util/error.h"
 

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 
 #include "block/block-backend.h"
+#include "block/block-internal.h"
 #include "block/create.h"
+#include "block/filter/blkdebug.h"
 #include "block/types.h"
 #include "crypto/init.h"
 #include "crypto/secret.h"
@@ -19,9 +21,6 @@
 #include "util/bswap.h"
 #include "util/error.h"
 #include "util/main-loop.h"
-
-#include "blkdebug.h"
-#include "block-internal.h"
 
 #define DISK_BYTES (256 * 1024)
 

@@ -8,8 +8,8 @@
 
 #include <glib/gstdio.h>
 
-#include "block/job-backup.h"
-#include "block/job-mirror.h"
+#include "block/job/backup.h"
+#include "block/job/mirror.h"
 #include "util/aio-wait.h"
 #include "util/fd.h"
 #include "util/main-loop.h"

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "block/qcow2-internal.h"
+#include "block/qcow2/internal.h"
 
 /* A header of version 3 as another program wrote it: 1 GiB, 64 KiB clusters,
  * a backing file with its format. */

@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 
+#include "block/backend-internal.h"
 #include "block/drive.h"
 #include "block/types.h"
 #include "io/iothread.h"
@@ -17,8 +18,6 @@
 #include "util/aio-wait.h"
 #include "util/error.h"
 #include "util/main-loop.h"
-
-#include "backend-internal.h"
 
 /* JSON with ' for ". */
 static json_t *json(const char *text)

@@ -1,0 +1,266 @@
+/*
+ * Format "raw": the node below as it is, or a part of it.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/block-internal.h"
+#include "util/error.h"
+
+#define TYPE_BLOCK_RAW TYPE_BLOCK_NODE "-raw"
+
+OBJECT_DECLARE_SIMPLE_TYPE(BlockRaw, BLOCK_RAW)
+
+struct BlockRaw {
+    BlockNode parent_obj;
+
+    json_t *file_ref;
+    uint64_t offset;
+    uint64_t size; /* 0: to the end */
+
+    NodeLink file;
+};
+
+static bool place(BlockRaw *raw, Error **errp)
+{
+    int64_t length = block_node_length(raw->file.node);
+
+    if (raw->offset > (uint64_t)length ||
+        raw->size > (uint64_t)length - raw->offset) {
+        error_setg(errp,
+                   "offset %" PRIu64 " and size %" PRIu64
+                   " do not lie inside the file of %" PRId64 " bytes",
+                   raw->offset, raw->size, length);
+        return false;
+    }
+    if (raw->size % BLK_SECTOR_SIZE || raw->offset % BLK_SECTOR_SIZE) {
+        error_setg(errp, "offset and size must be multiples of %d",
+                   BLK_SECTOR_SIZE);
+        return false;
+    }
+    BLOCK_NODE(raw)->length =
+        raw->size ? (int64_t)raw->size : length - (int64_t)raw->offset;
+    return true;
+}
+
+/*
+ * Nobody said that the image is raw: a guest that writes the header of another
+ * format would have the image taken for that at the next start.
+ */
+static int coroutine_fn check_first_block(BlockNode *node, int64_t offset,
+                                          int64_t bytes, QEMUIOVector *qiov,
+                                          size_t qiov_offset)
+{
+    uint8_t head[BLK_SECTOR_SIZE];
+
+    if (!(node->open_flags & NODE_OPEN_PROBED) || offset >= BLK_SECTOR_SIZE) {
+        return 0;
+    }
+    /* Requests have the alignment of a block while this is so. */
+    qemu_iovec_to_buf(qiov, qiov_offset, head, sizeof(head));
+    return g_str_equal(block_probe_format(head, sizeof(head), ""), "raw")
+               ? 0
+               : -EPERM;
+}
+
+static bool raw_open(BlockNode *node, Error **errp)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+    BlockNode *file;
+
+    if (!block_node_open_child(node, &raw->file, raw->file_ref, "file",
+                               NODE_ROLE_DATA | NODE_ROLE_PRIMARY, errp) ||
+        !place(raw, errp)) {
+        return false;
+    }
+    file = raw->file.node;
+    node->physical_block_size = file->physical_block_size;
+    node->preferred_write = file->preferred_write;
+    node->preferred_discard = file->preferred_discard;
+    node->can_grow = file->can_grow && !raw->size;
+    if (node->open_flags & NODE_OPEN_PROBED) {
+        node->request_alignment = BLK_SECTOR_SIZE;
+    }
+    node->write_flags = BLK_REQ_FUA;
+    node->zero_flags = BLK_REQ_FUA | BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK;
+    return true;
+}
+
+static char *raw_filename(BlockNode *node)
+{
+    BlockNode *file = BLOCK_RAW(node)->file.node;
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(file);
+
+    return nc->filename ? nc->filename(file) : g_strdup("");
+}
+
+static int64_t raw_allocated(BlockNode *node)
+{
+    BlockNode *file = BLOCK_RAW(node)->file.node;
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(file);
+
+    return nc->allocated ? nc->allocated(file) : -ENOTSUP;
+}
+
+static int coroutine_fn raw_co_preadv(BlockNode *node, int64_t offset,
+                                      int64_t bytes, QEMUIOVector *qiov,
+                                      size_t qiov_offset, BlkRequestFlags flags)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    return node_co_preadv(raw->file.node, offset + (int64_t)raw->offset, bytes,
+                          qiov, qiov_offset, flags);
+}
+
+static int coroutine_fn raw_co_pwritev(BlockNode *node, int64_t offset,
+                                       int64_t bytes, QEMUIOVector *qiov,
+                                       size_t qiov_offset,
+                                       BlkRequestFlags flags)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+    int ret = check_first_block(node, offset, bytes, qiov, qiov_offset);
+
+    if (ret < 0) {
+        return ret;
+    }
+    return node_co_pwritev(raw->file.node, offset + (int64_t)raw->offset, bytes,
+                           qiov, qiov_offset, flags);
+}
+
+static int coroutine_fn raw_co_pdiscard(BlockNode *node, int64_t offset,
+                                        int64_t bytes)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    return node_co_pdiscard(raw->file.node, offset + (int64_t)raw->offset,
+                            bytes);
+}
+
+static int coroutine_fn raw_co_pwrite_zeroes(BlockNode *node, int64_t offset,
+                                             int64_t bytes,
+                                             BlkRequestFlags flags)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    return node_co_pwrite_zeroes(raw->file.node, offset + (int64_t)raw->offset,
+                                 bytes, flags);
+}
+
+static int coroutine_fn raw_co_copy_range_to(BlockNode *node,
+                                             int64_t src_offset, BlockNode *dst,
+                                             int64_t dst_offset, int64_t bytes,
+                                             BlkRequestFlags flags)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    return node_co_copy_range(raw->file.node, src_offset + (int64_t)raw->offset,
+                              dst, dst_offset, bytes, flags);
+}
+
+static BlockNode *raw_writes_to(BlockNode *node, int64_t *offset)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    if (node->open_flags & NODE_OPEN_PROBED) {
+        return NULL;
+    }
+    *offset += (int64_t)raw->offset;
+    return raw->file.node;
+}
+
+static int coroutine_fn raw_co_block_status(BlockNode *node, unsigned want,
+                                            int64_t offset, int64_t bytes,
+                                            int64_t *pnum, int64_t *map,
+                                            BlockNode **file)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    *pnum = bytes;
+    *map = offset + (int64_t)raw->offset;
+    *file = raw->file.node;
+    return NODE_STATUS_RAW | NODE_STATUS_OFFSET;
+}
+
+static int coroutine_fn raw_co_truncate(BlockNode *node, int64_t bytes,
+                                        bool exact, PreallocMode prealloc,
+                                        BlkRequestFlags flags, Error **errp)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+    int ret;
+
+    if (raw->size) {
+        error_setg(errp, "node '%s' has a fixed size", block_node_name(node));
+        return -ENOTSUP;
+    }
+    if (bytes > BLK_LENGTH_MAX - (int64_t)raw->offset) {
+        error_setg(errp, "size %" PRId64 " is too large for offset %" PRIu64,
+                   bytes, raw->offset);
+        return -EINVAL;
+    }
+    ret = node_co_truncate(raw->file.node, bytes + (int64_t)raw->offset, exact,
+                           prealloc, flags, errp);
+    if (ret == 0) {
+        block_node_set_length(node, block_node_length(raw->file.node) -
+                                        (int64_t)raw->offset);
+    }
+    return ret;
+}
+
+static bool raw_reopen_prepare(BlockNode *node, const json_t *opts,
+                               void **state, Error **errp)
+{
+    return true; /* it keeps nothing */
+}
+
+static void raw_child_resized(BlockNode *node, NodeLink *link)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+
+    if (!raw->size) {
+        block_node_set_length(
+            node, MAX(0, block_node_length(link->node) - (int64_t)raw->offset));
+    }
+}
+
+static const Property raw_props[] = {
+    { "file", PROP_JSON, offsetof(BlockRaw, file_ref), .qapi_type = "any",
+      .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
+      .since = "0.1" },
+    { "offset", PROP_SIZE, offsetof(BlockRaw, offset), .unit = "bytes",
+      .help = "where the image begins in the file", .since = "0.1" },
+    { "size", PROP_SIZE, offsetof(BlockRaw, size), .unit = "bytes",
+      .help = "size of the image; 0 = to the file's end", .since = "0.1" },
+    {},
+};
+
+static void raw_class_init(ObjectClass *oc, void *data)
+{
+    BlockNodeClass *nc = BLOCK_NODE_CLASS(oc);
+
+    nc->driver = "raw";
+    nc->help = "an image without a format";
+    nc->is_format = true;
+    nc->open = raw_open;
+    nc->reopen_prepare = raw_reopen_prepare;
+    nc->child_resized = raw_child_resized;
+    nc->filename = raw_filename;
+    nc->allocated = raw_allocated;
+    nc->co_preadv = raw_co_preadv;
+    nc->co_pwritev = raw_co_pwritev;
+    nc->co_pdiscard = raw_co_pdiscard;
+    nc->co_pwrite_zeroes = raw_co_pwrite_zeroes;
+    nc->co_copy_range_to = raw_co_copy_range_to;
+    nc->writes_to = raw_writes_to;
+    nc->co_block_status = raw_co_block_status;
+    nc->co_truncate = raw_co_truncate;
+}
+
+extern const TypeInfo block_type_raw;
+const TypeInfo block_type_raw = {
+    .name = TYPE_BLOCK_RAW,
+    .parent = TYPE_BLOCK_NODE,
+    .instance_size = sizeof(BlockRaw),
+    .class_init = raw_class_init,
+    .props = raw_props,
+};

@@ -1,0 +1,375 @@
+/*
+ * Job "backup": copies a disk as it is at this moment, while it is used.
+ *
+ * A copy-before-write filter above the disk saves what the guest is about to
+ * overwrite; the job copies the rest through the same filter, several pieces
+ * at a time. With a bitmap only what the bitmap says is copied, and pieces
+ * that arrived are taken out of it as the mode says.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/job/backup.h"
+
+#include "block/filter/copy-before-write.h"
+#include "block/task-pool.h"
+#include "util/error.h"
+
+#define TYPE_BACKUP_JOB "job-backup"
+#define MAX_WORKERS     64
+#define PIECE_BYTES     COPIER_MAX_BYTES
+#define RETRY_NS        (100 * 1000 * 1000)
+
+OBJECT_DECLARE_SIMPLE_TYPE(BackupJob, BACKUP_JOB)
+
+struct BackupJob {
+    BlockJob parent_obj;
+
+    BlockNode *filter; /* (owned) the BlockCbw */
+    MirrorSyncMode sync;
+    BlockdevOnError on_source_error;
+    BlockdevOnError on_target_error;
+    unsigned workers;
+    TaskPool *pool;
+    bool again; /* a piece failed and is to be tried again */
+
+    DirtyBitmap *bitmap; /* the user's, or NULL; split */
+    BitmapSyncMode bitmap_mode;
+};
+
+typedef struct Piece {
+    BackupJob *job;
+    int64_t offset;
+    int64_t bytes;
+} Piece;
+
+static BlockCbw *cbw_of(BackupJob *b)
+{
+    return BLOCK_CBW(b->filter);
+}
+
+/* -- copying ------------------------------------------------------------------- */
+
+/* What fails and may be tried again stays in the bitmap. */
+static int coroutine_fn copy_piece(BackupJob *b, const Piece *p)
+{
+    int64_t copied;
+    bool is_read = true;
+    int ret = cbw_copy(cbw_of(b), p->offset, p->bytes, &is_read, &copied);
+
+    block_progress_done(&JOB(b)->progress, (uint64_t)copied);
+    if (ret < 0 &&
+        block_job_error_action(
+            BLOCK_JOB(b), is_read ? b->on_source_error : b->on_target_error,
+            is_read, -ret) != BLOCK_ERROR_ACTION_REPORT) {
+        b->again = true;
+        ret = 0;
+    }
+    return ret;
+}
+
+static int coroutine_fn piece_task(void *opaque)
+{
+    g_autofree Piece *p = opaque;
+
+    return copy_piece(p->job, p);
+}
+
+static int64_t next_piece(BackupJob *b, int64_t offset, int64_t *ret_bytes)
+{
+    BlockCbw *cbw = cbw_of(b);
+    int64_t end = cbw->todo->size;
+    int64_t start;
+
+    if (!dirty_bitmap_next_area(cbw->todo, offset, end, PIECE_BYTES, &start,
+                                ret_bytes)) {
+        return -1;
+    }
+    return start;
+}
+
+static bool should_end(BackupJob *b)
+{
+    return job_is_cancelled(JOB(b)) || task_pool_status(b->pool) < 0 ||
+           qatomic_read(&cbw_of(b)->error);
+}
+
+/* Once over the disk. */
+static void coroutine_fn copy_pass(BackupJob *b)
+{
+    int64_t offset = 0;
+    int64_t bytes;
+
+    b->again = false;
+    while ((offset = next_piece(b, offset, &bytes)) >= 0) {
+        Piece *p;
+
+        block_job_throttle(BLOCK_JOB(b), bytes);
+        if (should_end(b)) {
+            break;
+        }
+        p = g_new(Piece, 1);
+        *p = (Piece){ b, offset, bytes };
+        task_pool_start(b->pool, piece_task, p);
+        offset += bytes;
+    }
+    task_pool_wait_all(b->pool);
+}
+
+static int coroutine_fn copy_all(BackupJob *b)
+{
+    copy_pass(b);
+    while (b->again && !should_end(b)) {
+        job_sleep_ns(JOB(b), RETRY_NS);
+        copy_pass(b);
+    }
+    return task_pool_status(b->pool);
+}
+
+/* Only what the topmost image has; the rest is below the target too. */
+static int coroutine_fn leave_out_backing(BackupJob *b)
+{
+    BlockCbw *cbw = cbw_of(b);
+    BlockNode *source = node_skip_filters(BLOCK_FILTER(cbw)->file.node);
+    BlockNode *backing = node_backing(source);
+    int64_t offset = 0;
+    int64_t length = block_node_length(source);
+
+    while (backing && offset < length) {
+        int64_t n = length - offset;
+        int ret = node_co_status_above(source, backing, NODE_WANT_ALLOCATED,
+                                       offset, n, &n, NULL, NULL, NULL);
+
+        if (ret < 0) {
+            return ret;
+        }
+        if (!(ret & NODE_STATUS_ALLOCATED)) {
+            int64_t start = ROUND_UP(offset, cbw->cluster);
+            int64_t end = ROUND_DOWN(offset + n, cbw->cluster);
+
+            if (start < end) {
+                dirty_bitmap_reset(cbw->todo, start, end - start);
+            }
+        }
+        offset += n;
+        job_pause_point(JOB(b));
+        if (job_is_cancelled(JOB(b))) {
+            return -ECANCELED;
+        }
+    }
+    return 0;
+}
+
+static int coroutine_fn backup_run(Job *job, Error **errp)
+{
+    BackupJob *b = BACKUP_JOB(job);
+    int ret = 0;
+
+    b->pool = task_pool_new(b->workers);
+    if (b->sync == MIRROR_SYNC_MODE_TOP) {
+        ret = leave_out_backing(b);
+    }
+    block_progress_add(&job->progress,
+                       (uint64_t)dirty_bitmap_count(cbw_of(b)->todo));
+    if (ret == 0 && b->sync == MIRROR_SYNC_MODE_NONE) {
+        /* The filter does it all, until somebody cancels. */
+        while (!job_is_cancelled(job)) {
+            job_sleep_ns(job, INT64_MAX / 4);
+        }
+    } else if (ret == 0) {
+        ret = copy_all(b);
+    }
+    if (ret == 0 && qatomic_read(&cbw_of(b)->error)) {
+        ret = qatomic_read(&cbw_of(b)->error);
+    }
+    if (ret == 0) {
+        ret = node_co_flush(cbw_of(b)->target.node);
+    }
+    g_clear_pointer(&b->pool, task_pool_free);
+    return ret;
+}
+
+static void coroutine_fn backup_settle(Job *job)
+{
+    BackupJob *b = BACKUP_JOB(job);
+
+    if (b->pool) {
+        task_pool_wait_all(b->pool);
+    }
+}
+
+/* -- the end --------------------------------------------------------------------- */
+
+/* The user's bitmap: what is left to do goes back into it. */
+static void end_bitmap(BackupJob *b, bool ok)
+{
+    DirtyBitmap *bitmap = b->bitmap;
+
+    if (!bitmap) {
+        return;
+    }
+    if (b->bitmap_mode == BITMAP_SYNC_MODE_NEVER ||
+        (!ok && b->bitmap_mode == BITMAP_SYNC_MODE_ON_SUCCESS)) {
+        dirty_bitmap_reclaim(bitmap);
+        return;
+    }
+    dirty_bitmap_abdicate(bitmap);
+    if (!ok) {
+        dirty_bitmap_merge(bitmap, cbw_of(b)->todo, NULL, NULL);
+    }
+}
+
+static void backup_commit(Job *job)
+{
+    end_bitmap(BACKUP_JOB(job), true);
+}
+
+static void backup_abort(Job *job)
+{
+    end_bitmap(BACKUP_JOB(job), false);
+}
+
+static void backup_clean(Job *job)
+{
+    BackupJob *b = BACKUP_JOB(job);
+    BlockNode *source = BLOCK_FILTER(b->filter)->file.node;
+
+    block_job_remove_nodes(BLOCK_JOB(job));
+    node_drained_begin(source);
+    node_replace(b->filter, source, &error_abort);
+    node_drained_end(source);
+    g_clear_pointer(&b->filter, block_node_unref);
+}
+
+/* -- the beginning ------------------------------------------------------------------ */
+
+static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
+{
+    g_autoptr(json_t) opts =
+        json_pack("{s:s, s:s, s:s, s:b}", "driver", "copy-before-write", "file",
+                  o->source->name, "target", o->target->name, "read-only",
+                  o->source->read_only);
+    BlockNode *filter;
+
+    if (o->filter_node_name) {
+        json_object_set_new(opts, "node-name",
+                            json_string(o->filter_node_name));
+    }
+    if (o->bitmap) {
+        json_object_set_new(opts, "bitmap",
+                            json_pack("{s:s, s:s}", "node",
+                                      o->bitmap->node->name, "name",
+                                      o->bitmap->name));
+    }
+    filter = block_node_new(opts, false, o->source->ctx, errp);
+    if (filter) {
+        filter->implicit = !o->filter_node_name;
+        if (!node_insert_above(o->source, filter, errp)) {
+            g_clear_pointer(&filter, block_node_unref);
+        }
+    }
+    return filter;
+}
+
+static bool check(const BackupOptions *o, Error **errp)
+{
+    bool wants = o->sync == MIRROR_SYNC_MODE_BITMAP ||
+                 o->sync == MIRROR_SYNC_MODE_INCREMENTAL;
+
+    if (o->source == o->target) {
+        error_setg(errp, "Source and target cannot be the same");
+        return false;
+    }
+    if (wants && !o->bitmap) {
+        error_setg(errp, "sync mode '%s' needs a bitmap",
+                   MirrorSyncMode_str(o->sync));
+        return false;
+    }
+    if (o->compress &&
+        !BLOCK_NODE_GET_CLASS(o->target)->co_pwritev_compressed) {
+        error_setg(errp, "Compression is not supported for this drive %s",
+                   o->target->name);
+        return false;
+    }
+    if (block_node_length(o->source) != block_node_length(o->target)) {
+        error_setg(errp, "Source has %" PRId64 " bytes, target '%s' %" PRId64,
+                   block_node_length(o->source), o->target->name,
+                   block_node_length(o->target));
+        return false;
+    }
+    return block_job_check_free(o->source, errp) &&
+           block_job_check_free(o->target, errp);
+}
+
+/* Drained: no write is between the filter's moment and the bitmap's. */
+static bool attach(BackupJob *b, const BackupOptions *o, Error **errp)
+{
+    b->filter = insert_filter(o, errp);
+    if (!b->filter) {
+        return false;
+    }
+    if (o->bitmap && !dirty_bitmap_split(o->bitmap, errp)) {
+        backup_clean(JOB(b));
+        return false;
+    }
+    b->bitmap = o->bitmap;
+    return true;
+}
+
+BlockJob *backup_job_create(const BackupOptions *o, JobTxn *txn, Error **errp)
+{
+    BlockJob *bj;
+    BackupJob *b;
+    bool ok;
+
+    if (!check(o, errp)) {
+        return NULL;
+    }
+    bj = block_job_create(TYPE_BACKUP_JOB, o->id, txn, o->source, o->speed,
+                          o->flags, errp);
+    if (!bj) {
+        return NULL;
+    }
+    b = BACKUP_JOB(bj);
+    b->sync = o->sync;
+    b->on_source_error = o->on_source_error;
+    b->on_target_error = o->on_target_error;
+    b->bitmap_mode = o->bitmap_mode;
+    b->workers = o->workers ? o->workers : MAX_WORKERS;
+    node_drained_begin(o->source);
+    ok = attach(b, o, errp);
+    node_drained_end(o->source);
+    if (!ok) {
+        job_drop(JOB(bj));
+        return NULL;
+    }
+    if (o->compress) {
+        cbw_of(b)->copier.write_flags |= BLK_REQ_WRITE_COMPRESSED;
+    }
+    if (o->sync == MIRROR_SYNC_MODE_NONE) {
+        b->on_source_error = BLOCKDEV_ON_ERROR_REPORT;
+    }
+    block_job_add_node(bj, "filter", b->filter, 0, NODE_PERM_ALL, &error_abort);
+    return bj;
+}
+
+static void backup_class_init(ObjectClass *oc, void *data)
+{
+    JobClass *jc = JOB_CLASS(oc);
+
+    jc->type = JOB_TYPE_BACKUP;
+    jc->run = backup_run;
+    jc->settle = backup_settle;
+    jc->commit = backup_commit;
+    jc->abort = backup_abort;
+    jc->clean = backup_clean;
+}
+
+extern const TypeInfo block_type_backup_job;
+const TypeInfo block_type_backup_job = {
+    .name = TYPE_BACKUP_JOB,
+    .parent = TYPE_BLOCK_JOB,
+    .instance_size = sizeof(BackupJob),
+    .class_init = backup_class_init,
+};

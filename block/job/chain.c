@@ -1,0 +1,300 @@
+/*
+ * What "stream" and "commit" have in common.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/job/chain-internal.h"
+#include "util/error.h"
+
+#define WORKERS     16
+#define PIECE_BYTES COPIER_MAX_BYTES
+#define RETRY_NS    (100 * 1000 * 1000)
+
+typedef struct Piece {
+    ChainJob *job;
+    int64_t offset;
+    int64_t bytes;
+} Piece;
+
+/* -- copying -------------------------------------------------------------------- */
+
+static bool should_end(ChainJob *c)
+{
+    return job_is_cancelled(JOB(c)) || task_pool_status(c->pool) < 0;
+}
+
+/* What fails and may be tried again waits in a queue. */
+static int coroutine_fn piece_task(void *opaque)
+{
+    Piece *p = opaque;
+    ChainJob *c = p->job;
+    bool is_read = true;
+    int ret = CHAIN_JOB_GET_CLASS(c)->copy(c, p->offset, p->bytes, &is_read);
+
+    if (ret == 0) {
+        block_progress_done(&JOB(c)->progress, (uint64_t)p->bytes);
+    } else if (!job_is_cancelled(JOB(c)) &&
+               block_job_error_action(BLOCK_JOB(c), c->on_error, is_read,
+                                      -ret) != BLOCK_ERROR_ACTION_REPORT) {
+        g_queue_push_tail(&c->failed, p);
+        return 0;
+    }
+    g_free(p);
+    return ret;
+}
+
+static int coroutine_fn copy_disk(ChainJob *c)
+{
+    int64_t length = block_node_length(c->top);
+    int64_t offset = 0;
+
+    while (offset < length && !should_end(c)) {
+        int64_t n = MIN(length - offset, PIECE_BYTES);
+        int ret = CHAIN_JOB_GET_CLASS(c)->wants(c, offset, n, &n);
+
+        if (ret < 0) {
+            return ret;
+        }
+        if (ret > 0) {
+            Piece *p = g_new(Piece, 1);
+
+            *p = (Piece){ c, offset, n };
+            task_pool_start(c->pool, piece_task, p);
+        } else {
+            block_progress_done(&JOB(c)->progress, (uint64_t)n);
+        }
+        block_job_throttle(BLOCK_JOB(c), ret > 0 ? n : 0);
+        offset += n;
+    }
+    task_pool_wait_all(c->pool);
+    return task_pool_status(c->pool);
+}
+
+/* Until all went well, or the user wants no more of it. */
+static int coroutine_fn copy_failed(ChainJob *c)
+{
+    while (!g_queue_is_empty(&c->failed) && !should_end(c)) {
+        guint n = g_queue_get_length(&c->failed);
+
+        job_sleep_ns(JOB(c), RETRY_NS);
+        while (n-- > 0 && !should_end(c)) {
+            task_pool_start(c->pool, piece_task, g_queue_pop_head(&c->failed));
+        }
+        task_pool_wait_all(c->pool);
+    }
+    return task_pool_status(c->pool);
+}
+
+static int coroutine_fn chain_run(Job *job, Error **errp)
+{
+    ChainJob *c = CHAIN_JOB(job);
+    int ret;
+
+    c->pool = task_pool_new(WORKERS);
+    block_progress_add(&job->progress, (uint64_t)block_node_length(c->top));
+    ret = copy_disk(c);
+    if (ret == 0) {
+        ret = copy_failed(c);
+    }
+    task_pool_wait_all(c->pool);
+    g_clear_pointer(&c->pool, task_pool_free);
+    g_queue_clear_full(&c->failed, g_free);
+    return job_is_cancelled(job) && ret == 0 ? -ECANCELED : ret;
+}
+
+static void coroutine_fn chain_settle(Job *job)
+{
+    ChainJob *c = CHAIN_JOB(job);
+
+    if (c->pool) {
+        task_pool_wait_all(c->pool);
+    }
+}
+
+/* -- the chain --------------------------------------------------------------------- */
+
+static NodeLink *link_below(BlockNode *node)
+{
+    NodeLink *link;
+
+    QLIST_FOREACH(link, &node->children, of_owner) {
+        if (link->role & (NODE_ROLE_FILTERED | NODE_ROLE_COW)) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
+bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp)
+{
+    NodeLink *down;
+
+    for (BlockNode *node = top;
+         node != base && (down = link_below(node)) && down->node;
+         node = down->node) {
+        NodeLink *link;
+
+        QLIST_FOREACH(link, &down->node->users, of_node) {
+            if (link != down &&
+                (link->role & (NODE_ROLE_COW | NODE_ROLE_FILTERED))) {
+                error_setg(errp,
+                           "Node '%s' is below node '%s', too, which would see "
+                           "what is written",
+                           down->node->name, ((BlockNode *)link->owner)->name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool freeze(ChainJob *c, BlockNode *from, Error **errp)
+{
+    for (BlockNode *node = from; node && node != c->base;) {
+        NodeLink *link = link_below(node);
+
+        if (!link || !link->node) {
+            break;
+        }
+        if (link->frozen) {
+            error_setg(errp,
+                       "Node '%s' is part of a chain that another job works on",
+                       node->name);
+            chain_job_thaw(c);
+            return false;
+        }
+        link->frozen = true;
+        g_ptr_array_add(c->frozen, link);
+        node = link->node;
+    }
+    return true;
+}
+
+void chain_job_thaw(ChainJob *c)
+{
+    for (guint i = 0; i < c->frozen->len; i++) {
+        ((NodeLink *)c->frozen->pdata[i])->frozen = false;
+    }
+    g_ptr_array_set_size(c->frozen, 0);
+}
+
+ChainJob *chain_job_create(const char *type, const ChainOptions *o,
+                           Error **errp)
+{
+    BlockJob *bj =
+        block_job_create(type, o->id, NULL, o->root, o->speed, o->flags, errp);
+    ChainJob *c;
+
+    if (!bj) {
+        return NULL;
+    }
+    c = CHAIN_JOB(bj);
+    c->top = o->top;
+    block_node_ref(o->top);
+    c->base = o->base;
+    if (o->base) {
+        block_node_ref(o->base);
+    }
+    c->backing_file = g_strdup(o->backing_file);
+    c->on_error = o->on_error;
+    if (!freeze(c, o->top, errp)) {
+        job_drop(JOB(c));
+        return NULL;
+    }
+    return c;
+}
+
+typedef struct ChangeBacking {
+    BlockNode *above;
+    const char *file;
+    const char *format;
+    Error **errp;
+} ChangeBacking;
+
+static int coroutine_fn change_backing(void *opaque)
+{
+    ChangeBacking *c = opaque;
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(c->above);
+
+    if (!nc->co_change_backing) {
+        error_setg(c->errp, "Node '%s' has no name of a backing file",
+                   c->above->name);
+        return -ENOTSUP;
+    }
+    return nc->co_change_backing(c->above, c->file, c->format, c->errp);
+}
+
+int chain_set_backing(BlockNode *above, BlockNode *base, const char *file,
+                      Error **errp)
+{
+    BlockNode *image = base ? node_skip_filters(base) : NULL;
+    g_autofree char *name = image ? node_filename(image) : NULL;
+    ChangeBacking c = {
+        .above = node_skip_filters(above),
+        .file = file ? file : name,
+        .format = image ? BLOCK_NODE_GET_CLASS(image)->driver : NULL,
+        .errp = errp,
+    };
+    int ret = node_run_co(above->ctx, change_backing, &c);
+
+    if (ret < 0) {
+        return ret;
+    }
+    return node_set_backing(c.above, base, errp) ? 0 : -EPERM;
+}
+
+/* What is left of an ended job holds nothing. */
+void chain_job_release(ChainJob *c)
+{
+    block_job_remove_nodes(BLOCK_JOB(c));
+    chain_job_thaw(c);
+    g_clear_pointer(&c->top, block_node_unref);
+    g_clear_pointer(&c->base, block_node_unref);
+}
+
+static void chain_clean(Job *job)
+{
+    chain_job_release(CHAIN_JOB(job));
+}
+
+/* -- class ---------------------------------------------------------------------------- */
+
+static void chain_instance_init(Object *obj)
+{
+    CHAIN_JOB(obj)->frozen = g_ptr_array_new();
+    g_queue_init(&CHAIN_JOB(obj)->failed);
+}
+
+static void chain_instance_finalize(Object *obj)
+{
+    ChainJob *c = CHAIN_JOB(obj);
+
+    chain_job_thaw(c);
+    g_ptr_array_unref(c->frozen);
+    block_node_unref(c->top);
+    block_node_unref(c->base);
+    g_free(c->backing_file);
+}
+
+static void chain_class_init(ObjectClass *oc, void *data)
+{
+    JobClass *jc = JOB_CLASS(oc);
+
+    jc->run = chain_run;
+    jc->settle = chain_settle;
+    jc->clean = chain_clean;
+}
+
+extern const TypeInfo block_type_chain_job;
+const TypeInfo block_type_chain_job = {
+    .name = TYPE_CHAIN_JOB,
+    .parent = TYPE_BLOCK_JOB,
+    .abstract = true,
+    .instance_size = sizeof(ChainJob),
+    .instance_init = chain_instance_init,
+    .instance_finalize = chain_instance_finalize,
+    .class_size = sizeof(ChainJobClass),
+    .class_init = chain_class_init,
+};

@@ -1,0 +1,33 @@
+/*
+ * Jobs that shorten a chain of images: "stream" copies what lower images have
+ * up, "commit" copies it down; for the commands that start them.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef BLOCK_JOB_CHAIN_H
+#define BLOCK_JOB_CHAIN_H
+
+#include "block/job/block-job.h"
+
+typedef struct ChainOptions {
+    const char *id;  /* NULL: the device's */
+    BlockNode *root; /* of the disk */
+    BlockNode *top;  /* stream: the image that is filled; commit: the highest
+                        that is taken out (not the disk's own) */
+    BlockNode *base; /* stream: what stays below, or NULL; commit: what is
+                        written */
+    const char *backing_file; /* noted in the image above; NULL: base's name */
+    int64_t speed;
+    BlockdevOnError on_error;
+    unsigned flags; /* JobFlags */
+} ChainOptions;
+
+/** chain_check_unshared: Errors: another image has one of those below @top,
+ *  down to @base, as its backing file: it would see what is written there. */
+bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp);
+/** stream_job_create, commit_job_create: Returns: (transfer full) for
+ *  job_start(). */
+BlockJob *stream_job_create(const ChainOptions *o, Error **errp);
+BlockJob *commit_job_create(const ChainOptions *o, Error **errp);
+
+#endif

@@ -1,0 +1,653 @@
+/*
+ * Job "mirror": keeps a copy of a disk up to date; and the commit of a disk's
+ * active image, which is a mirror to the image below it.
+ *
+ * A dirty bitmap of the disk says what the target lacks. The job copies until
+ * little is dirty and is ready then; it goes on copying what is written. When
+ * it is to end it stops at such a moment, and the main loop does the rest with
+ * the disk drained (mirror_prepare): that little, a flush, and the swap of disk
+ * and target in the graph. So that the moment comes however fast the guest
+ * writes, its writes go to both sides from when the end is asked for.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/job/chain.h"
+#include "block/job/mirror-internal.h"
+#include "util/error.h"
+#include "util/host-utils.h"
+
+#define BUF_SIZE_DEFAULT (16 * 1024 * 1024)
+#define WORKERS_MAX      64
+#define CLOSE_BYTES      (1024 * 1024)
+#define RETRY_NS         (100 * 1000 * 1000)
+#define IDLE_NS          (1000 * 1000 * 1000)
+
+OBJECT_DECLARE_SIMPLE_TYPE(MirrorJob, MIRROR_JOB)
+
+struct MirrorJob {
+    BlockJob parent_obj;
+
+    BlockNode *filter; /* (owned) the BlockMirrorTop */
+    MirrorSyncMode sync;
+    bool target_is_zero;
+    BlockdevOnError on_source_error;
+    BlockdevOnError on_target_error;
+    MirrorCopyMode copy_mode;
+    unsigned workers;
+
+    MirrorState state;
+    Copier copier;
+    TaskPool *pool;
+    bool again;    /* a piece failed and is to be tried again */
+    bool complete; /* job-complete; atomic */
+    bool is_drained;
+    bool target_was_read_only; /* and is so again at the end */
+};
+
+typedef struct Piece {
+    MirrorJob *job;
+    int64_t offset;
+    int64_t bytes;
+    RangeHold hold;
+} Piece;
+
+/* -- what is to be copied -------------------------------------------------------- */
+
+/* Whole, or what @base does not have. */
+static int coroutine_fn mark_allocated(MirrorJob *m, BlockNode *base)
+{
+    BlockNode *source = m->state.source;
+    int64_t length = block_node_length(source);
+    int64_t offset = 0;
+
+    while (offset < length) {
+        int64_t n = length - offset;
+        int ret = node_co_status_above(source, base, NODE_WANT_ALLOCATED,
+                                       offset, n, &n, NULL, NULL, NULL);
+
+        if (ret < 0) {
+            return ret;
+        }
+        if (ret & NODE_STATUS_ALLOCATED) {
+            dirty_bitmap_set(m->state.dirty, offset, n);
+        }
+        offset += n;
+        job_pause_point(JOB(m));
+        if (job_is_cancelled(JOB(m))) {
+            return -ECANCELED;
+        }
+    }
+    return 0;
+}
+
+static int coroutine_fn mark_first(MirrorJob *m)
+{
+    BlockNode *source = m->state.source;
+
+    if (m->sync == MIRROR_SYNC_MODE_NONE) {
+        return 0;
+    }
+    if (m->sync == MIRROR_SYNC_MODE_TOP) {
+        /* A commit goes down to the target, through all that is between. */
+        return mark_allocated(m, node_chain_contains(source, m->state.target)
+                                     ? m->state.target
+                                     : node_backing(node_skip_filters(source)));
+    }
+    if (!m->target_is_zero) {
+        int ret =
+            node_co_pwrite_zeroes(m->state.target, 0,
+                                  block_node_length(m->state.target),
+                                  BLK_REQ_MAY_UNMAP | BLK_REQ_NO_FALLBACK);
+
+        if (ret < 0) {
+            dirty_bitmap_set(m->state.dirty, 0, block_node_length(source));
+            return 0;
+        }
+    }
+    return mark_allocated(m, NULL);
+}
+
+/* -- copying ------------------------------------------------------------------------ */
+
+static int coroutine_fn copy_piece(MirrorJob *m, int64_t offset, int64_t bytes)
+{
+    bool is_read = true;
+    int ret = copier_copy(&m->copier, offset, bytes, &is_read);
+
+    if (ret == 0) {
+        block_progress_done(&JOB(m)->progress, (uint64_t)bytes);
+        return 0;
+    }
+    dirty_bitmap_set(m->state.dirty, offset, bytes);
+    if (job_is_cancelled(JOB(m)) ||
+        block_job_error_action(
+            BLOCK_JOB(m), is_read ? m->on_source_error : m->on_target_error,
+            is_read, -ret) == BLOCK_ERROR_ACTION_REPORT) {
+        return ret;
+    }
+    m->again = true;
+    return 0;
+}
+
+static int coroutine_fn piece_task(void *opaque)
+{
+    g_autofree Piece *p = opaque;
+    MirrorJob *m = p->job;
+    int ret = copy_piece(m, p->offset, p->bytes);
+
+    range_unlock(&m->state.busy, &p->hold);
+    return ret;
+}
+
+static bool should_end(MirrorJob *m)
+{
+    return job_is_cancelled(JOB(m)) || task_pool_status(m->pool) < 0;
+}
+
+/* A piece whose area is free; NULL: there is none from @offset on. */
+static Piece *take_piece(MirrorJob *m, int64_t offset)
+{
+    DirtyBitmap *dirty = m->state.dirty;
+    int64_t start, bytes;
+
+    while (dirty_bitmap_next_area(dirty, offset, dirty->size, COPIER_MAX_BYTES,
+                                  &start, &bytes)) {
+        Piece *p = g_new(Piece, 1);
+
+        if (range_trylock(&m->state.busy, &p->hold, start, start + bytes)) {
+            p->job = m;
+            p->offset = start;
+            p->bytes = bytes;
+            /* What is written from now on makes it dirty again. */
+            dirty_bitmap_reset(dirty, start, bytes);
+            return p;
+        }
+        g_free(p);
+        offset = start + bytes;
+    }
+    return NULL;
+}
+
+/* All that is dirty is being written at this moment: until a piece is not. */
+static void coroutine_fn wait_for_piece(MirrorJob *m)
+{
+    DirtyBitmap *dirty = m->state.dirty;
+    int64_t start, bytes;
+
+    if (dirty_bitmap_next_area(dirty, 0, dirty->size, COPIER_MAX_BYTES, &start,
+                               &bytes)) {
+        range_wait(&m->state.busy, start, start + bytes);
+    }
+}
+
+/* Once over the disk. */
+static void coroutine_fn copy_pass(MirrorJob *m)
+{
+    int64_t offset = 0;
+    Piece *p;
+
+    m->again = false;
+    for (;;) {
+        int64_t bytes;
+
+        task_pool_wait_slot(m->pool);
+        p = should_end(m) ? NULL : take_piece(m, offset);
+        if (!p) {
+            if (offset == 0) {
+                wait_for_piece(m);
+            }
+            break;
+        }
+        bytes = p->bytes;
+        offset = p->offset + bytes;
+        task_pool_start(m->pool, piece_task, p);
+        block_job_throttle(BLOCK_JOB(m), bytes);
+    }
+    task_pool_wait_all(m->pool);
+}
+
+/* What is dirty counts as to be done; it may have become more. */
+static void update_total(MirrorJob *m)
+{
+    uint64_t current, total;
+    uint64_t want;
+
+    block_progress_get(&JOB(m)->progress, &current, &total);
+    want = current + (uint64_t)dirty_bitmap_count(m->state.dirty);
+    if (want > total) {
+        block_progress_add(&JOB(m)->progress, want - total);
+    }
+}
+
+static bool is_clean(MirrorJob *m)
+{
+    return dirty_bitmap_count(m->state.dirty) == 0;
+}
+
+/* Is what is left a matter of milliseconds? */
+static bool is_close(MirrorJob *m)
+{
+    return dirty_bitmap_count(m->state.dirty) <=
+           MAX(CLOSE_BYTES, 4 * (int64_t)m->state.dirty->granularity);
+}
+
+/* Until the guest writes or somebody wants something. */
+static void coroutine_fn idle(MirrorJob *m)
+{
+    qatomic_set(&m->state.is_idle, true);
+    if (is_clean(m) && !qatomic_read(&m->complete)) {
+        job_sleep_ns(JOB(m), IDLE_NS);
+    }
+    qatomic_set(&m->state.is_idle, false);
+}
+
+static bool wants_end(MirrorJob *m)
+{
+    return qatomic_read(&m->complete) || job_cancel_requested(JOB(m));
+}
+
+static int coroutine_fn copy_until_end(MirrorJob *m)
+{
+    bool is_ready = false;
+    int ret;
+
+    while (!should_end(m)) {
+        update_total(m);
+        if (is_close(m) && !is_ready) {
+            ret = node_co_flush(m->state.target);
+            if (ret < 0) {
+                return ret;
+            }
+            is_ready = true;
+            job_set_ready(JOB(m));
+        }
+        if (is_ready && wants_end(m)) {
+            if (is_close(m) && !m->again) {
+                return 0;
+            }
+            qatomic_set(&m->state.writes_both, true);
+        }
+        if (is_clean(m)) {
+            m->again = false;
+            idle(m);
+            continue;
+        }
+        copy_pass(m);
+        if (m->again) {
+            job_sleep_ns(JOB(m), RETRY_NS);
+        }
+    }
+    return job_is_cancelled(JOB(m)) ? -ECANCELED : task_pool_status(m->pool);
+}
+
+static int coroutine_fn mirror_run(Job *job, Error **errp)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+    int ret;
+
+    m->pool = task_pool_new(m->workers);
+    ret = mark_first(m);
+    if (ret == 0) {
+        /* Not before the bitmap says what the target lacks. */
+        qatomic_set(&m->state.writes_both,
+                    m->copy_mode == MIRROR_COPY_MODE_WRITE_BLOCKING);
+        ret = copy_until_end(m);
+    }
+    task_pool_wait_all(m->pool);
+    g_clear_pointer(&m->pool, task_pool_free);
+    return ret;
+}
+
+static void coroutine_fn mirror_settle(Job *job)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+
+    if (m->pool) {
+        task_pool_wait_all(m->pool);
+    }
+}
+
+static bool mirror_complete(Job *job, Error **errp)
+{
+    qatomic_set(&MIRROR_JOB(job)->complete, true);
+    return true;
+}
+
+/* A mirror that is ready may end as a copy of this moment. */
+static bool mirror_cancel(Job *job, bool force)
+{
+    return force || !job_is_ready_status(job_status(job));
+}
+
+/* -- the end; the disk is drained ------------------------------------------------------ */
+
+static int coroutine_fn copy_rest(void *opaque)
+{
+    MirrorJob *m = opaque;
+    DirtyBitmap *dirty = m->state.dirty;
+    int64_t at, n;
+
+    while (dirty_bitmap_next_area(dirty, 0, dirty->size, COPIER_MAX_BYTES, &at,
+                                  &n)) {
+        bool is_read;
+        int ret = copier_copy(&m->copier, at, n, &is_read);
+
+        if (ret < 0) {
+            return ret;
+        }
+        dirty_bitmap_reset(dirty, at, n);
+        block_progress_done(&JOB(m)->progress, (uint64_t)n);
+    }
+    return node_co_flush(m->state.target);
+}
+
+/* The target of a mirror of the topmost image gets what is below the disk. */
+static bool share_backing(MirrorJob *m, Error **errp)
+{
+    BlockNode *target = node_skip_filters(m->state.target);
+    BlockNode *source = node_skip_filters(m->state.source);
+    BlockNode *backing = m->sync == MIRROR_SYNC_MODE_NONE
+                             ? m->state.source
+                             : node_backing(source);
+
+    if (m->sync == MIRROR_SYNC_MODE_FULL || !backing ||
+        node_chain_contains(source, target) ||
+        !BLOCK_NODE_GET_CLASS(target)->supports_backing ||
+        node_backing(target)) {
+        return true;
+    }
+    return node_set_backing(target, backing, errp);
+}
+
+static bool take_filter_out(MirrorJob *m, BlockNode *stays, Error **errp)
+{
+    BLOCK_MIRROR_TOP(m->filter)->state = NULL;
+    if (!node_replace(m->filter, stays, errp)) {
+        BLOCK_MIRROR_TOP(m->filter)->state = &m->state;
+        return false;
+    }
+    return true;
+}
+
+static int mirror_prepare(Job *job, Error **errp)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+    int ret;
+
+    node_drained_begin(m->state.source);
+    m->is_drained = true;
+    update_total(m);
+    ret = node_run_co(m->state.target->ctx, copy_rest, m);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Mirror to node '%s' could not be ended",
+                         m->state.target->name);
+        return ret;
+    }
+    if (!m->complete) {
+        return 0;
+    }
+    /* From here on the disk is the target; nothing can fail after it. */
+    block_job_remove_nodes(BLOCK_JOB(job));
+    return share_backing(m, errp) && take_filter_out(m, m->state.target, errp)
+               ? 0
+               : -EPERM;
+}
+
+static void mirror_commit(Job *job)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+
+    block_job_remove_nodes(BLOCK_JOB(job));
+    if (!m->complete) {
+        take_filter_out(m, m->state.source, &error_abort);
+    }
+}
+
+static void mirror_abort(Job *job)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+
+    if (!m->is_drained) {
+        node_drained_begin(m->state.source);
+        m->is_drained = true;
+    }
+    block_job_remove_nodes(BLOCK_JOB(job));
+    take_filter_out(m, m->state.source, &error_abort);
+}
+
+static void free_state(MirrorJob *m)
+{
+    copier_destroy(&m->copier);
+    range_lock_destroy(&m->state.busy);
+    block_node_unref(m->state.source);
+    block_node_unref(m->state.target);
+}
+
+static void mirror_clean(Job *job)
+{
+    MirrorJob *m = MIRROR_JOB(job);
+
+    dirty_bitmap_release(m->state.dirty);
+    if (m->target_was_read_only && (JOB(m)->ret < 0 || !m->complete)) {
+        node_set_read_only(m->state.target, true, NULL);
+    }
+    node_drained_end(m->state.source);
+    g_clear_pointer(&m->filter, block_node_unref);
+    free_state(m);
+}
+
+/* -- the beginning ------------------------------------------------------------------------ */
+
+static bool check(const MirrorOptions *o, Error **errp)
+{
+    int64_t source = block_node_length(o->source);
+    int64_t target = block_node_length(o->target);
+
+    if (o->source == o->target) {
+        error_setg(errp, "Can't mirror node into itself");
+        return false;
+    }
+    if (o->sync != MIRROR_SYNC_MODE_FULL && o->sync != MIRROR_SYNC_MODE_TOP &&
+        o->sync != MIRROR_SYNC_MODE_NONE) {
+        error_setg(errp, "Sync mode '%s' not supported",
+                   MirrorSyncMode_str(o->sync));
+        return false;
+    }
+    if (o->buf_size < 0) {
+        error_setg(errp, "Invalid parameter 'buf-size': %" PRId64, o->buf_size);
+        return false;
+    }
+    if (source != target) {
+        error_setg(errp,
+                   "Source and target image have different sizes: %" PRId64
+                   " and %" PRId64 " bytes",
+                   source, target);
+        return false;
+    }
+    if (o->replaces && !g_str_equal(o->replaces, o->source->name)) {
+        error_setg(errp,
+                   "Node '%s' is not the mirrored one: only that can be "
+                   "replaced",
+                   o->replaces);
+        return false;
+    }
+    if (g_str_equal(o->type, TYPE_MIRROR_JOB) &&
+        node_chain_contains(o->source, o->target)) {
+        error_setg(errp, "Node '%s' is part of what node '%s' shows",
+                   o->target->name, o->source->name);
+        return false;
+    }
+    if (o->granularity > COPIER_MAX_BYTES) {
+        error_setg(errp, "Granularity %" PRIu32 " is more than %d bytes",
+                   o->granularity, COPIER_MAX_BYTES);
+        return false;
+    }
+    if (node_chain_contains(o->source, o->target) &&
+        !chain_check_unshared(o->source, o->target, errp)) {
+        return false;
+    }
+    return block_job_check_free(o->source, errp) &&
+           block_job_check_free(o->target, errp);
+}
+
+static BlockNode *insert_filter(const MirrorOptions *o, Error **errp)
+{
+    g_autoptr(json_t) opts =
+        json_pack("{s:s, s:s, s:b}", "driver", "mirror_top", "file",
+                  o->source->name, "read-only", o->source->read_only);
+    BlockNode *filter;
+
+    if (o->filter_node_name) {
+        json_object_set_new(opts, "node-name",
+                            json_string(o->filter_node_name));
+    }
+    filter = block_node_new(opts, false, o->source->ctx, errp);
+    if (!filter) {
+        return NULL;
+    }
+    filter->implicit = !o->filter_node_name;
+    if (!node_insert_above(o->source, filter, errp)) {
+        block_node_unref(filter);
+        return NULL;
+    }
+    return filter;
+}
+
+/* The pieces of the bitmap: what the target writes without reading. */
+static uint32_t granularity_of(const MirrorOptions *o)
+{
+    uint32_t pref = o->target->preferred_write;
+
+    if (o->granularity) {
+        return o->granularity;
+    }
+    return pref >= 4096 && pref <= COPIER_MAX_BYTES && is_power_of_2(pref)
+               ? pref
+               : 65536;
+}
+
+static void fill_job(MirrorJob *m, const MirrorOptions *o)
+{
+    int64_t buf_size = o->buf_size ? o->buf_size : BUF_SIZE_DEFAULT;
+
+    m->sync = o->sync;
+    if (o->sync == MIRROR_SYNC_MODE_TOP &&
+        !node_backing(node_skip_filters(o->source))) {
+        m->sync = MIRROR_SYNC_MODE_FULL;
+    }
+    m->target_is_zero = o->target_is_zero;
+    m->on_source_error = o->on_source_error;
+    m->on_target_error = o->on_target_error;
+    m->workers = (unsigned)CLAMP(buf_size / COPIER_MAX_BYTES, 1, WORKERS_MAX);
+    m->state.job = JOB(m);
+    m->state.source = o->source;
+    m->state.target = o->target;
+    m->copy_mode = o->copy_mode;
+    block_node_ref(o->source);
+    block_node_ref(o->target);
+    range_lock_init(&m->state.busy);
+    copier_init(&m->copier, o->source, o->target);
+    m->copier.zero_flags = o->unmap ? BLK_REQ_MAY_UNMAP : 0;
+}
+
+/* Drained: from here on every write is noted. */
+static bool attach(MirrorJob *m, const MirrorOptions *o, Error **errp)
+{
+    BlockJob *bj = BLOCK_JOB(m);
+    bool is_below = node_chain_contains(o->source, o->target);
+
+    if (o->target->read_only) {
+        if (!node_set_read_only(o->target, false, errp)) {
+            return false;
+        }
+        m->target_was_read_only = true;
+    }
+    /* What is written into an image below changes nothing for those above. */
+    if (!block_job_add_node(bj, "target", o->target,
+                            is_below ? NODE_PERM_WRITE_UNCHANGED
+                                     : NODE_PERM_WRITE,
+                            NODE_PERM_ALL, errp) ||
+        !block_job_add_node(bj, "source", o->source, NODE_PERM_CONSISTENT_READ,
+                            NODE_PERM_ALL, errp)) {
+        return false;
+    }
+    m->state.dirty = dirty_bitmap_new(o->source, NULL, granularity_of(o), errp);
+    if (!m->state.dirty) {
+        return false;
+    }
+    m->filter = insert_filter(o, errp);
+    if (!m->filter) {
+        dirty_bitmap_release(m->state.dirty);
+        return false;
+    }
+    BLOCK_MIRROR_TOP(m->filter)->state = &m->state;
+    return true;
+}
+
+BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
+{
+    BlockJob *bj;
+    bool ok;
+
+    if (!check(o, errp)) {
+        return NULL;
+    }
+    bj = block_job_create(o->type, o->id, NULL, o->source, o->speed, o->flags,
+                          errp);
+    if (!bj) {
+        return NULL;
+    }
+    fill_job(MIRROR_JOB(bj), o);
+    node_drained_begin(o->source);
+    ok = attach(MIRROR_JOB(bj), o, errp);
+    node_drained_end(o->source);
+    if (!ok) {
+        block_job_remove_nodes(bj);
+        if (MIRROR_JOB(bj)->target_was_read_only) {
+            node_set_read_only(o->target, true, NULL);
+        }
+        free_state(MIRROR_JOB(bj));
+        job_drop(JOB(bj));
+        return NULL;
+    }
+    return bj;
+}
+
+/* -- classes ------------------------------------------------------------------------------- */
+
+static void mirror_class_init(ObjectClass *oc, void *data)
+{
+    JobClass *jc = JOB_CLASS(oc);
+
+    jc->type = JOB_TYPE_MIRROR;
+    jc->run = mirror_run;
+    jc->settle = mirror_settle;
+    jc->complete = mirror_complete;
+    jc->cancel = mirror_cancel;
+    jc->prepare = mirror_prepare;
+    jc->commit = mirror_commit;
+    jc->abort = mirror_abort;
+    jc->clean = mirror_clean;
+}
+
+static void active_commit_class_init(ObjectClass *oc, void *data)
+{
+    JOB_CLASS(oc)->type = JOB_TYPE_COMMIT;
+}
+
+extern const TypeInfo block_type_mirror_job;
+const TypeInfo block_type_mirror_job = {
+    .name = TYPE_MIRROR_JOB,
+    .parent = TYPE_BLOCK_JOB,
+    .instance_size = sizeof(MirrorJob),
+    .class_init = mirror_class_init,
+};
+
+extern const TypeInfo block_type_active_commit_job;
+const TypeInfo block_type_active_commit_job = {
+    .name = TYPE_ACTIVE_COMMIT_JOB,
+    .parent = TYPE_MIRROR_JOB,
+    .class_init = active_commit_class_init,
+};

@@ -1,0 +1,145 @@
+/*
+ * Changes of the header.
+ *
+ * What changes while the image is in use stands in its first sector and is
+ * changed there alone, so that a power cut leaves the old value or the new
+ * one. Whatever the new value refers to must be stable before; each function
+ * flushes before and after. Features, names and extensions are written with
+ * the whole header.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "block/qcow2/internal.h"
+
+static int coroutine_fn write_field(BlockQcow2 *s, uint64_t offset,
+                                    const void *buf, size_t len)
+{
+    int ret = qcow_flush_files(s);
+
+    if (ret == 0) {
+        ret = qcow_meta_write(s, QCOW_META_HEADER, offset, buf, len);
+    }
+    return ret == 0 ? node_co_flush(s->file.node) : ret;
+}
+
+int coroutine_fn qcow_header_set_l1(BlockQcow2 *s, uint64_t offset,
+                                    uint32_t entries, uint64_t disk_size)
+{
+    uint8_t buf[QCOW_HEADER_OFS_REFTABLE - QCOW_HEADER_OFS_SIZE];
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    stq_be_p(buf, disk_size);
+    stl_be_p(buf + 8, s->header.crypt_method);
+    stl_be_p(buf + 12, entries);
+    stq_be_p(buf + 16, offset);
+    ret = write_field(s, QCOW_HEADER_OFS_SIZE, buf, sizeof(buf));
+    if (ret == 0) {
+        qemu_spin_lock(&s->spin);
+        s->header.size = disk_size;
+        s->header.l1_size = entries;
+        s->header.l1_offset = offset;
+        qemu_spin_unlock(&s->spin);
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_header_set_reftable(BlockQcow2 *s, uint64_t offset,
+                                          uint32_t clusters)
+{
+    uint8_t buf[12];
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    stq_be_p(buf, offset);
+    stl_be_p(buf + 8, clusters);
+    ret = write_field(s, QCOW_HEADER_OFS_REFTABLE, buf, sizeof(buf));
+    if (ret == 0) {
+        qemu_spin_lock(&s->spin);
+        s->header.reftable_offset = offset;
+        s->header.reftable_clusters = clusters;
+        qemu_spin_unlock(&s->spin);
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_header_set_snapshots(BlockQcow2 *s, uint64_t offset,
+                                           uint32_t count)
+{
+    uint8_t buf[12];
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    stl_be_p(buf, count);
+    stq_be_p(buf + 4, offset);
+    ret = write_field(s, QCOW_HEADER_OFS_SNAPSHOTS, buf, sizeof(buf));
+    if (ret == 0) {
+        s->header.snapshots_offset = offset;
+        s->header.nb_snapshots = count;
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_header_set_size(BlockQcow2 *s, uint64_t disk_size)
+{
+    uint8_t buf[8];
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    stq_be_p(buf, disk_size);
+    ret = write_field(s, QCOW_HEADER_OFS_SIZE, buf, sizeof(buf));
+    if (ret == 0) {
+        s->header.size = disk_size;
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_header_set_incompatible(BlockQcow2 *s, uint64_t set,
+                                              uint64_t clear)
+{
+    uint64_t value;
+    uint8_t buf[8];
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    value = (s->header.incompatible | set) & ~clear;
+    if (value == s->header.incompatible || s->header.version < 3) {
+        return 0;
+    }
+    stq_be_p(buf, value);
+    ret = write_field(s, QCOW_HEADER_OFS_INCOMPAT, buf, sizeof(buf));
+    if (ret == 0) {
+        qatomic_set(&s->header.incompatible, value);
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp)
+{
+    g_autofree uint8_t *buf = NULL;
+    size_t len;
+    int ret;
+
+    QEMU_LOCK_GUARD(&s->header_lock);
+    buf = qcow_header_encode(&s->header, &len, errp);
+    if (!buf) {
+        return -ENOSPC;
+    }
+    ret = write_field(s, 0, buf, len);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write the image header of '%s'",
+                         BLOCK_NODE(s)->name);
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_mark_dirty(BlockQcow2 *s)
+{
+    if (!s->lazy ||
+        (qatomic_read(&s->header.incompatible) & QCOW_INCOMPAT_DIRTY)) {
+        return 0;
+    }
+    return qcow_header_set_incompatible(s, QCOW_INCOMPAT_DIRTY, 0);
+}
