@@ -160,24 +160,22 @@ void qcow_cache_clean(QcowCache *c, QcowTable *t)
     }
 }
 
-static void forget(QcowCache *c, QcowTable *t)
+bool qcow_cache_forget(QcowCache *c, uint64_t offset, uint64_t bytes)
 {
-    assert(!t->loading && !t->writing);
-    qcow_cache_clean(c, t);
-    unhash(c, t);
-}
+    bool ok = true;
 
-void qcow_cache_forget(QcowCache *c, uint64_t offset, uint64_t bytes)
-{
     qemu_spin_lock(c->spin);
-    for (uint64_t at = offset; at < offset + bytes; at += c->table_bytes) {
+    for (uint64_t at = offset; ok && at < offset + bytes;
+         at += c->table_bytes) {
         QcowTable *t = qcow_cache_find(c, at);
 
-        if (t) {
-            forget(c, t);
+        ok = !t || may_go(t);
+        if (t && ok) {
+            unhash(c, t);
         }
     }
     qemu_spin_unlock(c->spin);
+    return ok;
 }
 
 void qcow_cache_forget_all(QcowCache *c)
@@ -185,7 +183,8 @@ void qcow_cache_forget_all(QcowCache *c)
     qemu_spin_lock(c->spin);
     for (uint32_t i = 0; i < c->count; i++) {
         if (c->tables[i].offset) {
-            forget(c, &c->tables[i]);
+            qcow_cache_clean(c, &c->tables[i]);
+            unhash(c, &c->tables[i]);
         }
     }
     qemu_spin_unlock(c->spin);

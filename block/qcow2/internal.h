@@ -86,8 +86,11 @@ QcowTable *qcow_cache_take(QcowCache *c, uint64_t offset);
 void qcow_cache_loaded(QcowCache *c, QcowTable *t, bool ok);
 void qcow_cache_mark(QcowCache *c, QcowTable *t, uint32_t from, uint32_t bytes);
 void qcow_cache_clean(QcowCache *c, QcowTable *t);
-/** qcow_cache_forget: tables in a range; they must not be busy. */
-void qcow_cache_forget(QcowCache *c, uint64_t offset, uint64_t bytes);
+/** qcow_cache_forget: tables in a range that nobody refers to any more.
+ *  Returns: false if one of them is in use or dirty, as only tables are that
+ *  somebody does refer to: the image is corrupt. */
+bool qcow_cache_forget(QcowCache *c, uint64_t offset, uint64_t bytes);
+/** qcow_cache_forget_all: the gate is closed, so that no table is in use. */
 void qcow_cache_forget_all(QcowCache *c);
 /** qcow_cache_trim: give back memory of tables unused since the last call. */
 void qcow_cache_trim(QcowCache *c);
@@ -246,6 +249,7 @@ struct BlockQcow2 {
 
     bool broken;        /* corruption was found: no more writes; atomic */
     bool signaled;      /* and reported */
+    bool loaded;        /* the tables are there; atomic */
     bool active;        /* owns the image: may write metadata */
     bool hides_backing; /* preallocation: there is a backing file, not open */
     QEMUTimer *clean_timer;
@@ -361,7 +365,8 @@ unsigned qcow_overlaps(BlockQcow2 *s, unsigned ignore, uint64_t offset,
 int coroutine_fn qcow_overlap_refuse(BlockQcow2 *s, unsigned ignore,
                                      uint64_t offset, uint64_t bytes);
 void qcow_metadata_add(BlockQcow2 *s, uint64_t offset, unsigned kind);
-void qcow_metadata_remove(BlockQcow2 *s, uint64_t offset);
+/** qcow_metadata_remove_table: an L1 entry names this L2 table no more. */
+void qcow_metadata_remove_table(BlockQcow2 *s, uint64_t offset);
 /**
  * qcow_corrupt:
  * @fatal: mark the image and write no more; else the request fails only
@@ -623,6 +628,9 @@ bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp);
 void qcow_bitmaps_set_read_only(BlockQcow2 *s, bool read_only);
 /** qcow_bitmaps_store: all persistent ones of the node; gate closed. */
 int coroutine_fn qcow_bitmaps_store(BlockQcow2 *s, Error **errp);
+/** qcow_bitmaps_forget: another process may change the stored ones: they are
+ *  made anew when the image is ours again. */
+void qcow_bitmaps_forget(BlockQcow2 *s);
 bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
                                            uint32_t granularity, Error **errp);
 int coroutine_fn qcow_co_remove_bitmap(BlockNode *node, const char *name,

@@ -212,6 +212,9 @@ bool qcow_map_cached(BlockQcow2 *s, uint64_t offset, int64_t bytes,
 int coroutine_fn qcow_map(BlockQcow2 *s, uint64_t offset, int64_t bytes,
                           QcowMap *map)
 {
+    if (!qatomic_read(&s->loaded)) {
+        return -EIO; /* and qcow_co_activate() said why */
+    }
     while (!qcow_map_cached(s, offset, bytes, map)) {
         QcowTable *t;
         unsigned index;

@@ -253,14 +253,17 @@ int coroutine_fn qcow_load(BlockQcow2 *s, Error **errp)
     s->free_hint = 0;
     s->packed_offset = 0;
     s->fresh_start = ROUND_UP(length, (uint64_t)s->cluster_bytes);
-    return qcow_snapshots_load(s, errp) && qcow_bitmaps_load(s, errp) &&
-                   qcow_overlap_load(s, errp)
-               ? 0
-               : -EIO;
+    if (!qcow_snapshots_load(s, errp) || !qcow_bitmaps_load(s, errp) ||
+        !qcow_overlap_load(s, errp)) {
+        return -EIO;
+    }
+    qatomic_set(&s->loaded, true);
+    return 0;
 }
 
 void qcow_unload(BlockQcow2 *s)
 {
+    qatomic_set(&s->loaded, false);
     g_clear_pointer(&s->l1, g_free);
     g_clear_pointer(&s->reftable, g_free);
     s->l1_size = s->reftable_size = 0;
@@ -393,13 +396,13 @@ static int coroutine_fn load_entry(void *opaque)
     return ret;
 }
 
+/* After read_header(). */
 static bool load(BlockQcow2 *s, Error **errp)
 {
     ERRP_GUARD();
     OpenJob job = { s, errp };
 
-    return read_header(s, errp) && set_geometry(s, errp) &&
-           make_caches(s, errp) && may_open(s, errp) &&
+    return set_geometry(s, errp) && make_caches(s, errp) && may_open(s, errp) &&
            (s->data || open_data_file(s, errp)) &&
            (s->crypt || qcow_crypt_open(s, errp)) &&
            node_run_co(BLOCK_NODE(s)->ctx, load_entry, &job) == 0;
@@ -423,7 +426,7 @@ bool qcow_open(BlockNode *node, Error **errp)
         return false;
     }
     s->data = NULL;
-    if (!load(s, errp) || !open_backing(s, errp)) {
+    if (!read_header(s, errp) || !load(s, errp) || !open_backing(s, errp)) {
         s->active = false;
         qcow_unload(s);
         qcow_crypt_close(s);
@@ -467,29 +470,56 @@ void qcow_close(BlockNode *node)
 
 int coroutine_fn qcow_co_inactivate(BlockNode *node, Error **errp)
 {
-    return qcow_write_out(BLOCK_QCOW2(node), errp);
+    BlockQcow2 *s = BLOCK_QCOW2(node);
+    int ret = qcow_write_out(s, errp);
+
+    if (ret == 0) {
+        qcow_bitmaps_forget(s);
+    }
+    return ret;
 }
 
 /* Another process may have changed everything but the geometry. */
+static bool load_again(BlockQcow2 *s, Error **errp)
+{
+    bool no_io = BLOCK_NODE(s)->open_flags & NODE_OPEN_NO_IO;
+    bool data_file = s->data != s->file.node;
+    unsigned bits = s->cluster_bits;
+
+    qcow_unload(s);
+    if (!read_header(s, errp)) {
+        return false;
+    }
+    if (s->header.cluster_bits != bits ||
+        (!no_io && qcow_has_data_file(s) != data_file)) {
+        error_setg(errp, "Image '%s' became another one", BLOCK_NODE(s)->name);
+        return false;
+    }
+    return load(s, errp);
+}
+
 int coroutine_fn qcow_co_activate(BlockNode *node, Error **errp)
 {
     BlockQcow2 *s = BLOCK_QCOW2(node);
-    unsigned bits = s->cluster_bits;
-    bool data_file = qcow_has_data_file(s);
+    bool ok;
 
     if (s->active) {
         return 0;
     }
-    qcow_unload(s);
-    if (!load(s, errp)) {
-        return -EIO;
+    qcow_close_gate(s);
+    ok = load_again(s, errp);
+    if (ok) {
+        block_node_set_length(node, (int64_t)s->header.size);
+        ok = (node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK)) ||
+             qcow_bitmaps_make(s, errp);
     }
-    if (s->cluster_bits != bits || qcow_has_data_file(s) != data_file) {
-        error_setg(errp, "Image '%s' became another one", node->name);
-        return -EIO;
+    if (!ok) {
+        /* Nothing of what it was before may be shown, nor zeroes. */
+        s->active = false;
+        qcow_unload(s);
     }
-    block_node_set_length(node, (int64_t)s->header.size);
-    return 0;
+    qcow_open_gate(s);
+    return ok ? 0 : -EIO;
 }
 
 /* -- read-only or not ---------------------------------------------------------------- */

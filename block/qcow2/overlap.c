@@ -124,22 +124,51 @@ bool qcow_overlap_parse(BlockQcow2 *s, Error **errp)
 
 /* -- looking --------------------------------------------------------------------- */
 
+/* A value of the hash: kinds, and above them how many entries of the active L1
+ * table name the cluster. A good image has one; a strange one may have more,
+ * and the cluster is a table until the last of them is gone. */
+#define NAMED_ONCE ((size_t)QCOW_META_ALL + 1)
+
+static size_t lookup(const BlockQcow2 *s, uint64_t cluster)
+{
+    return GPOINTER_TO_SIZE(
+        g_hash_table_lookup(s->metadata, GSIZE_TO_POINTER(cluster)));
+}
+
 void qcow_metadata_add(BlockQcow2 *s, uint64_t offset, unsigned kind)
 {
     uint64_t cluster = offset >> s->cluster_bits;
+    size_t value;
 
     qemu_spin_lock(&s->spin);
+    value = lookup(s, cluster) | kind;
+    if (kind == QCOW_META_ACTIVE_L2) {
+        value += NAMED_ONCE;
+    }
     g_hash_table_insert(s->metadata, GSIZE_TO_POINTER(cluster),
-                        GUINT_TO_POINTER(kind));
+                        GSIZE_TO_POINTER(value));
     qemu_spin_unlock(&s->spin);
 }
 
-void qcow_metadata_remove(BlockQcow2 *s, uint64_t offset)
+void qcow_metadata_remove_table(BlockQcow2 *s, uint64_t offset)
 {
     uint64_t cluster = offset >> s->cluster_bits;
+    size_t value;
 
     qemu_spin_lock(&s->spin);
-    g_hash_table_remove(s->metadata, GSIZE_TO_POINTER(cluster));
+    value = lookup(s, cluster);
+    if (value >= NAMED_ONCE) {
+        value -= NAMED_ONCE;
+    }
+    if (value < NAMED_ONCE) {
+        value &= ~(size_t)QCOW_META_ACTIVE_L2;
+    }
+    if (value) {
+        g_hash_table_insert(s->metadata, GSIZE_TO_POINTER(cluster),
+                            GSIZE_TO_POINTER(value));
+    } else {
+        g_hash_table_remove(s->metadata, GSIZE_TO_POINTER(cluster));
+    }
     qemu_spin_unlock(&s->spin);
 }
 
@@ -168,9 +197,6 @@ static bool load_inactive(BlockQcow2 *s, Error **errp)
 bool qcow_overlap_load(BlockQcow2 *s, Error **errp)
 {
     g_hash_table_remove_all(s->metadata);
-    if ((s->overlap_check & QCOW_META_INACTIVE_L2) && !load_inactive(s, errp)) {
-        return false;
-    }
     for (uint32_t i = 0; i < s->l1_size; i++) {
         if (s->l1[i] & QCOW_OFFSET_MASK) {
             qcow_metadata_add(s, s->l1[i] & QCOW_OFFSET_MASK,
@@ -183,7 +209,8 @@ bool qcow_overlap_load(BlockQcow2 *s, Error **errp)
                               QCOW_META_REFBLOCK);
         }
     }
-    return true;
+    return !(s->overlap_check & QCOW_META_INACTIVE_L2) ||
+           load_inactive(s, errp);
 }
 
 static bool meets(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
@@ -238,8 +265,7 @@ unsigned qcow_overlaps(BlockQcow2 *s, unsigned ignore, uint64_t offset,
         (QCOW_META_ACTIVE_L2 | QCOW_META_REFBLOCK | QCOW_META_INACTIVE_L2)) {
         for (uint64_t c = offset >> s->cluster_bits;
              c << s->cluster_bits < offset + bytes; c++) {
-            found |= GPOINTER_TO_UINT(
-                g_hash_table_lookup(s->metadata, GSIZE_TO_POINTER(c)));
+            found |= (unsigned)lookup(s, c);
         }
     }
     qemu_spin_unlock(&s->spin);

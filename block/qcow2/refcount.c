@@ -170,6 +170,13 @@ int coroutine_fn qcow_ref_change_locked(BlockQcow2 *s, uint64_t first,
         QcowTable *t;
 
         ret = qcow_refblock(s, c, true, &t);
+        if (ret == 0 && !may_add(s, qcow_block_get(s, t, c), addend)) {
+            /* It was possible a moment ago. */
+            return qcow_corrupt(s, true, (int64_t)t->offset, s->cluster_bytes,
+                                "Refcount block at %#" PRIx64 " counts more "
+                                "than one range of clusters",
+                                t->offset);
+        }
         if (ret == 0) {
             value = qcow_block_get(s, t, c) + (uint64_t)(int64_t)addend;
             qcow_block_set(s, t, c, value);

@@ -68,8 +68,14 @@ static int coroutine_fn new_block(BlockQcow2 *s, uint64_t index,
     if (ret == 0) {
         ret = qcow_file_reach(s, offset + s->cluster_bytes);
     }
+    if (ret == 0 && !qcow_cache_forget(&s->refs, offset, s->cluster_bytes)) {
+        ret = qcow_corrupt(s, true, (int64_t)offset, s->cluster_bytes,
+                           "Preventing use of cluster %#" PRIx64 " for "
+                           "reftable index %#" PRIx64 ": another refcount "
+                           "block is there",
+                           offset, index);
+    }
     if (ret == 0) {
-        qcow_cache_forget(&s->refs, offset, s->cluster_bytes);
         ret = qcow_refblock_take(s, offset, t);
     }
     if (ret < 0) {

@@ -224,6 +224,7 @@ static int coroutine_fn create(BlockQcow2 *s, QcowSnapshot *sn, Error **errp)
         qcow_tree_copied(s, false, NULL);
         return ret;
     }
+    qcow_overlap_load(s, NULL);
     return 0;
 }
 
@@ -318,6 +319,7 @@ static int coroutine_fn drop_snapshot(BlockQcow2 *s, const QcowSnapshot *sn,
         error_setg_errno(errp, -ret, "Could not free what the snapshot had");
         return ret;
     }
+    qcow_overlap_load(s, NULL);
     return qcow_tree_copied(s, false, errp);
 }
 

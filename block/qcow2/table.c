@@ -48,11 +48,19 @@ static int coroutine_fn write_table(BlockQcow2 *s, uint64_t old,
                     : ret;
 }
 
-static void enter_table(BlockQcow2 *s, uint64_t l1_index, uint64_t offset)
+/* lock is held. What was free may yet be a table in use, if refcounts lie or
+ * two L1 entries name one table. */
+static int coroutine_fn enter_table(BlockQcow2 *s, uint64_t l1_index,
+                                    uint64_t offset)
 {
     uint64_t old = s->l1[l1_index] & QCOW_OFFSET_MASK;
 
-    qcow_cache_forget(&s->l2, offset, s->cluster_bytes);
+    if (!qcow_cache_forget(&s->l2, offset, s->cluster_bytes)) {
+        return qcow_corrupt(s, true, (int64_t)offset, s->cluster_bytes,
+                            "Preventing use of cluster %#" PRIx64 " for L1 "
+                            "index %#" PRIx64 ": another L2 table is there",
+                            offset, l1_index);
+    }
     qemu_spin_lock(&s->spin);
     s->l1[l1_index] = offset | QCOW_COPIED;
     qemu_spin_unlock(&s->spin);
@@ -60,9 +68,10 @@ static void enter_table(BlockQcow2 *s, uint64_t l1_index, uint64_t offset)
     qcow_metadata_add(s, offset, QCOW_META_ACTIVE_L2);
     if (old) {
         /* Still a snapshot's. */
-        qcow_metadata_remove(s, old);
+        qcow_metadata_remove_table(s, old);
         qcow_drop(s, old, s->cluster_bytes, QCOW_DISCARD_OTHER);
     }
+    return 0;
 }
 
 /* lock is not held; table_lock is. */
@@ -88,9 +97,9 @@ static int coroutine_fn new_table(BlockQcow2 *s, uint64_t l1_index)
         return ret;
     }
     qemu_co_mutex_lock(&s->lock);
-    enter_table(s, l1_index, space.offset);
+    ret = enter_table(s, l1_index, space.offset);
     qemu_co_mutex_unlock(&s->lock);
-    return 0;
+    return ret;
 }
 
 static bool is_ours(const BlockQcow2 *s, uint64_t l1_index)

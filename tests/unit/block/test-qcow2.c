@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 
+#include "block/qcow2/internal.h"
 #include "io/iothread.h"
 #include "io/types.h"
 #include "util/aio-wait.h"
@@ -445,6 +446,146 @@ static void test_overlap(void)
     mem_free(mem);
 }
 
+/* -- tables that two refer to ----------------------------------------------------- */
+
+#define TABLE_REACH (64 * 512) /* of one L2 table of 512 bytes */
+
+static uint64_t l1_entry(MemNode *mem, unsigned i)
+{
+    return ldq_be_p(mem->bytes->data + ldq_be_p(mem->bytes->data + 40) + i * 8);
+}
+
+static void set_l1_entry(MemNode *mem, unsigned i, uint64_t entry)
+{
+    stq_be_p(mem->bytes->data + ldq_be_p(mem->bytes->data + 40) + i * 8, entry);
+}
+
+/* An image of small clusters with one L2 table. */
+static MemNode *one_table(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    BlockNode *top;
+    uint8_t buf[512] = { 1 };
+
+    bench_create(DISK, "\"cluster-size\":512");
+    top = bench_open("", 0, &error_abort);
+    g_assert_cmpint(bench_write(top, 0, buf, sizeof(buf)), ==, 0);
+    block_node_unref(top);
+    return mem;
+}
+
+static void assert_marked_corrupt(MemNode *mem, BlockNode *top)
+{
+    uint8_t byte = 1;
+
+    g_assert_cmpint(mem->bytes->data[79] & 2, ==, 2);
+    g_assert_cmpint(bench_write(top, 0, &byte, 1), ==, -EIO);
+    g_assert_cmpint(node_flush(top), ==, -EIO);
+}
+
+/* Two L1 entries name one L2 table, which has one reference: the copy that is
+ * made for one of them frees it, and somebody else gets its cluster. */
+static void test_table_twice(void)
+{
+    MemNode *mem = one_table();
+    uint8_t buf[512] = { 2 };
+    BlockNode *top;
+
+    set_l1_entry(mem, 1, l1_entry(mem, 0) & ~(UINT64_C(1) << 63));
+    top = bench_open("", 0, &error_abort);
+    g_assert_cmpint(bench_write(top, TABLE_REACH + 512, buf, 512), ==, 0);
+    g_assert_cmpint(node_flush(top), ==, 0);
+    g_assert_cmpint(node_flush(top), ==, 0);
+    /* Its cluster is free by now. */
+    for (int i = 2; i < 6 && !(mem->bytes->data[79] & 2); i++) {
+        int ret = bench_write(top, i * TABLE_REACH, buf, 512);
+
+        g_assert_true(ret == 0 || ret == -EIO);
+    }
+    assert_marked_corrupt(mem, top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+typedef struct TableRace {
+    BlockNode *top;
+    int64_t at;
+    int64_t step;
+    bool flush;
+    unsigned *running;
+} TableRace;
+
+static void coroutine_fn race_entry(void *opaque)
+{
+    TableRace *r = opaque;
+    uint8_t buf[512] = { 3 };
+
+    for (int i = 0; i < 30; i++) {
+        int ret = node_co_pwrite(r->top, r->at + i * r->step, 512, buf, 0);
+
+        g_assert_true(ret == 0 || ret == -EIO);
+        if (r->flush) {
+            ret = node_co_flush(r->top);
+            g_assert_true(ret == 0 || ret == -EIO);
+        }
+    }
+    --*r->running;
+}
+
+/* A table whose cluster counts as free is read, written and given away, all
+ * at the same time, with nothing that watches where tables are. */
+static void test_table_free(void)
+{
+    for (uint32_t seed = 0; seed < 40; seed++) {
+        MemNode *mem = one_table();
+        uint64_t table = l1_entry(mem, 0) & UINT64_C(0xfffffffffffe00);
+        uint64_t block =
+            ldq_be_p(mem->bytes->data + ldq_be_p(mem->bytes->data + 48));
+        unsigned running = 2;
+        TableRace races[2];
+
+        stw_be_p(mem->bytes->data + block + (table >> 9) * 2, 0);
+        mem->jitter = true;
+        mem->seed = seed;
+        races[0].top = races[1].top =
+            bench_open("\"overlap-check\":\"none\"", 0, &error_abort);
+        races[0] = (TableRace){ races[0].top, 0, 1024, true, &running };
+        races[1] = (TableRace){ races[0].top, TABLE_REACH, TABLE_REACH, false,
+                                &running };
+        for (int i = 0; i < 2; i++) {
+            aio_co_enter(qemu_get_aio_context(),
+                         qemu_coroutine_create(race_entry, &races[i]));
+        }
+        AIO_WAIT_WHILE_UNLOCKED(NULL, running > 0);
+        block_node_unref(races[0].top);
+        mem_free(mem);
+    }
+}
+
+static int coroutine_fn unref_entry(void *opaque)
+{
+    /* What the blocks 1 and 2 count. */
+    return qcow_ref_change(opaque, 64, 128, -1);
+}
+
+/* Two ranges of clusters are counted by one block: a count changes twice. */
+static void test_refblock_twice(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    BlockNode *top;
+    uint8_t *reftable;
+
+    bench_create(DISK, "\"cluster-size\":512,\"refcount-bits\":64,"
+                       "\"preallocation\":\"metadata\"");
+    reftable = mem->bytes->data + ldq_be_p(mem->bytes->data + 48);
+    memcpy(reftable + 16, reftable + 8, 8);
+    top = bench_open("\"overlap-check\":\"none\"", 0, &error_abort);
+    g_assert_cmpint(node_run_co(NULL, unref_entry, BLOCK_QCOW2(top)), ==, -EIO);
+    assert_marked_corrupt(mem, top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
 /* To read-only everything is written out; back, it goes on. */
 static void test_reopen(void)
 {
@@ -472,6 +613,89 @@ static void test_reopen(void)
     mem = mem_new("mem", copy, len);
     top = bench_open("\"read-only\":true", 0, &error_abort);
     g_assert_cmpint(first_byte(top, DISK - 1), ==, 1);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+/* An activation that fails leaves nothing to read; the next one may work. */
+static void test_failed_activation(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    BlockNode *top;
+    Error *err = NULL;
+    uint8_t byte;
+
+    bench_create(DISK, "");
+    top = bench_open("", 0, &error_abort);
+    fill(top, 7);
+    g_assert_true(node_inactivate_all(&error_abort));
+    g_assert_cmpint(first_byte(top, 0), ==, 7);
+    for (int reads = 0; reads < 5; reads++) {
+        mem->fail_reads_after = reads;
+        if (node_activate_all(&err)) {
+            g_assert_cmpint(reads, >, 2);
+            break;
+        }
+        error_free_or_abort(&err);
+        g_assert_cmpint(node_pread(top, 0, 1, &byte), ==, -EIO);
+        g_assert_cmpint(bench_write(top, 0, &byte, 1), <, 0);
+    }
+    mem->fail_reads_after = -1;
+    g_assert_true(node_activate_all(&error_abort));
+    g_assert_cmpint(first_byte(top, DISK - 1), ==, 7);
+    fill(top, 8);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+/* Nor does one of an image that became another one meanwhile. */
+static void test_other_image(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    BlockNode *top;
+    Error *err = NULL;
+    uint8_t byte;
+
+    bench_create(DISK, "");
+    top = bench_open("", 0, &error_abort);
+    fill(top, 7);
+    g_assert_true(node_inactivate_all(&error_abort));
+    mem->bytes->data[23]--; /* cluster bits */
+    for (int i = 0; i < 2; i++) {
+        g_assert_false(node_activate_all(&err));
+        error_free_or_abort(&err);
+        g_assert_cmpint(node_pread(top, 0, 1, &byte), ==, -EIO);
+    }
+    mem->bytes->data[23]++;
+    g_assert_true(node_activate_all(&error_abort));
+    g_assert_cmpint(first_byte(top, DISK - 1), ==, 7);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+/* Tables of a snapshot are guarded while it is there, and not after it. */
+static void test_overlap_snapshots(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    g_autofree char *id = NULL;
+    BlockNode *top;
+
+    bench_create(DISK, "\"cluster-size\":4096");
+    top = bench_open("\"overlap-check\":\"all\"", 0, &error_abort);
+    for (int i = 1; i < 4; i++) {
+        fill(top, i);
+        g_clear_pointer(&id, g_free);
+        g_assert_cmpint(bench_snapshot(top, "s", &id), ==, 0);
+        fill(top, i + 10);
+        block_node_unref(top);
+        top = bench_open("\"overlap-check\":\"all\"", 0, &error_abort);
+        g_assert_cmpint(bench_snapshot_delete(top, id), ==, 0);
+    }
+    g_assert_cmpint(bench_truncate(top, 8 * DISK, PREALLOC_MODE_METADATA,
+                                   &error_abort),
+                    ==, 0);
     bench_assert_clean(top);
     block_node_unref(top);
     mem_free(mem);
@@ -541,7 +765,13 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2/sizes", test_sizes);
     g_test_add_func("/qcow2/repair", test_repair);
     g_test_add_func("/qcow2/overlap", test_overlap);
+    g_test_add_func("/qcow2/table-twice", test_table_twice);
+    g_test_add_func("/qcow2/table-free", test_table_free);
+    g_test_add_func("/qcow2/refblock-twice", test_refblock_twice);
+    g_test_add_func("/qcow2/overlap-snapshots", test_overlap_snapshots);
     g_test_add_func("/qcow2/reopen", test_reopen);
+    g_test_add_func("/qcow2/failed-activation", test_failed_activation);
+    g_test_add_func("/qcow2/other-image", test_other_image);
     g_test_add_func("/qcow2/options", test_options);
     ret = g_test_run();
     for (unsigned i = 0; i < THREADS; i++) {
