@@ -21,6 +21,14 @@
 #define LOCK_UNSHARED_BASE 200
 #define LOCK_BITS          4
 
+/*
+ * The kernel lets go of a killed program's file only when its last requests
+ * in io_uring have ended, a moment after the program's end: who starts the
+ * next one then should not be sent away.
+ */
+#define LOCK_PATIENCE_MS 60
+#define LOCK_AGAIN_MS    10
+
 static const char *const perm_names[LOCK_BITS] = {
     "consistent read",
     "write",
@@ -56,6 +64,19 @@ static int other_has_lock(int fd, off_t byte)
     return fl.l_type == F_UNLCK ? 0 : -EAGAIN;
 }
 
+/* The same after some patience. */
+static int still_locked(int fd, off_t byte)
+{
+    for (int waited = 0;; waited += LOCK_AGAIN_MS) {
+        int ret = other_has_lock(fd, byte);
+
+        if (ret != -EAGAIN || waited >= LOCK_PATIENCE_MS) {
+            return ret;
+        }
+        g_usleep(LOCK_AGAIN_MS * 1000);
+    }
+}
+
 /* Locks at @base for the bits of @want, of which those of @have are held. */
 static int take(int fd, off_t base, unsigned have, unsigned want)
 {
@@ -84,7 +105,7 @@ static bool check(BlockFile *f, off_t base, unsigned bits, const char *what,
                   Error **errp)
 {
     for (int i = 0; i < LOCK_BITS; i++) {
-        int ret = bits & (1u << i) ? other_has_lock(f->fd, base + i) : 0;
+        int ret = bits & (1u << i) ? still_locked(f->fd, base + i) : 0;
 
         if (ret < 0) {
             error_setg(errp, "Failed to get %s\"%s\" lock", what,
