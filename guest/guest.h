@@ -177,6 +177,8 @@ uint64_t clock_ns(unsigned cpu);
 
 /** slow_init: count touches of @threshold_ns and more; 0: none. */
 void slow_init(uint64_t threshold_ns);
+/** slow_is_on: are touches timed at all? */
+bool slow_is_on(void);
 /** slow_touch: read @page and time that. */
 void slow_touch(uint64_t *page);
 /** slow_print: a line with quantiles since the last one, if there were any. */

@@ -25,6 +25,11 @@ void slow_init(uint64_t threshold_ns)
     slow_threshold = threshold_ns;
 }
 
+bool slow_is_on(void)
+{
+    return slow_threshold != 0;
+}
+
 static unsigned class_of(uint32_t ns)
 {
     unsigned power = 0;

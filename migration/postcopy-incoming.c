@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "trace/trace-migration.h"
+#include "util/timer.h"
 
 #include "postcopy.h"
 #include "return-sender.h"
@@ -66,6 +67,11 @@ bool postcopy_pause(MigrationState *ms, Error **errp)
     return true;
 }
 
+static void incoming_step(const char *step)
+{
+    trace_postcopy_step("destination", step, get_clock());
+}
+
 /* -- faults ------------------------------------------------------------------ */
 
 static void incoming_request(void *opaque, RAMBlock *rb, uint64_t offset,
@@ -74,6 +80,7 @@ static void incoming_request(void *opaque, RAMBlock *rb, uint64_t offset,
     PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
     Error *err = NULL;
 
+    incoming_step("fault");
     if (!return_sender_req_pages(pi->mis->to_src, rb, offset, len, &err)) {
         /* The reader of the channel sees the break, and asks once more over
          * the next one. */
@@ -206,6 +213,7 @@ bool postcopy_incoming_discard(MigrationIncoming *mis, const char *block,
         }
         ram_received_clear(mis->ram, rb, start, len);
     }
+    incoming_step("discarded");
     return true;
 }
 
@@ -237,6 +245,7 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
                          "has not opened");
         return false;
     }
+    incoming_step("package came");
     /* Without any discard blocks are prepared here. */
     if (!pi->discards && !incoming_prepare(pi, errp)) {
         return false;
@@ -247,6 +256,7 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
     if (!pi->faults) {
         return false;
     }
+    incoming_step("faults are ours");
     ram_incoming_postcopy(mis->ram);
     qatomic_store_release(&pi->listening, true);
     migration_move(&mis->course, MIGRATION_STATUS_ACTIVE,
@@ -362,10 +372,15 @@ bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp)
         error_setg(errp, "POSTCOPY_RUN in the wrong place");
         return false;
     }
-    if (!incoming_wait_commit(pi, errp) ||
-        !migration_incoming_postcopy_run(mis, errp)) {
+    incoming_step("loaded");
+    if (!incoming_wait_commit(pi, errp)) {
         return false;
     }
+    incoming_step("committed");
+    if (!migration_incoming_postcopy_run(mis, errp)) {
+        return false;
+    }
+    incoming_step("runs");
     qemu_mutex_lock(&pi->lock);
     pi->ran = true;
     qemu_cond_broadcast(&pi->cond);

@@ -17,6 +17,9 @@
 
 #include <unistd.h>
 
+#include "trace/trace-migration.h"
+#include "util/timer.h"
+
 #include "multifd.h"
 #include "postcopy.h"
 #include "ram-wire.h"
@@ -27,6 +30,11 @@
 #define DISCARD_RANGES (STREAM_DISCARD_MAX * 64)
 /* Loading the devices may take so much longer than the downtime limit. */
 #define LOAD_SPARE_MS 10000
+
+static void source_step(const char *step)
+{
+    trace_postcopy_step("source", step, get_clock());
+}
 
 static const RAMBlockList *source_blocks(const MigrationState *ms)
 {
@@ -181,6 +189,7 @@ static bool source_wait_loaded(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
 
+    source_step("package sent");
     ps->commits = return_path_commits(ms);
     return !ps->commits ||
            return_path_wait_pong(
@@ -210,13 +219,19 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     ps->entry = savevm_find(ps->registry, "ram", 0);
     postcopy_urgent_attach(ps);
     /* Devices first: saving some of them writes guest memory. */
-    if (!source_capture(ps, &devices, errp) ||
-        !ram_postcopy_start(ps->ram, errp) ||
+    source_step("start");
+    if (!source_capture(ps, &devices, errp)) {
+        return false;
+    }
+    source_step("devices captured");
+    if (!ram_postcopy_start(ps->ram, errp) ||
         !source_sync_channels(ps, f, errp) ||
         !savevm_complete(ps->registry, f, true, errp)) {
         return false;
     }
+    source_step("memory synchronised");
     source_send_discards(ps, f);
+    source_step("discards sent");
     savevm_send_ping(f, RETURN_PING_DISCARD);
     qatomic_store_release(&ps->active, true);
     if (!source_send_package(ps, f, &devices, errp) ||
@@ -233,6 +248,7 @@ bool postcopy_start(MigrationState *ms, Error **errp)
                        MIGRATION_STATUS_POSTCOPY_ACTIVE);
     }
     postcopy_commit(ps);
+    source_step("committed");
     return true;
 }
 
