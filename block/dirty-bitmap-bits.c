@@ -14,6 +14,7 @@
 #include "util/bitmap.h"
 #include "util/bswap.h"
 #include "util/error.h"
+#include "util/host-utils.h"
 #include "util/lockable.h"
 
 static long first_bit(const DirtyBitmap *b, int64_t offset)
@@ -282,41 +283,61 @@ size_t dirty_bitmap_bytes(const DirtyBitmap *b)
     return DIV_ROUND_UP((size_t)b->bits, 8);
 }
 
-static uint8_t byte_of(const DirtyBitmap *b, size_t n)
+/* Of what stands in word @n, the bits that stand for something. */
+static uint64_t word_mask(const DirtyBitmap *b, size_t n)
 {
-    return (uint8_t)(b->map[n / sizeof(long)] >> (8 * (n % sizeof(long))));
+    size_t left = (size_t)b->bits - n * BITS_PER_LONG;
+
+    return left >= BITS_PER_LONG ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+}
+
+/* Eight bytes of the map from byte 8 * @n, as a number; @n is inside it. */
+static uint64_t get_word(const DirtyBitmap *b, size_t n)
+{
+    return b->map[n] & word_mask(b, n);
+}
+
+static void or_word(DirtyBitmap *b, size_t n, uint64_t word)
+{
+    uint64_t added = word & word_mask(b, n) & ~(uint64_t)b->map[n];
+
+    b->map[n] |= added;
+    b->count += ctpop64(added);
 }
 
 void dirty_bitmap_store(DirtyBitmap *b, size_t from, size_t len, uint8_t *buf)
 {
     QEMU_LOCK_GUARD(&b->node->bitmap_lock);
 
-    for (size_t i = 0; i < len; i++) {
-        size_t n = from + i;
+    for (size_t i = 0; i < len;) {
+        size_t at = from + i;
+        size_t in_word = at % 8;
+        size_t n = MIN(8 - in_word, len - i);
+        uint8_t bytes[8] = { 0 };
 
-        buf[i] = byte_of(b, n);
-        if (8 * (n + 1) > (size_t)b->bits) {
-            buf[i] &= (uint8_t)((1u << ((size_t)b->bits - 8 * n)) - 1);
+        if (at < dirty_bitmap_bytes(b)) {
+            stq_le_p(bytes, get_word(b, at / 8));
         }
+        memcpy(buf + i, bytes + in_word, n);
+        i += n;
     }
 }
 
 void dirty_bitmap_load(DirtyBitmap *b, size_t from, size_t len,
                        const uint8_t *buf)
 {
-    size_t bytes = dirty_bitmap_bytes(b);
-
     QEMU_LOCK_GUARD(&b->node->bitmap_lock);
-    for (size_t i = 0; i < len && from + i < bytes; i++) {
-        size_t n = from + i;
-        unsigned long byte = buf[i];
 
-        if (8 * (n + 1) > (size_t)b->bits) {
-            byte &= (1u << ((size_t)b->bits - 8 * n)) - 1;
-        }
-        b->map[n / sizeof(long)] |= byte << (8 * (n % sizeof(long)));
+    for (size_t i = 0; i < len && from + i < dirty_bitmap_bytes(b);) {
+        size_t at = from + i;
+        size_t in_word = at % 8;
+        size_t n = MIN(8 - in_word, len - i);
+        uint8_t bytes[8] = { 0 };
+
+        memcpy(bytes + in_word, buf + i, n);
+        or_word(b, at / 8, ldq_le_p(bytes));
+        i += n;
     }
-    recount(b);
 }
 
 char *dirty_bitmap_sha256(DirtyBitmap *b, Error **errp)

@@ -171,6 +171,34 @@ bool dirty_bitmap_check(const DirtyBitmap *b, unsigned uses, Error **errp)
     return true;
 }
 
+typedef struct CanStore {
+    DirtyBitmap *b;
+    Error **errp;
+} CanStore;
+
+static int coroutine_fn can_store_entry(void *opaque)
+{
+    CanStore *c = opaque;
+    BlockNode *node = c->b->node;
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    if (!nc->co_can_store_bitmap) {
+        error_setg(c->errp, "Node '%s' has a format that cannot store bitmaps",
+                   node->name);
+        return -ENOTSUP;
+    }
+    return nc->co_can_store_bitmap(node, c->b->name, c->b->granularity, c->errp)
+               ? 0
+               : -EINVAL;
+}
+
+bool dirty_bitmap_can_store(DirtyBitmap *b, Error **errp)
+{
+    CanStore c = { b, errp };
+
+    return node_run_co(b->node->ctx, can_store_entry, &c) == 0;
+}
+
 void dirty_bitmap_enable(DirtyBitmap *b)
 {
     QEMU_LOCK_GUARD(&b->node->bitmap_lock);

@@ -42,6 +42,9 @@ struct DirtyBitmap {
     bool inconsistent; /* its image was not closed well: contents unknown */
     bool persistent;   /* stored in the image when it is closed */
     bool busy;         /* a job or an export uses it */
+    bool moving;       /* to or from another process: not stored, and what the
+                          image has of it does not count */
+    bool enable_later; /* on arrival: not disabled once the guest runs here */
     DirtyBitmap *successor;
     QLIST_ENTRY(DirtyBitmap) next;
 };
@@ -75,6 +78,9 @@ void dirty_bitmaps_release_all(BlockNode *node);
 DirtyBitmap *dirty_bitmap_find(BlockNode *node, const char *name);
 /** dirty_bitmap_check: Errors: what @uses ask for and @b cannot. */
 bool dirty_bitmap_check(const DirtyBitmap *b, unsigned uses, Error **errp);
+
+/** dirty_bitmap_can_store: could @b be persistent? Thread: main loop. */
+bool dirty_bitmap_can_store(DirtyBitmap *b, Error **errp);
 
 void dirty_bitmap_enable(DirtyBitmap *b);
 void dirty_bitmap_disable(DirtyBitmap *b);

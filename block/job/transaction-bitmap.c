@@ -50,28 +50,6 @@ static void free_backup(BlockAction *action)
 
 /* -- add ------------------------------------------------------------------------ */
 
-typedef struct CanStore {
-    BlockNode *node;
-    const char *name;
-    uint32_t granularity;
-    Error **errp;
-} CanStore;
-
-static int coroutine_fn can_store(void *opaque)
-{
-    CanStore *c = opaque;
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(c->node);
-
-    if (!nc->co_can_store_bitmap) {
-        error_setg(c->errp, "Node '%s' has a format that cannot store bitmaps",
-                   c->node->name);
-        return -ENOTSUP;
-    }
-    return nc->co_can_store_bitmap(c->node, c->name, c->granularity, c->errp)
-               ? 0
-               : -EINVAL;
-}
-
 static bool add_prepare(BlockAction *action, Error **errp)
 {
     const BlockDirtyBitmapAdd *arg = action->arg;
@@ -87,9 +65,7 @@ static bool add_prepare(BlockAction *action, Error **errp)
         return false;
     }
     if (arg->has_persistent && arg->persistent) {
-        CanStore c = { node, b->name, b->granularity, errp };
-
-        if (node_run_co(node->ctx, can_store, &c) < 0) {
+        if (!dirty_bitmap_can_store(b, errp)) {
             dirty_bitmap_release(b);
             return false;
         }

@@ -92,11 +92,29 @@ static bool coroutine_fn load_one(BlockQcow2 *s, const QcowBitmap *bm,
     return true;
 }
 
+/* The first @n, which were made: they may change before we try again. */
+static void unmake(BlockQcow2 *s, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        DirtyBitmap *b = dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name);
+
+        if (b && !b->busy && !b->moving) {
+            dirty_bitmap_release(b);
+        }
+    }
+}
+
+/* What another process has in memory is not on disk yet. One that is here
+ * already came from there, or is in use: what is in memory counts. */
 bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp)
 {
+    if (BLOCK_NODE(s)->inactive) {
+        return true;
+    }
     for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
         if (!dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name) &&
             !load_one(s, &s->bitmaps[i], errp)) {
+            unmake(s, i);
             return false;
         }
     }
@@ -121,6 +139,17 @@ static bool all_ones(const uint8_t *buf, size_t n)
     return buf[0] == 0xff && memcmp(buf, buf + 1, n - 1) == 0;
 }
 
+/* A job that has not ended: what was written meanwhile belongs to it. */
+static void add_bits(DirtyBitmap *b, size_t at, size_t n, uint8_t *buf)
+{
+    g_autofree uint8_t *more = g_malloc(n);
+
+    dirty_bitmap_store(b, at, n, more);
+    for (size_t i = 0; i < n; i++) {
+        buf[i] |= more[i];
+    }
+}
+
 static int coroutine_fn store_cluster(BlockQcow2 *s, DirtyBitmap *b, size_t at,
                                       uint8_t *buf, uint64_t *ret_entry)
 {
@@ -130,6 +159,9 @@ static int coroutine_fn store_cluster(BlockQcow2 *s, DirtyBitmap *b, size_t at,
 
     memset(buf, 0, s->cluster_bytes);
     dirty_bitmap_store(b, at, n, buf);
+    if (b->successor) {
+        add_bits(b->successor, at, n, buf);
+    }
     *ret_entry = 0;
     if (buf[0] == 0 && memcmp(buf, buf + 1, s->cluster_bytes - 1) == 0) {
         return 0;
@@ -245,7 +277,7 @@ static QcowBitmap *find_stored(BlockQcow2 *s, const char *name)
 
 static bool is_stored(const DirtyBitmap *b)
 {
-    return b->name && b->persistent && !b->inconsistent;
+    return b->name && b->persistent && !b->inconsistent && !b->moving;
 }
 
 /* @list: what the new directory holds; the others, and old contents, go. */
@@ -271,13 +303,15 @@ static int coroutine_fn replace(BlockQcow2 *s, QcowBitmap *list, uint32_t count,
     return qcow_commit_all(s);
 }
 
+/* They stay marked as in use: nobody takes them for what they were. */
 static uint32_t keep_stale(BlockQcow2 *s, QcowBitmap *list, uint32_t n)
 {
     for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
         DirtyBitmap *b = dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name);
 
-        if (b && b->inconsistent) {
+        if (b && (b->inconsistent || (b->moving && b->persistent))) {
             list[n] = s->bitmaps[i];
+            list[n].flags |= QCOW_BITMAP_IN_USE;
             list[n++].name = g_strdup(s->bitmaps[i].name);
         }
     }
@@ -320,6 +354,26 @@ int coroutine_fn qcow_bitmaps_store(BlockQcow2 *s, Error **errp)
     return ret;
 }
 
+/* Is all of @b in the image, so that it can be loaded again? */
+static bool is_in_image(BlockQcow2 *s, const DirtyBitmap *b)
+{
+    const QcowBitmap *bm = b->persistent ? find_stored(s, b->name) : NULL;
+
+    return bm && !b->busy && !b->moving &&
+           (b->inconsistent || !(bm->flags & QCOW_BITMAP_IN_USE));
+}
+
+void qcow_bitmaps_forget(BlockQcow2 *s)
+{
+    DirtyBitmap *b, *next;
+
+    QLIST_FOREACH_SAFE(b, &BLOCK_NODE(s)->bitmaps, next, next) {
+        if (b->name && is_in_image(s, b)) {
+            dirty_bitmap_release(b);
+        }
+    }
+}
+
 /* -- one of them ---------------------------------------------------------------------- */
 
 bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
@@ -342,7 +396,8 @@ bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
                    1u << QCOW_BITMAP_GRANULARITY_BITS_MIN);
         return false;
     }
-    if (find_stored(s, name)) {
+    /* Before it is ours the directory may be another process's. */
+    if (s->active && find_stored(s, name)) {
         error_setg(errp, "Bitmap '%s' is in the image already", name);
         return false;
     }
