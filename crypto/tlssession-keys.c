@@ -117,44 +117,25 @@ static void keys_nonce(const TLSKeys *k, uint8_t nonce[TLS_AEAD_NONCE])
 
 /* -- sending -------------------------------------------------------------- */
 
-/* @len bytes of @iov from @offset on. */
-static void gather(uint8_t *to, const struct iovec *iov, size_t offset,
-                   size_t len)
-{
-    for (; len > 0; iov++) {
-        size_t n;
-
-        if (offset >= iov->iov_len) {
-            offset -= iov->iov_len;
-            continue;
-        }
-        n = MIN(iov->iov_len - offset, len);
-        bulk_copy_in(to, (const uint8_t *)iov->iov_base + offset, n);
-        to += n;
-        len -= n;
-        offset = 0;
-    }
-}
-
 size_t tls_seal(QCryptoTLSSession *sess, const struct iovec *iov, size_t offset,
                 size_t len)
 {
     TLSKeys *k = &sess->out_keys;
     uint8_t nonce[TLS_AEAD_NONCE];
-    uint8_t *record, *text;
+    TLSAeadText text;
+    uint8_t *record;
     size_t sealed;
 
     len = MIN(len, sess->record_max);
     sealed = len + 1 + TLS_AEAD_TAG;
     record = tls_fresh_reserve(sess, TLS_HEADER + sealed);
-    text = record + TLS_HEADER;
     record[0] = TLS_CONTENT_DATA;
     stw_be_p(record + 1, TLS_VERSION_WIRE);
     stw_be_p(record + 3, sealed);
-    gather(text, iov, offset, len);
-    text[len] = TLS_CONTENT_DATA;
+    text = (TLSAeadText){ iov, offset, len, TLS_CONTENT_DATA };
     keys_nonce(k, nonce);
-    if (!tls_aead_seal(k->aead, nonce, record, TLS_HEADER, text, len + 1)) {
+    if (!tls_aead_seal(k->aead, nonce, record, TLS_HEADER, &text,
+                       record + TLS_HEADER)) {
         return 0;
     }
     k->seq++;
