@@ -166,6 +166,20 @@ void block_node_unref(BlockNode *node)
     object_unref(node);
 }
 
+unsigned block_node_io_in_flight(BlockNode *node)
+{
+    NodeLink *link;
+    unsigned n = 0;
+
+    if (QLIST_EMPTY(&node->children)) {
+        return qatomic_read(&node->in_flight) & ~NODE_WATCHED;
+    }
+    QLIST_FOREACH(link, &node->children, of_owner) {
+        n += block_node_io_in_flight(link->node);
+    }
+    return n;
+}
+
 /* -- class --------------------------------------------------------------------- */
 
 static const Property node_props[] = {

@@ -6,9 +6,10 @@
  * takes requests from any thread, so that reading, searching, compressing and
  * writing spread over the CPUs without a hand-over between threads.
  *
- * Pieces are small at first: what was read is then still in the CPU's cache
- * when it is searched and written. Where a read takes long (a network), pieces
- * grow and more coroutines start, until latency is hidden.
+ * A thread begins with one coroutine and small pieces: what was read is then
+ * still in the CPU's cache when it is searched and written. Where requests wait
+ * (for a disk, a network), more coroutines are started; where reads take long,
+ * pieces grow, too, until latency is hidden.
  *
  * Without -W writes start in the order of their offsets, so that files are
  * laid out in order; each waits for its turn by a ticket, but not for others
@@ -18,6 +19,7 @@
  */
 #include "util/osdep.h"
 
+#include "util/aio-file.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
 #include "util/error-report.h"
@@ -26,17 +28,20 @@
 #include "convert.h"
 
 #define DEFAULT_COROUTINES 8
-/* A read that takes longer than that waits rather than copies. */
+/* A read that takes longer than that, while its thread has nothing to do, waits
+ * rather than copies. */
 #define SLOW_READ_NS (1500 * 1000)
 /* --salvage gives up pieces of this size. */
 #define SALVAGE_BYTES 512
+/* Looks for the turn before a coroutine lets others run: some microseconds. */
+#define TURN_SPINS 1000
 
 typedef struct Worker {
     Convert *s;
     QemuThread thread;
     AioContext *ctx;
-    unsigned coroutines; /* to start with */
-    unsigned running;    /* in this thread */
+    unsigned running; /* coroutines in this thread */
+    unsigned sleeps;  /* when the thread had nothing to do */
 } Worker;
 
 /* -- failures -------------------------------------------------------------------- */
@@ -77,10 +82,18 @@ static void fail(Convert *s, int ret, const char *doing, int64_t offset)
 /* -- turns ------------------------------------------------------------------------- */
 
 /* At most CONVERT_COROUTINES_MAX tickets are out, so slots do not collide. */
-static void coroutine_fn wait_for_turn(Convert *s, uint64_t ticket)
+static void coroutine_fn wait_for_turn(Worker *w, uint64_t ticket)
 {
+    Convert *s = w->s;
+
     if (s->out_of_order) {
         return;
+    }
+    /* Usually the other thread is about to write. */
+    for (int i = 0; i < TURN_SPINS && qatomic_read(&s->turn) != ticket &&
+                    !qatomic_read(&s->is_slow);
+         i++) {
+        cpu_relax();
     }
     qemu_mutex_lock(&s->lock);
     while (s->turn != ticket && !must_stop(s)) {
@@ -100,7 +113,7 @@ static void pass_turn(Convert *s, uint64_t ticket)
         return;
     }
     qemu_mutex_lock(&s->lock);
-    s->turn = ticket + 1;
+    qatomic_set(&s->turn, ticket + 1);
     next = g_steal_pointer(&s->waiting[s->turn % CONVERT_COROUTINES_MAX]);
     qemu_mutex_unlock(&s->lock);
     if (next) {
@@ -168,7 +181,7 @@ static void coroutine_fn salvage(Convert *s, const ConvertRange *r,
     qemu_mutex_unlock(&s->lock);
 }
 
-/* Longer pieces and more of them, if waiting is what takes time. */
+/* Longer pieces, then more of them, if waiting is what takes time. */
 static void adapt(Convert *s, int64_t bytes, int64_t ns)
 {
     int64_t chunk = qatomic_read(&s->chunk);
@@ -176,6 +189,7 @@ static void adapt(Convert *s, int64_t bytes, int64_t ns)
     if (ns < SLOW_READ_NS || bytes < chunk) {
         return;
     }
+    qatomic_set(&s->is_slow, true);
     if (chunk < CONVERT_CHUNK_MAX) {
         qatomic_set(&s->chunk, MIN(chunk * 2, CONVERT_CHUNK_MAX));
     } else if (!s->coroutines) {
@@ -183,17 +197,20 @@ static void adapt(Convert *s, int64_t bytes, int64_t ns)
     }
 }
 
-static int coroutine_fn read_range(Convert *s, const ConvertRange *r,
+static int coroutine_fn read_range(Worker *w, const ConvertRange *r,
                                    uint8_t *buf)
 {
+    Convert *s = w->s;
     int64_t begin = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    unsigned sleeps = w->sleeps;
     int ret = read_piece(r, r->offset, r->bytes, buf);
-
     if (ret < 0 && s->salvage) {
         salvage(s, r, r->offset, r->bytes, buf);
         ret = 0;
     }
-    adapt(s, r->bytes, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin);
+    if (w->sleeps != sleeps) {
+        adapt(s, r->bytes, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin);
+    }
     return ret;
 }
 
@@ -297,13 +314,14 @@ static int coroutine_fn offload(Convert *s, const ConvertRange *r)
     return ret;
 }
 
-static int coroutine_fn copy_data(Convert *s, const ConvertRange *r,
+static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
                                   uint8_t **buf)
 {
+    Convert *s = w->s;
     int ret;
 
     if (qatomic_read(&s->copy_range)) {
-        wait_for_turn(s, r->ticket);
+        wait_for_turn(w, r->ticket);
         keep_rate(s, r->bytes);
         if (offload(s, r) == 0) {
             pass_turn(s, r->ticket);
@@ -315,12 +333,12 @@ static int coroutine_fn copy_data(Convert *s, const ConvertRange *r,
         *buf =
             g_aligned_alloc(1, MAX(CONVERT_CHUNK_MAX, s->cursor.granule), 4096);
     }
-    ret = read_range(s, r, *buf);
+    ret = read_range(w, r, *buf);
     if (ret < 0) {
         fail(s, ret, "reading", source_offset(r, r->offset));
         return ret;
     }
-    wait_for_turn(s, r->ticket);
+    wait_for_turn(w, r->ticket);
     keep_rate(s, r->bytes);
     pass_turn(s, r->ticket);
     if (must_stop(s)) {
@@ -333,15 +351,16 @@ static int coroutine_fn copy_data(Convert *s, const ConvertRange *r,
     return ret;
 }
 
-static int coroutine_fn copy_range(Convert *s, const ConvertRange *r,
+static int coroutine_fn copy_range(Worker *w, const ConvertRange *r,
                                    uint8_t **buf)
 {
+    Convert *s = w->s;
     int ret = 0;
 
     if (r->kind == CONVERT_DATA) {
-        ret = copy_data(s, r, buf);
+        ret = copy_data(w, r, buf);
     } else {
-        wait_for_turn(s, r->ticket);
+        wait_for_turn(w, r->ticket);
         pass_turn(s, r->ticket);
         if (r->kind == CONVERT_ZERO && !must_stop(s)) {
             ret = write_zeroes(s, r->offset, r->bytes);
@@ -399,13 +418,32 @@ static void coroutine_fn copy_entry(void *opaque)
             fail(s, ret, "reading the block status of", r.offset);
             break;
         }
-        if (take_slot(s)) {
-            start_coroutine(w);
-        }
-        ret = copy_range(s, &r, &buf);
+        ret = copy_range(w, &r, &buf);
     }
     g_aligned_free(buf);
     w->running--;
+}
+
+/*
+ * The thread has nothing to do: is it to start another coroutine? Not if all
+ * that there are wait for their turn or for a lock: then it would be in the
+ * way of those who hold them. What the files and servers work at, is more than
+ * the other threads can be copying at this moment.
+ */
+static bool may_start(Worker *w)
+{
+    Convert *s = w->s;
+    const ConvertSource *source = s->cursor.sources;
+
+    if (must_stop(s) || qatomic_read(&s->cursor.done)) {
+        return false;
+    }
+    source += MIN(qatomic_read(&s->cursor.index), s->cursor.n_sources - 1);
+    return (qatomic_read(&s->is_slow) ||
+            block_node_io_in_flight(blk_node(source->blk)) +
+                    block_node_io_in_flight(blk_node(s->target)) >=
+                s->threads) &&
+           take_slot(s);
 }
 
 static void *worker_run(void *opaque)
@@ -413,11 +451,17 @@ static void *worker_run(void *opaque)
     Worker *w = opaque;
 
     qemu_set_current_aio_context(w->ctx);
-    for (unsigned i = 0; i < w->coroutines; i++) {
-        start_coroutine(w);
-    }
+    start_coroutine(w);
     while (w->running) {
-        aio_poll(w->ctx, true);
+        if (aio_poll(w->ctx, false) || !w->running) {
+            continue;
+        }
+        if (may_start(w)) {
+            start_coroutine(w);
+        } else {
+            w->sleeps++;
+            aio_poll(w->ctx, true);
+        }
     }
     return NULL;
 }
@@ -432,17 +476,16 @@ static unsigned count_threads(const Convert *s)
 
 static bool start_workers(Convert *s, Worker *workers, unsigned n, Error **errp)
 {
-    unsigned total = s->coroutines ?: MAX(DEFAULT_COROUTINES, n);
-
-    s->wanted = total;
-    s->running = total;
+    s->threads = n;
+    s->wanted = s->coroutines ?: MAX(DEFAULT_COROUTINES, n);
+    s->running = n;
     for (unsigned i = 0; i < n; i++) {
         workers[i].s = s;
-        workers[i].coroutines = (total + i) / n;
         workers[i].ctx = aio_context_new(errp);
         if (!workers[i].ctx) {
             return false;
         }
+        aio_context_set_may_block(workers[i].ctx, true);
     }
     return true;
 }

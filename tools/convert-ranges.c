@@ -9,6 +9,7 @@
  */
 #include "util/osdep.h"
 
+#include "util/atomic.h"
 #include "util/buffer-zero.h"
 
 #include "convert.h"
@@ -31,8 +32,9 @@ static const ConvertSource *current_source(ConvertCursor *c)
         if (c->offset < s->start + s->length) {
             return s;
         }
-        c->index++;
+        qatomic_set(&c->index, c->index + 1);
     }
+    qatomic_set(&c->done, true);
     return NULL;
 }
 

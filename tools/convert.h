@@ -58,8 +58,9 @@ typedef struct ConvertCursor {
     bool all_is_data;       /* -S 0 */
     int64_t granule;        /* ranges begin and end at multiples of it */
 
-    CoMutex lock; /* guards what follows */
-    unsigned index;
+    bool done;            /* all ranges are taken; atomic */
+    CoMutex lock;         /* guards what follows */
+    unsigned index;       /* source; atomic */
     int64_t offset;       /* next, in the target */
     ConvertExtent known;  /* what is at @offset */
     ConvertExtent beyond; /* what is at known.end, if it is known */
@@ -108,15 +109,17 @@ typedef struct Convert {
     int64_t cluster_size; /* of the target; 0: none */
 
     /* private to convert-copy.c */
-    uint32_t align;    /* of pieces of a request */
-    int64_t chunk;     /* atomic */
+    uint32_t align; /* of pieces of a request */
+    int64_t chunk;  /* atomic */
+    bool is_slow;   /* reads wait rather than copy; atomic */
+    unsigned threads;
     unsigned running;  /* coroutines; atomic */
     unsigned wanted;   /* atomic */
     int ret;           /* first failure; atomic */
     const char *doing; /* what failed; set before @ret */
     int64_t failed_at;
     QemuMutex lock; /* guards what follows */
-    uint64_t turn;  /* ticket whose write may start */
+    uint64_t turn;  /* ticket whose write may start; written atomically */
     Coroutine *waiting[CONVERT_COROUTINES_MAX]; /* by ticket */
     int64_t rate_ns; /* when the next write may start */
     uint64_t lost;   /* bytes that --salvage could not read */

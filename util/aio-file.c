@@ -40,6 +40,16 @@ bool aio_context_has_io_uring(AioContext *ctx)
     return context_uring(ctx) != NULL;
 }
 
+void aio_context_set_may_block(AioContext *ctx, bool may)
+{
+    ctx->may_block = may;
+}
+
+bool aio_context_may_block(const AioContext *ctx)
+{
+    return ctx->may_block;
+}
+
 /* -- by threads ------------------------------------------------------------ */
 
 typedef struct FileWork {

@@ -97,6 +97,7 @@ struct AioContext {
     AioUring *uring; /* home thread; NULL: not tried or not available */
     bool uring_tried;
     bool uring_disabled;
+    bool may_block;
 };
 
 /* -- aio-fd.c -------------------------------------------------------------- */

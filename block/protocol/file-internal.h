@@ -25,6 +25,7 @@ struct BlockFile {
 
     int fd;
     bool is_device;
+    bool in_memory;     /* a file system that has no disk below it */
     bool no_punch;      /* the file system cannot; atomic, as the next */
     bool no_zero_range; /* the same */
     bool no_nowait;     /* the same */
@@ -92,13 +93,10 @@ typedef struct FileCall {
     ssize_t moved;
 } FileCall;
 
-/** block_file_call: run @func in the pool of the context that runs this. */
-static inline int coroutine_fn block_file_call(ThreadPoolFunc *func,
-                                               FileCall *call)
-{
-    return thread_pool_submit_co(
-        aio_get_thread_pool(qemu_get_current_aio_context()), func, call);
-}
+/** block_file_call: run @func in the pool of the context that runs this, or at
+ *  once where that is better. */
+int coroutine_fn block_file_call(BlockFile *f, ThreadPoolFunc *func,
+                                 FileCall *call);
 
 /* That the kernel or the file system cannot do it. */
 static inline bool block_file_is_unsupported(int ret)

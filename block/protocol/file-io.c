@@ -2,7 +2,10 @@
  * Driver "file": reads, writes, flush.
  *
  * They go through io_uring where the kernel has it, or through the pool of
- * threads (aio=threads), of the context that runs the request.
+ * threads (aio=threads), of the context that runs the request. What needs no
+ * disk is a copy of memory and done at once: reads of what is cached, small
+ * requests to a file system in memory, and, where the thread may block, all
+ * that goes into the page cache.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -10,6 +13,9 @@
 
 #include "block/protocol/file-internal.h"
 #include "util/aio-file.h"
+
+/* Of a request to a file in memory that is done in a loop with other duties. */
+#define AT_ONCE_BYTES (64 * 1024)
 
 static int rw_thread(void *opaque)
 {
@@ -44,6 +50,18 @@ static ssize_t read_cached(BlockFile *f, const struct iovec *iov, int niov,
     return n <= 0 ? -EAGAIN : n;
 }
 
+/* Is the request no more than a copy, that may be done here? */
+static bool is_copy(BlockFile *f, bool is_write, const struct iovec *iov,
+                    int niov)
+{
+    bool may_block = aio_context_may_block(qemu_get_current_aio_context());
+
+    if (f->in_memory) {
+        return may_block || iov_size(iov, (unsigned)niov) <= AT_ONCE_BYTES;
+    }
+    return may_block && is_write && !BLOCK_NODE(f)->direct;
+}
+
 /* Bytes moved, perhaps less than asked for; 0 = end of file; -errno. */
 static ssize_t coroutine_fn move(BlockFile *f, bool is_write,
                                  const struct iovec *iov, int niov,
@@ -52,6 +70,10 @@ static ssize_t coroutine_fn move(BlockFile *f, bool is_write,
     FileCall call = { f->fd, iov, niov, offset, .is_write = is_write };
     ssize_t ret;
 
+    if (is_copy(f, is_write, iov, niov)) {
+        ret = rw_thread(&call);
+        return ret < 0 ? ret : call.moved;
+    }
     ret = is_write ? -EAGAIN : read_cached(f, iov, niov, offset);
     if (ret != -EAGAIN) {
         return ret;
@@ -60,8 +82,21 @@ static ssize_t coroutine_fn move(BlockFile *f, bool is_write,
         return is_write ? aio_co_pwritev(f->fd, iov, niov, (uint64_t)offset)
                         : aio_co_preadv(f->fd, iov, niov, (uint64_t)offset);
     }
-    ret = block_file_call(rw_thread, &call);
+    ret = thread_pool_submit_co(
+        aio_get_thread_pool(qemu_get_current_aio_context()), rw_thread, &call);
     return ret < 0 ? ret : call.moved;
+}
+
+int coroutine_fn block_file_call(BlockFile *f, ThreadPoolFunc *func,
+                                 FileCall *call)
+{
+    AioContext *ctx = qemu_get_current_aio_context();
+
+    if (aio_context_may_block(ctx) ||
+        (f->in_memory && call->bytes <= AT_ONCE_BYTES)) {
+        return func(call);
+    }
+    return thread_pool_submit_co(aio_get_thread_pool(ctx), func, call);
 }
 
 /* Bytes [@offset, @offset + @bytes) of @qiov, less those that are moved. */

@@ -11,9 +11,11 @@
 #include "util/osdep.h"
 
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/stat.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "block/protocol/file-internal.h"
 #include "trace/trace-block.h"
@@ -93,11 +95,20 @@ static void probe_by_reading(BlockFile *f)
     }
 }
 
+static bool is_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 &&
+           (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 void block_file_probe(BlockFile *f)
 {
     BlockNode *node = BLOCK_NODE(f);
     unsigned physical;
 
+    f->in_memory = !f->is_device && is_in_memory(f->fd);
     if (node->direct && !probe_statx(f)) {
         probe_by_reading(f);
     }

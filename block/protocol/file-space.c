@@ -88,7 +88,7 @@ static int coroutine_fn space_call(BlockFile *f, int mode, int64_t offset,
         return -ENOTSUP;
     }
     forget_data(f, offset, bytes);
-    ret = block_file_call(fallocate_thread, &call);
+    ret = block_file_call(f, fallocate_thread, &call);
     /* Once more: somebody may have asked about the range meanwhile. */
     forget_data(f, offset, bytes);
     if (block_file_is_unsupported(ret)) {
@@ -111,7 +111,7 @@ int coroutine_fn block_file_co_pdiscard(BlockNode *node, int64_t offset,
                           bytes, &f->no_punch);
     }
     forget_data(f, offset, bytes);
-    ret = block_file_call(ioctl_thread, &call);
+    ret = block_file_call(f, ioctl_thread, &call);
     return block_file_is_unsupported(ret) ? -ENOTSUP : ret;
 }
 
@@ -183,7 +183,7 @@ int coroutine_fn block_file_co_copy_range_to(BlockNode *node,
     call.dst_offset = dst_offset;
     /* A reflink may bring holes along. */
     forget_data(to, dst_offset, bytes);
-    ret = block_file_call(copy_thread, &call);
+    ret = block_file_call(f, copy_thread, &call);
     forget_data(to, dst_offset, bytes);
     if (ret == -EXDEV || ret == -EBADF || ret == -ETXTBSY ||
         block_file_is_unsupported(ret)) {
@@ -252,7 +252,7 @@ int coroutine_fn block_file_co_block_status(BlockNode *node, unsigned want,
     }
     end = known_data(f, offset);
     if (!end) {
-        if (block_file_call(seek_thread, &call) < 0) {
+        if (block_file_call(f, seek_thread, &call) < 0) {
             return NODE_STATUS_DATA | NODE_STATUS_OFFSET;
         }
         data = call.mode;
@@ -345,7 +345,7 @@ static int coroutine_fn resize_file(BlockNode *node, int64_t bytes,
     }
     r.call = (FileCall){ f->fd, .offset = st.st_size, .bytes = bytes };
     forget_data(f, 0, INT64_MAX);
-    ret = block_file_call(resize_thread, &r.call);
+    ret = block_file_call(f, resize_thread, &r.call);
     forget_data(f, 0, INT64_MAX);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not %s '%s'", r.what, f->filename);

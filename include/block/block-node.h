@@ -44,6 +44,10 @@ BlockNode *block_node_find(const char *name);
 /** block_node_name: borrowed. */
 const char *block_node_name(const BlockNode *node);
 
+/** block_node_io_in_flight: requests that files, devices and servers below
+ *  @node work at. The graph must not change. Thread: any. */
+unsigned block_node_io_in_flight(BlockNode *node);
+
 /** blockdev_add: block_node_new() with a name, kept until blockdev_del(). */
 bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
                   Error **errp);

@@ -46,6 +46,18 @@ int coroutine_fn aio_co_fsync(int fd);
 int coroutine_fn aio_co_fdatasync(int fd);
 
 /**
+ * aio_context_set_may_block:
+ * @may: its home thread has no other duty than the requests it was given, so
+ *       that a system call may keep it for a while; off at first
+ *
+ * File operations that the page cache takes are then done where they are asked
+ * for, which is quicker than a trip to a worker. Thread: home, or before there
+ * is one.
+ */
+void aio_context_set_may_block(AioContext *ctx, bool may);
+bool aio_context_may_block(const AioContext *ctx);
+
+/**
  * aio_context_set_io_uring:
  * @enabled: false sends file operations to the thread pool (aio=threads)
  *

@@ -89,8 +89,9 @@ typedef QSIMPLEQ_HEAD(CoWaiterList, CoWaiter) CoWaiterList;
 /* -- CoMutex --------------------------------------------------------------- */
 
 typedef struct CoMutex {
-    QemuSpin guard; /* guards what follows */
-    bool locked;
+    QemuSpin guard;  /* guards what follows */
+    bool locked;     /* atomic */
+    AioContext *ctx; /* where the holder runs; atomic */
     Coroutine *holder;
     CoWaiterList waiters; /* FIFO; unlock hands the lock to the first */
 } CoMutex;
