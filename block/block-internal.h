@@ -118,6 +118,7 @@ typedef enum NodeOpenFlags {
     NODE_OPEN_NO_IO = 1 << 1,      /* header only (info without a secret) */
     NODE_OPEN_CHECK = 1 << 2,      /* accept what check can repair */
     NODE_OPEN_PROBED = 1 << 3,     /* nobody said that it is raw */
+    NODE_OPEN_INTERNAL = 1 << 4,   /* may be of a driver that is_internal */
 } NodeOpenFlags;
 
 /* query-block and the tools. */
@@ -206,6 +207,7 @@ struct BlockNode {
  * @help: one line
  * @is_filter: same contents as its FILTERED child
  * @is_format: bytes of other nodes arranged in some way: has a "file" child
+ * @is_internal: only jobs make such nodes: unknown to users
  * @uri_schemes: (optional) NULL-terminated, of file names that mean it: "nbd"
  * @parse_filename: (optional) a file name with such a scheme ("nbd:...") into
  *        properties; hostile input
@@ -243,6 +245,8 @@ struct BlockNode {
  *        @offset: bits of NodeStatus; *@pnum > 0, at most @bytes; -errno
  * @co_truncate: (optional) -ENOTSUP; *errp is set in any failure
  * @co_info, @specific_info, @co_check, snapshots: for tools and QMP
+ * @co_save_vmstate, @co_load_vmstate: bytes from @pos of a machine's state,
+ *        which the next snapshot takes along; @co_forget_vmstate: drop it
  * @co_make_empty: (optional) nothing of the disk is in this image any more
  * @drain_begin, @drain_end: (optional) requests that wait for time (throttle,
  *        reconnect) go on at once
@@ -257,6 +261,7 @@ struct BlockNodeClass {
     const char *help;
     bool is_filter;
     bool is_format;
+    bool is_internal;
     bool supports_backing;
     const char *const *uri_schemes;
     bool (*parse_filename)(const char *filename, json_t *opts, Error **errp);
@@ -325,6 +330,7 @@ struct BlockNodeClass {
                                         int64_t pos);
     int coroutine_fn (*co_load_vmstate)(BlockNode *node, QEMUIOVector *qiov,
                                         int64_t pos);
+    int coroutine_fn (*co_forget_vmstate)(BlockNode *node);
     bool coroutine_fn (*co_can_store_bitmap)(BlockNode *node, const char *name,
                                              uint32_t granularity,
                                              Error **errp);
@@ -549,9 +555,11 @@ int coroutine_fn node_co_pdiscard(BlockNode *node, int64_t offset,
                                   int64_t bytes);
 int coroutine_fn node_co_pwrite_zeroes(BlockNode *node, int64_t offset,
                                        int64_t bytes, BlkRequestFlags flags);
-/** node_co_copy_up: what the nodes below have for the range, where @node has
- *  nothing, goes into it; no write can get lost. @node->tracks_writes is set. */
-int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset,
+/** node_co_copy_up: what the nodes below, down to above @base (NULL: all of
+ *  them), have for the range, where @node has nothing, goes into it; no write
+ *  can get lost. @node->tracks_writes is set. */
+int coroutine_fn node_co_copy_up(BlockNode *node, BlockNode *base,
+                                 int64_t offset,
                                  int64_t bytes);
 /** node_co_copy_range: -ENOTSUP: read and write instead. */
 int coroutine_fn node_co_copy_range(BlockNode *src, int64_t src_offset,

@@ -150,6 +150,10 @@ static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
         return NULL;
     }
     nc = node_class_by_driver(driver, errp);
+    if (nc && nc->is_internal && !(open_flags & NODE_OPEN_INTERNAL)) {
+        error_setg(errp, "Nodes of driver '%s' are made by jobs alone", driver);
+        return NULL;
+    }
     if (!nc || (name && !check_name(name, errp))) {
         return NULL;
     }
@@ -383,7 +387,9 @@ char *blockdev_help(const char *driver, Error **errp)
     for (GSList *l = list; l; l = l->next) {
         BlockNodeClass *nc = BLOCK_NODE_CLASS(l->data);
 
-        g_string_append_printf(text, "  %-12s %s\n", nc->driver, nc->help);
+        if (!nc->is_internal) {
+            g_string_append_printf(text, "  %-12s %s\n", nc->driver, nc->help);
+        }
     }
     g_slist_free(list);
     return g_string_free(text, FALSE);
@@ -398,9 +404,12 @@ void blockdev_fill_open_union(QapiOpenUnion *u)
     for (GSList *l = list; l; l = l->next) {
         ObjectClass *oc = l->data;
         g_autoptr(GPtrArray) table = qom_property_table(oc);
-        QapiOpenVariant *v =
-            qapi_open_union_add(u, BLOCK_NODE_CLASS(oc)->driver, NULL);
+        QapiOpenVariant *v;
 
+        if (BLOCK_NODE_CLASS(oc)->is_internal) {
+            continue;
+        }
+        v = qapi_open_union_add(u, BLOCK_NODE_CLASS(oc)->driver, NULL);
         for (guint i = 0; i < table->len; i++) {
             const Property *p = g_ptr_array_index(table, i);
 

@@ -35,18 +35,39 @@ static int coroutine_fn zero_up(BlockNode *node, int64_t offset, int64_t bytes)
                : -ENOTSUP;
 }
 
+/* Is it in a node between @node and @base, without those? 1, 0, -errno. */
+static int coroutine_fn is_between(BlockNode *node, BlockNode *base,
+                                   int64_t offset, int64_t bytes,
+                                   int64_t *ret_bytes)
+{
+    BlockNode *backing = node_backing(node);
+    int ret = node_co_block_status(node, NODE_WANT_ALLOCATED, offset, bytes,
+                                   ret_bytes, NULL, NULL);
+
+    if (ret < 0 || (ret & NODE_STATUS_ALLOCATED) || !backing ||
+        backing == base) {
+        return MIN(ret, 0);
+    }
+    if (!base) {
+        return 1;
+    }
+    ret = node_co_status_above(backing, base, NODE_WANT_ALLOCATED, offset,
+                               *ret_bytes, ret_bytes, NULL, NULL, NULL);
+    return ret < 0 ? ret : !!(ret & NODE_STATUS_ALLOCATED);
+}
+
 /* One run of the same status; *@ret_bytes: how far it went. */
-static int coroutine_fn copy_run(BlockNode *node, int64_t offset, int64_t bytes,
-                                 void *buf, int64_t *ret_bytes)
+static int coroutine_fn copy_run(BlockNode *node, BlockNode *base,
+                                 int64_t offset, int64_t bytes, void *buf,
+                                 int64_t *ret_bytes)
 {
     BlockNode *backing = node_backing(node);
     int64_t n;
-    int ret = node_co_block_status(node, NODE_WANT_ALLOCATED, offset, bytes, &n,
-                                   NULL, NULL);
+    int ret = is_between(node, base, offset, bytes, &n);
 
     *ret_bytes = n;
-    if (ret < 0 || (ret & NODE_STATUS_ALLOCATED) || !backing) {
-        return ret < 0 ? ret : 0;
+    if (ret <= 0) {
+        return ret;
     }
     ret = node_co_status_above(backing, NULL, NODE_WANT_ZERO, offset, n,
                                ret_bytes, NULL, NULL, NULL);
@@ -62,7 +83,8 @@ static int coroutine_fn copy_run(BlockNode *node, int64_t offset, int64_t bytes,
     return write_up(node, offset, *ret_bytes, buf);
 }
 
-int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset, int64_t bytes)
+int coroutine_fn node_co_copy_up(BlockNode *node, BlockNode *base,
+                                 int64_t offset, int64_t bytes)
 {
     g_autofree void *buf = g_try_malloc((gsize)MIN(bytes, NODE_BOUNCE_BYTES));
     NodeRequest req;
@@ -72,13 +94,15 @@ int coroutine_fn node_co_copy_up(BlockNode *node, int64_t offset, int64_t bytes)
     if (ret < 0) {
         return ret;
     }
+    base = node_skip_filters(base);
     node_enter(node);
     node_request_begin(node, &req, offset, bytes, true);
     bytes = MIN(bytes, block_node_length(node) - offset);
     while (bytes > 0 && ret == 0) {
         int64_t n;
 
-        ret = copy_run(node, offset, MIN(bytes, NODE_BOUNCE_BYTES), buf, &n);
+        ret = copy_run(node, base, offset, MIN(bytes, NODE_BOUNCE_BYTES), buf,
+                       &n);
         if (n == 0) {
             break; /* it has become smaller */
         }

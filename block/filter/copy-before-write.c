@@ -16,7 +16,7 @@
 #include "util/host-utils.h"
 
 static int coroutine_fn copy_held(BlockCbw *cbw, int64_t start, int64_t end,
-                                  bool *ret_is_read, int64_t *ret_bytes)
+                                  bool *ret_is_read)
 {
     int64_t at, n;
 
@@ -28,29 +28,39 @@ static int coroutine_fn copy_held(BlockCbw *cbw, int64_t start, int64_t end,
             return ret;
         }
         dirty_bitmap_reset(cbw->todo, at, n);
-        if (ret_bytes) {
-            *ret_bytes += n;
-        }
+        block_progress_done(cbw->progress, (uint64_t)n);
         start = at + n;
     }
     return 0;
 }
 
 int coroutine_fn cbw_copy(BlockCbw *cbw, int64_t offset, int64_t bytes,
-                          bool *ret_is_read, int64_t *ret_bytes)
+                          bool *ret_is_read)
 {
     int64_t start = ROUND_DOWN(offset, cbw->cluster);
     int64_t end = ROUND_UP(offset + bytes, cbw->cluster);
     RangeHold hold;
     int ret;
 
-    if (ret_bytes) {
-        *ret_bytes = 0;
-    }
     range_lock(&cbw->busy, &hold, start, end);
-    ret = copy_held(cbw, start, end, ret_is_read, ret_bytes);
+    ret = copy_held(cbw, start, end, ret_is_read);
     range_unlock(&cbw->busy, &hold);
     return ret;
+}
+
+void coroutine_fn cbw_leave_out(BlockCbw *cbw, int64_t start, int64_t end)
+{
+    RangeHold hold;
+    int64_t at, n;
+
+    range_lock(&cbw->busy, &hold, start, end);
+    while (
+        dirty_bitmap_next_area(cbw->todo, start, end, end - start, &at, &n)) {
+        dirty_bitmap_reset(cbw->todo, at, n);
+        block_progress_done(cbw->progress, (uint64_t)n);
+        start = at + n;
+    }
+    range_unlock(&cbw->busy, &hold);
 }
 
 /* Before a write: 0: it may go on. */
@@ -64,7 +74,7 @@ static int coroutine_fn before_write(BlockNode *node, int64_t offset,
     if (qatomic_read(&cbw->error)) {
         return 0;
     }
-    ret = cbw_copy(cbw, offset, bytes, &is_read, NULL);
+    ret = cbw_copy(cbw, offset, bytes, &is_read);
     if (ret < 0 && cbw->on_cbw_error == ON_CBW_ERROR_BREAK_SNAPSHOT) {
         qatomic_set(&cbw->error, ret);
         ret = 0;

@@ -13,6 +13,7 @@
 
 #include "block/copier.h"
 #include "block/dirty-bitmap.h"
+#include "block/progress.h"
 #include "block/range-lock.h"
 
 #define TYPE_BLOCK_CBW TYPE_BLOCK_NODE "-copy-before-write"
@@ -31,9 +32,10 @@ struct BlockCbw {
     NodeLink target;
     int64_t cluster;
     Copier copier;
-    RangeLock busy;    /* clusters that are being copied */
-    DirtyBitmap *todo; /* not yet copied; of the node below, disabled */
-    int error;         /* atomic; a copy failed: the snapshot is broken */
+    RangeLock busy;          /* clusters that are being copied */
+    DirtyBitmap *todo;       /* not yet copied; of the node below, disabled */
+    BlockProgress *progress; /* of a job: of what is copied; or NULL */
+    int error;               /* atomic; a copy failed: the snapshot is broken */
 };
 
 /**
@@ -41,12 +43,13 @@ struct BlockCbw {
  * Copy of [@offset, @offset + @bytes) what is not copied yet.
  *
  * @ret_is_read: (out) on failure: was it the source?
- * @ret_bytes: (out, nullable) bytes copied
  *
  * Returns: 0; -errno, then it is not copied.
  * Thread: any, in a coroutine.
  */
 int coroutine_fn cbw_copy(BlockCbw *cbw, int64_t offset, int64_t bytes,
-                          bool *ret_is_read, int64_t *ret_bytes);
+                          bool *ret_is_read);
+/** cbw_leave_out: whole clusters that need not be copied. */
+void coroutine_fn cbw_leave_out(BlockCbw *cbw, int64_t start, int64_t end);
 
 #endif

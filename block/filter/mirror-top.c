@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 
+#include "block/filter/internal.h"
 #include "block/job/mirror-internal.h"
 #include "util/error.h"
 
@@ -159,21 +160,58 @@ static int coroutine_fn top_co_truncate(BlockNode *node, int64_t bytes,
     return -ENOTSUP;
 }
 
+static bool top_open(BlockNode *node, Error **errp)
+{
+    BlockMirrorTop *top = BLOCK_MIRROR_TOP(node);
+
+    return filter_base()->open(node, errp) &&
+           block_node_open_child(node, &top->target, top->target_ref, "target",
+                                 NODE_ROLE_DATA, errp);
+}
+
+static void target_perm(const MirrorState *m, unsigned *ret_perm,
+                        unsigned *ret_shared)
+{
+    if (!m) {
+        *ret_perm = 0;
+        *ret_shared = NODE_PERM_ALL;
+        return;
+    }
+    /* What is written into an image below changes nothing for those above. */
+    *ret_perm = m->is_below ? NODE_PERM_WRITE_UNCHANGED : NODE_PERM_WRITE;
+    *ret_shared = NODE_PERM_ALL & ~(unsigned)NODE_PERM_RESIZE;
+}
+
 static void top_child_perm(BlockNode *node, const NodeLink *link, unsigned perm,
                            unsigned shared, unsigned *ret_perm,
                            unsigned *ret_shared)
 {
+    BlockMirrorTop *top = BLOCK_MIRROR_TOP(node);
+
+    if (link == &top->target) {
+        target_perm(top->state, ret_perm, ret_shared);
+        return;
+    }
     *ret_perm = perm | NODE_PERM_CONSISTENT_READ;
     /* The bitmap sees every write, whoever makes it; a new size it cannot. */
     *ret_shared = shared & ~(unsigned)NODE_PERM_RESIZE;
 }
+
+static const Property top_props[] = {
+    { "target", PROP_JSON, offsetof(BlockMirrorTop, target_ref),
+      .qapi_type = "any", .flags = PROP_F_REQUIRED, .help = "node-name",
+      .since = "0.2" },
+    {},
+};
 
 static void top_class_init(ObjectClass *oc, void *data)
 {
     BlockNodeClass *nc = BLOCK_NODE_CLASS(oc);
 
     nc->driver = "mirror_top";
-    nc->help = "above a disk that is being mirrored (made by jobs)";
+    nc->help = "above a disk that is being mirrored";
+    nc->is_internal = true;
+    nc->open = top_open;
     nc->child_perm = top_child_perm;
     nc->co_pwritev = top_co_pwritev;
     nc->co_pwrite_zeroes = top_co_pwrite_zeroes;
@@ -187,4 +225,5 @@ const TypeInfo block_type_mirror_top = {
     .parent = TYPE_BLOCK_FILTER,
     .instance_size = sizeof(BlockMirrorTop),
     .class_init = top_class_init,
+    .props = top_props,
 };

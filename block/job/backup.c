@@ -32,7 +32,9 @@ struct BackupJob {
     BlockdevOnError on_target_error;
     unsigned workers;
     TaskPool *pool;
-    bool again; /* a piece failed and is to be tried again */
+    bool again;       /* a piece failed and is to be tried again */
+    bool left_out;    /* pieces are to be tried a last time at the end */
+    bool is_last_try; /* an error ends the job now */
 
     DirtyBitmap *bitmap; /* the user's, or NULL; split */
     BitmapSyncMode bitmap_mode;
@@ -54,19 +56,26 @@ static BlockCbw *cbw_of(BackupJob *b)
 /* What fails and may be tried again stays in the bitmap. */
 static int coroutine_fn copy_piece(BackupJob *b, const Piece *p)
 {
-    int64_t copied;
+    BlockdevOnError on_error = BLOCKDEV_ON_ERROR_REPORT;
     bool is_read = true;
-    int ret = cbw_copy(cbw_of(b), p->offset, p->bytes, &is_read, &copied);
+    int ret = cbw_copy(cbw_of(b), p->offset, p->bytes, &is_read);
 
-    block_progress_done(&JOB(b)->progress, (uint64_t)copied);
-    if (ret < 0 &&
-        block_job_error_action(
-            BLOCK_JOB(b), is_read ? b->on_source_error : b->on_target_error,
-            is_read, -ret) != BLOCK_ERROR_ACTION_REPORT) {
-        b->again = true;
-        ret = 0;
+    if (ret == 0) {
+        return 0;
     }
-    return ret;
+    if (!b->is_last_try) {
+        on_error = is_read ? b->on_source_error : b->on_target_error;
+    }
+    switch (block_job_error_action(BLOCK_JOB(b), on_error, is_read, -ret)) {
+    case BLOCK_ERROR_ACTION_STOP:
+        b->again = true;
+        return 0;
+    case BLOCK_ERROR_ACTION_IGNORE:
+        b->left_out = true;
+        return 0;
+    default:
+        return ret;
+    }
 }
 
 static int coroutine_fn piece_task(void *opaque)
@@ -124,6 +133,10 @@ static int coroutine_fn copy_all(BackupJob *b)
         job_sleep_ns(JOB(b), RETRY_NS);
         copy_pass(b);
     }
+    if (b->left_out && !should_end(b)) {
+        b->is_last_try = true;
+        copy_pass(b);
+    }
     return task_pool_status(b->pool);
 }
 
@@ -149,7 +162,7 @@ static int coroutine_fn leave_out_backing(BackupJob *b)
             int64_t end = ROUND_DOWN(offset + n, cbw->cluster);
 
             if (start < end) {
-                dirty_bitmap_reset(cbw->todo, start, end - start);
+                cbw_leave_out(cbw, start, end);
             }
         }
         offset += n;
@@ -170,8 +183,6 @@ static int coroutine_fn backup_run(Job *job, Error **errp)
     if (b->sync == MIRROR_SYNC_MODE_TOP) {
         ret = leave_out_backing(b);
     }
-    block_progress_add(&job->progress,
-                       (uint64_t)dirty_bitmap_count(cbw_of(b)->todo));
     if (ret == 0 && b->sync == MIRROR_SYNC_MODE_NONE) {
         /* The filter does it all, until somebody cancels. */
         while (!job_is_cancelled(job)) {
@@ -237,6 +248,7 @@ static void backup_clean(Job *job)
 
     block_job_remove_nodes(BLOCK_JOB(job));
     node_drained_begin(source);
+    cbw_of(b)->progress = NULL;
     node_replace(b->filter, source, &error_abort);
     node_drained_end(source);
     g_clear_pointer(&b->filter, block_node_unref);
@@ -250,26 +262,14 @@ static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
         json_pack("{s:s, s:s, s:s, s:b}", "driver", "copy-before-write", "file",
                   o->source->name, "target", o->target->name, "read-only",
                   o->source->read_only);
-    BlockNode *filter;
 
-    if (o->filter_node_name) {
-        json_object_set_new(opts, "node-name",
-                            json_string(o->filter_node_name));
-    }
     if (o->bitmap) {
         json_object_set_new(opts, "bitmap",
                             json_pack("{s:s, s:s}", "node",
                                       o->bitmap->node->name, "name",
                                       o->bitmap->name));
     }
-    filter = block_node_new(opts, false, o->source->ctx, errp);
-    if (filter) {
-        filter->implicit = !o->filter_node_name;
-        if (!node_insert_above(o->source, filter, errp)) {
-            g_clear_pointer(&filter, block_node_unref);
-        }
-    }
-    return filter;
+    return block_job_insert_filter(o->source, opts, o->filter_node_name, errp);
 }
 
 static bool check(const BackupOptions *o, Error **errp)
@@ -314,6 +314,9 @@ static bool attach(BackupJob *b, const BackupOptions *o, Error **errp)
         return false;
     }
     b->bitmap = o->bitmap;
+    cbw_of(b)->progress = &JOB(b)->progress;
+    block_progress_add(&JOB(b)->progress,
+                       (uint64_t)dirty_bitmap_count(cbw_of(b)->todo));
     return true;
 }
 

@@ -82,6 +82,25 @@ bool block_job_uses(BlockJob *job, const BlockNode *node)
     return false;
 }
 
+BlockNode *block_job_insert_filter(BlockNode *node, json_t *opts,
+                                   const char *name, Error **errp)
+{
+    BlockNode *filter;
+
+    if (name) {
+        json_object_set_new(opts, "node-name", json_string(name));
+    }
+    filter = block_node_new_with_flags(opts, false, node->ctx,
+                                       NODE_OPEN_INTERNAL, errp);
+    if (filter) {
+        filter->implicit = !name;
+        if (!node_insert_above(node, filter, errp)) {
+            g_clear_pointer(&filter, block_node_unref);
+        }
+    }
+    return filter;
+}
+
 /* Does a filter that a job put in stand there, or right above? */
 static bool has_job_filter(const BlockNode *node)
 {

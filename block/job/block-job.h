@@ -79,6 +79,34 @@ BlockErrorAction coroutine_fn block_job_error_action(BlockJob *job,
                                                      BlockdevOnError on_error,
                                                      bool is_read, int error);
 
+/**
+ * block_job_insert_filter:
+ * @node: all its users use the filter from now on; drained
+ * @opts: driver and options, without "node-name"
+ * @name: (nullable) node-name; NULL: the user does not see the filter
+ *
+ * Returns: (transfer full); NULL: nothing has changed.
+ */
+BlockNode *block_job_insert_filter(BlockNode *node, json_t *opts,
+                                   const char *name, Error **errp);
+
+/** block_job_flags: JobFlags from the arguments of a command. */
+static inline unsigned block_job_flags(bool has_auto_finalize,
+                                       bool auto_finalize,
+                                       bool has_auto_dismiss, bool auto_dismiss)
+{
+    return (has_auto_finalize && !auto_finalize ? JOB_MANUAL_FINALIZE : 0) |
+           (has_auto_dismiss && !auto_dismiss ? JOB_MANUAL_DISMISS : 0);
+}
+
+/** block_job_start: @job may be NULL, after an error. */
+static inline void block_job_start(BlockJob *job)
+{
+    if (job) {
+        job_start(JOB(job));
+    }
+}
+
 /** block_job_find: by id. Errors: no such job, or not on a disk. */
 BlockJob *block_job_find(const char *id, Error **errp);
 

@@ -22,8 +22,12 @@ struct ChainJob {
     char *backing_file;
     BlockdevOnError on_error;
     TaskPool *pool;
-    GQueue failed;     /* pieces to be tried again */
-    GPtrArray *frozen; /* NodeLink of the chain, borrowed */
+    GQueue failed;       /* pieces to be tried again */
+    GQueue left_out;     /* pieces to be tried a last time */
+    bool is_last_try;    /* an error ends the job now */
+    GPtrArray *frozen;   /* NodeLink of the chain, borrowed */
+    GPtrArray *writable; /* (owned) nodes that are read-only again at the end */
+    BlockNode *filter;   /* (owned) the user wants to see, or NULL */
 };
 
 /**
@@ -45,6 +49,17 @@ struct ChainJobClass {
  *  another job. */
 ChainJob *chain_job_create(const char *type, const ChainOptions *o,
                            Error **errp);
+/**
+ * chain_job_make_writable:
+ * Open @node read-write until the end of the job, if it is not. What is to be
+ * written at the end is opened at the beginning, so that a refusal comes before
+ * the work.
+ */
+bool chain_job_make_writable(ChainJob *job, BlockNode *node, Error **errp);
+/** chain_job_insert_filter: above @top, while the job is there. @opts: (transfer
+ *  full) of the filter. */
+bool chain_job_insert_filter(ChainJob *job, json_t *opts, const char *name,
+                             Error **errp);
 /** chain_job_release: the end; gives all nodes back. */
 void chain_job_release(ChainJob *job);
 /** chain_job_thaw: the chain may change again; before the graph does. */

@@ -25,20 +25,37 @@ static bool should_end(ChainJob *c)
     return job_is_cancelled(JOB(c)) || task_pool_status(c->pool) < 0;
 }
 
-/* What fails and may be tried again waits in a queue. */
+/* The queue where a piece that failed waits; NULL: the job fails. */
+static GQueue *coroutine_fn queue_for(ChainJob *c, bool is_read, int error)
+{
+    BlockdevOnError on_error =
+        c->is_last_try ? BLOCKDEV_ON_ERROR_REPORT : c->on_error;
+
+    if (job_is_cancelled(JOB(c))) {
+        return NULL;
+    }
+    switch (block_job_error_action(BLOCK_JOB(c), on_error, is_read, error)) {
+    case BLOCK_ERROR_ACTION_STOP:
+        return &c->failed;
+    case BLOCK_ERROR_ACTION_IGNORE:
+        return &c->left_out;
+    default:
+        return NULL;
+    }
+}
+
 static int coroutine_fn piece_task(void *opaque)
 {
     Piece *p = opaque;
     ChainJob *c = p->job;
+    GQueue *queue;
     bool is_read = true;
     int ret = CHAIN_JOB_GET_CLASS(c)->copy(c, p->offset, p->bytes, &is_read);
 
     if (ret == 0) {
         block_progress_done(&JOB(c)->progress, (uint64_t)p->bytes);
-    } else if (!job_is_cancelled(JOB(c)) &&
-               block_job_error_action(BLOCK_JOB(c), c->on_error, is_read,
-                                      -ret) != BLOCK_ERROR_ACTION_REPORT) {
-        g_queue_push_tail(&c->failed, p);
+    } else if ((queue = queue_for(c, is_read, -ret))) {
+        g_queue_push_tail(queue, p);
         return 0;
     }
     g_free(p);
@@ -72,17 +89,28 @@ static int coroutine_fn copy_disk(ChainJob *c)
     return task_pool_status(c->pool);
 }
 
-/* Until all went well, or the user wants no more of it. */
+static void coroutine_fn copy_queue(ChainJob *c, GQueue *queue)
+{
+    guint n = g_queue_get_length(queue);
+
+    while (n-- > 0 && !should_end(c)) {
+        task_pool_start(c->pool, piece_task, g_queue_pop_head(queue));
+    }
+    task_pool_wait_all(c->pool);
+}
+
+/* What the user stopped for, until it went well or he wants no more of it; and
+ * at the end, once, what was left out: the chain changes only when all is
+ * there. */
 static int coroutine_fn copy_failed(ChainJob *c)
 {
     while (!g_queue_is_empty(&c->failed) && !should_end(c)) {
-        guint n = g_queue_get_length(&c->failed);
-
         job_sleep_ns(JOB(c), RETRY_NS);
-        while (n-- > 0 && !should_end(c)) {
-            task_pool_start(c->pool, piece_task, g_queue_pop_head(&c->failed));
-        }
-        task_pool_wait_all(c->pool);
+        copy_queue(c, &c->failed);
+    }
+    if (!should_end(c)) {
+        c->is_last_try = true;
+        copy_queue(c, &c->left_out);
     }
     return task_pool_status(c->pool);
 }
@@ -101,6 +129,7 @@ static int coroutine_fn chain_run(Job *job, Error **errp)
     task_pool_wait_all(c->pool);
     g_clear_pointer(&c->pool, task_pool_free);
     g_queue_clear_full(&c->failed, g_free);
+    g_queue_clear_full(&c->left_out, g_free);
     return job_is_cancelled(job) && ret == 0 ? -ECANCELED : ret;
 }
 
@@ -206,16 +235,61 @@ ChainJob *chain_job_create(const char *type, const ChainOptions *o,
     return c;
 }
 
-typedef struct ChangeBacking {
+bool chain_job_make_writable(ChainJob *c, BlockNode *node, Error **errp)
+{
+    if (!node->read_only) {
+        return true;
+    }
+    if (!node_set_read_only(node, false, errp)) {
+        error_prepend(errp,
+                      "Node '%s' cannot be opened read-write: ", node->name);
+        return false;
+    }
+    block_node_ref(node);
+    g_ptr_array_add(c->writable, node);
+    return true;
+}
+
+static void make_read_only(gpointer data)
+{
+    node_set_read_only(data, true, NULL);
+    block_node_unref(data);
+}
+
+bool chain_job_insert_filter(ChainJob *c, json_t *opts, const char *name,
+                             Error **errp)
+{
+    BlockNode *top = c->top;
+
+    json_object_set_new(opts, "file", json_string(top->name));
+    json_object_set_new(opts, "read-only", json_boolean(top->read_only));
+    node_drained_begin(top);
+    c->filter = block_job_insert_filter(top, opts, name, errp);
+    node_drained_end(top);
+    json_decref(opts);
+    return c->filter != NULL;
+}
+
+static void remove_filter(ChainJob *c)
+{
+    if (c->filter) {
+        node_replace(c->filter, c->top, &error_abort);
+        g_clear_pointer(&c->filter, block_node_unref);
+    }
+}
+
+/* -- the name of a backing file ------------------------------------------------------ */
+
+typedef struct NameChange {
     BlockNode *above;
     const char *file;
     const char *format;
     Error **errp;
-} ChangeBacking;
+} NameChange;
 
-static int coroutine_fn change_backing(void *opaque)
+static int coroutine_fn name_entry(void *opaque)
 {
-    ChangeBacking *c = opaque;
+    NameChange *c = opaque;
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(c->above);
 
     if (!nc->co_change_backing) {
@@ -226,23 +300,42 @@ static int coroutine_fn change_backing(void *opaque)
     return nc->co_change_backing(c->above, c->file, c->format, c->errp);
 }
 
-int chain_set_backing(BlockNode *above, BlockNode *base, const char *file,
-                      Error **errp)
+int chain_name_backing(BlockNode *above, BlockNode *base, const char *file,
+                       Error **errp)
 {
     BlockNode *image = base ? node_skip_filters(base) : NULL;
     g_autofree char *name = image ? node_filename(image) : NULL;
-    ChangeBacking c = {
-        .above = node_skip_filters(above),
+    NameChange c = {
+        .above = above,
         .file = file ? file : name,
         .format = image ? BLOCK_NODE_GET_CLASS(image)->driver : NULL,
         .errp = errp,
     };
-    int ret = node_run_co(above->ctx, change_backing, &c);
+    bool read_only = above->read_only;
+    int ret;
+
+    if (read_only && !node_set_read_only(above, false, errp)) {
+        return -EROFS;
+    }
+    node_drained_begin(above);
+    ret = node_run_co(above->ctx, name_entry, &c);
+    node_drained_end(above);
+    if (read_only) {
+        node_set_read_only(above, true, NULL);
+    }
+    return ret;
+}
+
+int chain_set_backing(BlockNode *above, BlockNode *base, const char *file,
+                      Error **errp)
+{
+    BlockNode *image = node_skip_filters(above);
+    int ret = chain_name_backing(image, base, file, errp);
 
     if (ret < 0) {
         return ret;
     }
-    return node_set_backing(c.above, base, errp) ? 0 : -EPERM;
+    return node_set_backing(image, base, errp) ? 0 : -EPERM;
 }
 
 /* What is left of an ended job holds nothing. */
@@ -250,6 +343,8 @@ void chain_job_release(ChainJob *c)
 {
     block_job_remove_nodes(BLOCK_JOB(c));
     chain_job_thaw(c);
+    remove_filter(c);
+    g_ptr_array_set_size(c->writable, 0);
     g_clear_pointer(&c->top, block_node_unref);
     g_clear_pointer(&c->base, block_node_unref);
 }
@@ -263,8 +358,12 @@ static void chain_clean(Job *job)
 
 static void chain_instance_init(Object *obj)
 {
-    CHAIN_JOB(obj)->frozen = g_ptr_array_new();
-    g_queue_init(&CHAIN_JOB(obj)->failed);
+    ChainJob *c = CHAIN_JOB(obj);
+
+    c->frozen = g_ptr_array_new();
+    c->writable = g_ptr_array_new_with_free_func(make_read_only);
+    g_queue_init(&c->failed);
+    g_queue_init(&c->left_out);
 }
 
 static void chain_instance_finalize(Object *obj)
@@ -273,6 +372,7 @@ static void chain_instance_finalize(Object *obj)
 
     chain_job_thaw(c);
     g_ptr_array_unref(c->frozen);
+    g_ptr_array_unref(c->writable);
     block_node_unref(c->top);
     block_node_unref(c->base);
     g_free(c->backing_file);

@@ -19,12 +19,25 @@ typedef struct ChainOptions {
     const char *backing_file; /* noted in the image above; NULL: base's name */
     int64_t speed;
     BlockdevOnError on_error;
-    unsigned flags; /* JobFlags */
+    const char *filter_node_name; /* or NULL: no filter */
+    unsigned flags;               /* JobFlags */
 } ChainOptions;
 
 /** chain_check_unshared: Errors: another image has one of those below @top,
  *  down to @base, as its backing file: it would see what is written there. */
 bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp);
+/**
+ * chain_name_backing:
+ * Note in the image @above what its backing file is; the graph stays as it is.
+ * An image that is read-only is opened read-write meanwhile.
+ *
+ * @base: (nullable) the backing image; NULL: there is none
+ * @file: (nullable) the name that is noted; NULL: @base's own
+ *
+ * Returns: 0; -errno with @errp.
+ */
+int chain_name_backing(BlockNode *above, BlockNode *base, const char *file,
+                       Error **errp);
 /** stream_job_create, commit_job_create: Returns: (transfer full) for
  *  job_start(). */
 BlockJob *stream_job_create(const ChainOptions *o, Error **errp);

@@ -12,13 +12,6 @@
 #include "qapi/qapi-commands-block-job.h"
 #include "util/error.h"
 
-static unsigned job_flags(bool has_auto_finalize, bool auto_finalize,
-                          bool has_auto_dismiss, bool auto_dismiss)
-{
-    return (has_auto_finalize && !auto_finalize ? JOB_MANUAL_FINALIZE : 0) |
-           (has_auto_dismiss && !auto_dismiss ? JOB_MANUAL_DISMISS : 0);
-}
-
 static BlockNode *find_node(const char *name, Error **errp)
 {
     BlockNode *node = block_node_find(name);
@@ -27,13 +20,6 @@ static BlockNode *find_node(const char *name, Error **errp)
         error_setg(errp, "Cannot find node '%s'", name);
     }
     return node;
-}
-
-static void start(BlockJob *job)
-{
-    if (job) {
-        job_start(JOB(job));
-    }
 }
 
 /* -- backup --------------------------------------------------------------------- */
@@ -91,8 +77,8 @@ BlockJob *backup_from_command(const BlockdevBackup *a, JobTxn *txn,
         .on_target_error = a->has_on_target_error ? a->on_target_error
                                                   : BLOCKDEV_ON_ERROR_REPORT,
         .filter_node_name = a->filter_node_name,
-        .flags = job_flags(a->has_auto_finalize, a->auto_finalize,
-                           a->has_auto_dismiss, a->auto_dismiss),
+        .flags = block_job_flags(a->has_auto_finalize, a->auto_finalize,
+                                 a->has_auto_dismiss, a->auto_dismiss),
     };
 
     o.source = block_find_disk(a->device, errp);
@@ -113,14 +99,14 @@ BlockJob *backup_from_command(const BlockdevBackup *a, JobTxn *txn,
 
 void qmp_blockdev_backup(BlockdevBackup *arg, Error **errp)
 {
-    start(backup_from_command(arg, NULL, errp));
+    block_job_start(backup_from_command(arg, NULL, errp));
 }
 
 /* -- mirror ----------------------------------------------------------------------- */
 
-void qmp_blockdev_mirror(BlockdevMirror *a, Error **errp)
+MirrorOptions mirror_options_of(const MirrorArgumentsBase *a)
 {
-    MirrorOptions o = {
+    return (MirrorOptions){
         .type = TYPE_MIRROR_JOB,
         .id = a->job_id,
         .replaces = a->replaces,
@@ -135,15 +121,20 @@ void qmp_blockdev_mirror(BlockdevMirror *a, Error **errp)
                                                   : BLOCKDEV_ON_ERROR_REPORT,
         .on_target_error = a->has_on_target_error ? a->on_target_error
                                                   : BLOCKDEV_ON_ERROR_REPORT,
-        .filter_node_name = a->filter_node_name,
-        .flags = job_flags(a->has_auto_finalize, a->auto_finalize,
-                           a->has_auto_dismiss, a->auto_dismiss),
+        .flags = block_job_flags(a->has_auto_finalize, a->auto_finalize,
+                                 a->has_auto_dismiss, a->auto_dismiss),
     };
+}
 
+void qmp_blockdev_mirror(BlockdevMirror *a, Error **errp)
+{
+    MirrorOptions o = mirror_options_of(qapi_BlockdevMirror_base(a));
+
+    o.filter_node_name = a->filter_node_name;
     o.source = block_find_disk(a->device, errp);
     o.target = o.source ? find_node(a->target, errp) : NULL;
     if (o.target) {
-        start(mirror_job_create(&o, errp));
+        block_job_start(mirror_job_create(&o, errp));
     }
 }
 
@@ -186,37 +177,37 @@ static bool find_in_chain(BlockNode *root, const char *node_name,
     return *ret != NULL;
 }
 
-void qmp_block_stream(const char *job_id, const char *device, const char *base,
-                      const char *base_node, const char *backing_file,
-                      const char *bottom, bool has_speed, int64_t speed,
-                      bool has_on_error, BlockdevOnError on_error,
-                      const char *filter_node_name, bool has_auto_finalize,
-                      bool auto_finalize, bool has_auto_dismiss,
-                      bool auto_dismiss, Error **errp)
+static ChainOptions chain_options_of(const ChainArgumentsBase *a, Error **errp)
 {
-    ChainOptions o = {
-        .id = job_id,
-        .root = block_find_disk(device, errp),
-        .backing_file = backing_file,
-        .speed = has_speed ? speed : 0,
-        .on_error = has_on_error ? on_error : BLOCKDEV_ON_ERROR_REPORT,
-        .flags = job_flags(has_auto_finalize, auto_finalize, has_auto_dismiss,
-                           auto_dismiss),
+    return (ChainOptions){
+        .id = a->job_id,
+        .root = block_find_disk(a->device, errp),
+        .backing_file = a->backing_file,
+        .speed = a->has_speed ? a->speed : 0,
+        .on_error = a->has_on_error ? a->on_error : BLOCKDEV_ON_ERROR_REPORT,
+        .filter_node_name = a->filter_node_name,
+        .flags = block_job_flags(a->has_auto_finalize, a->auto_finalize,
+                                 a->has_auto_dismiss, a->auto_dismiss),
     };
+}
+
+void qmp_block_stream(BlockStreamArguments *a, Error **errp)
+{
+    ChainOptions o = chain_options_of(qapi_BlockStreamArguments_base(a), errp);
 
     if (!o.root) {
         return;
     }
     o.top = node_skip_filters(o.root);
-    if (bottom && (base || base_node)) {
+    if (a->bottom && (a->base || a->base_node)) {
         error_setg(errp, "'bottom' does not go with 'base' or 'base-node'");
         return;
     }
-    if (!find_in_chain(o.top, bottom ? bottom : base_node, base, &o.base,
-                       errp)) {
+    if (!find_in_chain(o.top, a->bottom ? a->bottom : a->base_node, a->base,
+                       &o.base, errp)) {
         return;
     }
-    if (bottom) {
+    if (a->bottom) {
         o.base = node_backing(o.base);
     }
     if (o.base == o.top) {
@@ -224,11 +215,10 @@ void qmp_block_stream(const char *job_id, const char *device, const char *base,
                    o.top->name);
         return;
     }
-    start(stream_job_create(&o, errp));
+    block_job_start(stream_job_create(&o, errp));
 }
 
-static void commit_active(const ChainOptions *c, const char *filter_node_name,
-                          Error **errp)
+static void commit_active(const ChainOptions *c, Error **errp)
 {
     MirrorOptions o = {
         .type = TYPE_ACTIVE_COMMIT_JOB,
@@ -239,11 +229,11 @@ static void commit_active(const ChainOptions *c, const char *filter_node_name,
         .speed = c->speed,
         .on_source_error = c->on_error,
         .on_target_error = c->on_error,
-        .filter_node_name = filter_node_name,
+        .filter_node_name = c->filter_node_name,
         .flags = c->flags,
     };
 
-    start(mirror_job_create(&o, errp));
+    block_job_start(mirror_job_create(&o, errp));
 }
 
 static BlockNode *lowest(BlockNode *node)
@@ -256,32 +246,17 @@ static BlockNode *lowest(BlockNode *node)
     return node;
 }
 
-void qmp_block_commit(const char *job_id, const char *device,
-                      const char *base_node, const char *base,
-                      const char *top_node, const char *top,
-                      const char *backing_file, bool has_speed, int64_t speed,
-                      bool has_on_error, BlockdevOnError on_error,
-                      const char *filter_node_name, bool has_auto_finalize,
-                      bool auto_finalize, bool has_auto_dismiss,
-                      bool auto_dismiss, Error **errp)
+void qmp_block_commit(BlockCommitArguments *a, Error **errp)
 {
-    ChainOptions o = {
-        .id = job_id,
-        .root = block_find_disk(device, errp),
-        .backing_file = backing_file,
-        .speed = has_speed ? speed : 0,
-        .on_error = has_on_error ? on_error : BLOCKDEV_ON_ERROR_REPORT,
-        .flags = job_flags(has_auto_finalize, auto_finalize, has_auto_dismiss,
-                           auto_dismiss),
-    };
+    ChainOptions o = chain_options_of(qapi_BlockCommitArguments_base(a), errp);
 
-    if (!o.root || !find_in_chain(o.root, top_node, top, &o.top, errp)) {
+    if (!o.root || !find_in_chain(o.root, a->top_node, a->top, &o.top, errp)) {
         return;
     }
     if (!o.top) {
         o.top = node_skip_filters(o.root);
     }
-    if (!find_in_chain(o.top, base_node, base, &o.base, errp)) {
+    if (!find_in_chain(o.top, a->base_node, a->base, &o.base, errp)) {
         return;
     }
     if (!o.base) {
@@ -292,11 +267,11 @@ void qmp_block_commit(const char *job_id, const char *device,
         return;
     }
     if (node_skip_filters(o.root) != o.top) {
-        start(commit_job_create(&o, errp));
-    } else if (backing_file) {
+        block_job_start(commit_job_create(&o, errp));
+    } else if (a->backing_file) {
         error_setg(errp, "'backing-file' specified, but 'top' is the active "
                          "layer");
     } else {
-        commit_active(&o, filter_node_name, errp);
+        commit_active(&o, errp);
     }
 }

@@ -21,7 +21,6 @@ struct CommitJob {
 
     BlockNode *above; /* (owned) whose backing file @top is */
     Copier copier;
-    bool base_was_read_only;
 };
 
 static int coroutine_fn commit_wants(ChainJob *c, int64_t offset, int64_t bytes,
@@ -69,9 +68,6 @@ static void commit_clean(Job *job)
 
     block_job_remove_nodes(BLOCK_JOB(job));
     copier_destroy(&c->copier);
-    if (c->base_was_read_only) {
-        node_set_read_only(CHAIN_JOB(job)->base, true, NULL);
-    }
     g_clear_pointer(&c->above, block_node_unref);
     chain_job_release(CHAIN_JOB(job));
 }
@@ -102,13 +98,15 @@ static bool prepare_base(CommitJob *c, BlockNode *top, BlockNode *base,
                    top->name);
         return false;
     }
-    if (base->read_only) {
-        if (!node_set_read_only(base, false, errp)) {
-            return false;
-        }
-        c->base_was_read_only = true;
+    if (!BLOCK_NODE_GET_CLASS(c->above)->co_change_backing) {
+        error_setg(errp, "Node '%s' has no name of a backing file",
+                   c->above->name);
+        return false;
     }
-    return block_job_add_node(BLOCK_JOB(c), "base", base,
+    /* The image above has another backing file at the end. */
+    return chain_job_make_writable(CHAIN_JOB(c), base, errp) &&
+           chain_job_make_writable(CHAIN_JOB(c), c->above, errp) &&
+           block_job_add_node(BLOCK_JOB(c), "base", base,
                               NODE_PERM_CONSISTENT_READ |
                                   NODE_PERM_WRITE_UNCHANGED,
                               NODE_PERM_ALL, errp) &&
@@ -139,7 +137,11 @@ BlockJob *commit_job_create(const ChainOptions *o, Error **errp)
     block_node_ref(above);
     copier_init(&c->copier, o->top, o->base);
     c->copier.write_flags = BLK_REQ_WRITE_UNCHANGED;
-    if (!prepare_base(c, o->top, o->base, errp)) {
+    if ((o->filter_node_name &&
+         !chain_job_insert_filter(chain,
+                                  json_pack("{s:s}", "driver", "commit_top"),
+                                  o->filter_node_name, errp)) ||
+        !prepare_base(c, o->top, o->base, errp)) {
         commit_clean(JOB(c));
         job_drop(JOB(c));
         return NULL;

@@ -67,21 +67,6 @@ static BlockNode *open_target(const Target *t, Error **errp)
                                false, 0, t->source->ctx, errp);
 }
 
-static void start(BlockJob *job, BlockNode *target)
-{
-    if (job) {
-        job_start(JOB(job));
-    }
-    block_node_unref(target);
-}
-
-static unsigned flags_of(bool has_auto_finalize, bool auto_finalize,
-                         bool has_auto_dismiss, bool auto_dismiss)
-{
-    return (has_auto_finalize && !auto_finalize ? JOB_MANUAL_FINALIZE : 0) |
-           (has_auto_dismiss && !auto_dismiss ? JOB_MANUAL_DISMISS : 0);
-}
-
 void qmp_drive_mirror(DriveMirror *a, Error **errp)
 {
     Target t = {
@@ -92,29 +77,14 @@ void qmp_drive_mirror(DriveMirror *a, Error **errp)
         .exists = a->has_mode && a->mode == NEW_IMAGE_MODE_EXISTING,
         .has_backing = a->sync == MIRROR_SYNC_MODE_TOP,
     };
-    MirrorOptions o = {
-        .type = TYPE_MIRROR_JOB,
-        .id = a->job_id,
-        .source = t.source,
-        .replaces = a->replaces,
-        .sync = a->sync,
-        .speed = a->has_speed ? a->speed : 0,
-        .granularity = a->has_granularity ? a->granularity : 0,
-        .buf_size = a->has_buf_size ? a->buf_size : 0,
-        .unmap = !a->has_unmap || a->unmap,
-        .copy_mode =
-            a->has_copy_mode ? a->copy_mode : MIRROR_COPY_MODE_BACKGROUND,
-        .on_source_error = a->has_on_source_error ? a->on_source_error
-                                                  : BLOCKDEV_ON_ERROR_REPORT,
-        .on_target_error = a->has_on_target_error ? a->on_target_error
-                                                  : BLOCKDEV_ON_ERROR_REPORT,
-        .flags = flags_of(a->has_auto_finalize, a->auto_finalize,
-                          a->has_auto_dismiss, a->auto_dismiss),
-    };
+    MirrorOptions o;
 
     if (!t.source) {
         return;
     }
+    o = mirror_options_of(qapi_DriveMirror_base(a));
+    o.source = t.source;
+    o.unmap = !a->has_unmap || a->unmap;
     if (t.has_backing && !node_backing(node_skip_filters(t.source))) {
         o.sync = MIRROR_SYNC_MODE_FULL;
         t.has_backing = false;
@@ -122,7 +92,8 @@ void qmp_drive_mirror(DriveMirror *a, Error **errp)
     o.target = open_target(&t, errp);
     o.target_is_zero = !t.exists;
     if (o.target) {
-        start(mirror_job_create(&o, errp), o.target);
+        block_job_start(mirror_job_create(&o, errp));
+        block_node_unref(o.target);
     }
 }
 
@@ -143,5 +114,6 @@ void qmp_drive_backup(DriveBackup *a, Error **errp)
     }
     memcpy(&b, qapi_DriveBackup_base(a), sizeof(BlockdevBackupCommon));
     b.target = target->name;
-    start(backup_from_command(&b, NULL, errp), target);
+    block_job_start(backup_from_command(&b, NULL, errp));
+    block_node_unref(target);
 }

@@ -21,6 +21,7 @@ typedef struct MirrorState {
     BlockNode *source; /* borrowed: the job has links */
     BlockNode *target;
     DirtyBitmap *dirty; /* of @source: what the target does not have */
+    bool is_below;      /* the target is an image below the source */
     RangeLock busy;     /* areas that are being copied */
     bool writes_both;   /* atomic; write-blocking */
     unsigned plain;     /* atomic; writes under way to the source alone */
@@ -31,6 +32,8 @@ typedef struct MirrorState {
 struct BlockMirrorTop {
     BlockFilter parent_obj;
 
+    json_t *target_ref;
+    NodeLink target;    /* so that who drains it stops writes to both sides */
     MirrorState *state; /* the job's, or NULL before and after it */
 };
 

@@ -40,8 +40,9 @@ struct MirrorJob {
     MirrorState state;
     Copier copier;
     TaskPool *pool;
-    bool again;    /* a piece failed and is to be tried again */
-    bool complete; /* job-complete; atomic */
+    bool again;            /* a piece failed and is to be tried again */
+    DirtyBitmap *left_out; /* pieces to be tried a last time at the end */
+    bool complete;         /* job-complete; atomic */
     bool is_drained;
     bool target_was_read_only; /* and is so again at the end */
 };
@@ -115,20 +116,25 @@ static int coroutine_fn copy_piece(MirrorJob *m, int64_t offset, int64_t bytes)
 {
     bool is_read = true;
     int ret = copier_copy(&m->copier, offset, bytes, &is_read);
+    BlockErrorAction action = BLOCK_ERROR_ACTION_REPORT;
 
     if (ret == 0) {
         block_progress_done(&JOB(m)->progress, (uint64_t)bytes);
+        dirty_bitmap_reset(m->left_out, offset, bytes);
+        return 0;
+    }
+    if (!job_is_cancelled(JOB(m))) {
+        action = block_job_error_action(
+            BLOCK_JOB(m), is_read ? m->on_source_error : m->on_target_error,
+            is_read, -ret);
+    }
+    if (action == BLOCK_ERROR_ACTION_IGNORE) {
+        dirty_bitmap_set(m->left_out, offset, bytes);
         return 0;
     }
     dirty_bitmap_set(m->state.dirty, offset, bytes);
-    if (job_is_cancelled(JOB(m)) ||
-        block_job_error_action(
-            BLOCK_JOB(m), is_read ? m->on_source_error : m->on_target_error,
-            is_read, -ret) == BLOCK_ERROR_ACTION_REPORT) {
-        return ret;
-    }
-    m->again = true;
-    return 0;
+    m->again = action == BLOCK_ERROR_ACTION_STOP;
+    return m->again ? 0 : ret;
 }
 
 static int coroutine_fn piece_task(void *opaque)
@@ -361,11 +367,18 @@ static bool share_backing(MirrorJob *m, Error **errp)
     return node_set_backing(target, backing, errp);
 }
 
+/* The filter begins (NULL: ends) to use the target. */
+static bool set_filter_state(MirrorJob *m, MirrorState *state, Error **errp)
+{
+    BLOCK_MIRROR_TOP(m->filter)->state = state;
+    return node_refresh_perm(m->filter, errp);
+}
+
 static bool take_filter_out(MirrorJob *m, BlockNode *stays, Error **errp)
 {
-    BLOCK_MIRROR_TOP(m->filter)->state = NULL;
+    set_filter_state(m, NULL, NULL); /* to need less is always allowed */
     if (!node_replace(m->filter, stays, errp)) {
-        BLOCK_MIRROR_TOP(m->filter)->state = &m->state;
+        set_filter_state(m, &m->state, NULL);
         return false;
     }
     return true;
@@ -378,6 +391,10 @@ static int mirror_prepare(Job *job, Error **errp)
 
     node_drained_begin(m->state.source);
     m->is_drained = true;
+    /* Nothing may be missing in what the machine, or a user, goes on with. */
+    if (!dirty_bitmap_merge(m->state.dirty, m->left_out, NULL, errp)) {
+        return -EINVAL;
+    }
     update_total(m);
     ret = node_run_co(m->state.target->ctx, copy_rest, m);
     if (ret < 0) {
@@ -430,6 +447,7 @@ static void mirror_clean(Job *job)
     MirrorJob *m = MIRROR_JOB(job);
 
     dirty_bitmap_release(m->state.dirty);
+    dirty_bitmap_release(m->left_out);
     if (m->target_was_read_only && (JOB(m)->ret < 0 || !m->complete)) {
         node_set_read_only(m->state.target, true, NULL);
     }
@@ -495,24 +513,11 @@ static bool check(const MirrorOptions *o, Error **errp)
 static BlockNode *insert_filter(const MirrorOptions *o, Error **errp)
 {
     g_autoptr(json_t) opts =
-        json_pack("{s:s, s:s, s:b}", "driver", "mirror_top", "file",
-                  o->source->name, "read-only", o->source->read_only);
-    BlockNode *filter;
+        json_pack("{s:s, s:s, s:s, s:b}", "driver", "mirror_top", "file",
+                  o->source->name, "target", o->target->name, "read-only",
+                  o->source->read_only);
 
-    if (o->filter_node_name) {
-        json_object_set_new(opts, "node-name",
-                            json_string(o->filter_node_name));
-    }
-    filter = block_node_new(opts, false, o->source->ctx, errp);
-    if (!filter) {
-        return NULL;
-    }
-    filter->implicit = !o->filter_node_name;
-    if (!node_insert_above(o->source, filter, errp)) {
-        block_node_unref(filter);
-        return NULL;
-    }
-    return filter;
+    return block_job_insert_filter(o->source, opts, o->filter_node_name, errp);
 }
 
 /* The pieces of the bitmap: what the target writes without reading. */
@@ -552,12 +557,27 @@ static void fill_job(MirrorJob *m, const MirrorOptions *o)
     m->copier.zero_flags = o->unmap ? BLK_REQ_MAY_UNMAP : 0;
 }
 
+static bool make_bitmaps(MirrorJob *m, const MirrorOptions *o, Error **errp)
+{
+    uint32_t step = granularity_of(o);
+
+    m->state.dirty = dirty_bitmap_new(o->source, NULL, step, errp);
+    if (m->state.dirty) {
+        m->left_out = dirty_bitmap_new(o->source, NULL, step, errp);
+    }
+    if (!m->left_out) {
+        return false;
+    }
+    dirty_bitmap_disable(m->left_out);
+    return true;
+}
+
 /* Drained: from here on every write is noted. */
 static bool attach(MirrorJob *m, const MirrorOptions *o, Error **errp)
 {
     BlockJob *bj = BLOCK_JOB(m);
-    bool is_below = node_chain_contains(o->source, o->target);
 
+    m->state.is_below = node_chain_contains(o->source, o->target);
     if (o->target->read_only) {
         if (!node_set_read_only(o->target, false, errp)) {
             return false;
@@ -565,25 +585,35 @@ static bool attach(MirrorJob *m, const MirrorOptions *o, Error **errp)
         m->target_was_read_only = true;
     }
     /* What is written into an image below changes nothing for those above. */
-    if (!block_job_add_node(bj, "target", o->target,
-                            is_below ? NODE_PERM_WRITE_UNCHANGED
-                                     : NODE_PERM_WRITE,
-                            NODE_PERM_ALL, errp) ||
+    if (!block_job_add_node(
+            bj, "target", o->target,
+            m->state.is_below ? NODE_PERM_WRITE_UNCHANGED : NODE_PERM_WRITE,
+            NODE_PERM_ALL & ~(unsigned)NODE_PERM_RESIZE, errp) ||
         !block_job_add_node(bj, "source", o->source, NODE_PERM_CONSISTENT_READ,
-                            NODE_PERM_ALL, errp)) {
-        return false;
-    }
-    m->state.dirty = dirty_bitmap_new(o->source, NULL, granularity_of(o), errp);
-    if (!m->state.dirty) {
+                            NODE_PERM_ALL, errp) ||
+        !make_bitmaps(m, o, errp)) {
         return false;
     }
     m->filter = insert_filter(o, errp);
-    if (!m->filter) {
-        dirty_bitmap_release(m->state.dirty);
-        return false;
+    return m->filter && (set_filter_state(m, &m->state, errp) ||
+                         (take_filter_out(m, o->source, NULL), false));
+}
+
+/* It never began. */
+static void undo(MirrorJob *m)
+{
+    block_job_remove_nodes(BLOCK_JOB(m));
+    if (m->left_out) {
+        dirty_bitmap_release(m->left_out);
     }
-    BLOCK_MIRROR_TOP(m->filter)->state = &m->state;
-    return true;
+    if (m->state.dirty) {
+        dirty_bitmap_release(m->state.dirty);
+    }
+    if (m->target_was_read_only) {
+        node_set_read_only(m->state.target, true, NULL);
+    }
+    g_clear_pointer(&m->filter, block_node_unref);
+    free_state(m);
 }
 
 BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
@@ -604,11 +634,7 @@ BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
     ok = attach(MIRROR_JOB(bj), o, errp);
     node_drained_end(o->source);
     if (!ok) {
-        block_job_remove_nodes(bj);
-        if (MIRROR_JOB(bj)->target_was_read_only) {
-            node_set_read_only(o->target, true, NULL);
-        }
-        free_state(MIRROR_JOB(bj));
+        undo(MIRROR_JOB(bj));
         job_drop(JOB(bj));
         return NULL;
     }

@@ -31,6 +31,8 @@ typedef struct MirrorOptions {
     unsigned flags;               /* JobFlags */
 } MirrorOptions;
 
+/** mirror_options_of: what arguments say, but for @source and @target. */
+MirrorOptions mirror_options_of(const MirrorArgumentsBase *a);
 /** mirror_job_create: Returns: (transfer full) for job_start(). */
 BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp);
 

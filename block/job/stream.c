@@ -35,7 +35,7 @@ static int coroutine_fn stream_copy(ChainJob *c, int64_t offset, int64_t bytes,
                                     bool *ret_is_read)
 {
     *ret_is_read = true;
-    return node_co_copy_up(c->top, offset, bytes);
+    return node_co_copy_up(c->top, c->base, offset, bytes);
 }
 
 static int stream_prepare(Job *job, Error **errp)
@@ -52,6 +52,62 @@ static int stream_prepare(Job *job, Error **errp)
     return ret;
 }
 
+/* What somebody opened read-only stays so; an image below another is so only
+ * because nobody had to write to it. */
+static bool is_backing(const BlockNode *node)
+{
+    const NodeLink *link;
+
+    QLIST_FOREACH(link, &node->users, of_node) {
+        if (link->role & NODE_ROLE_COW) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The lowest node that is copied; NULL: all are. */
+static BlockNode *lowest_copied(const ChainOptions *o)
+{
+    BlockNode *base = node_skip_filters(o->base);
+    BlockNode *node = o->top;
+    BlockNode *below;
+
+    while (base && (below = node_backing(node)) && below != base) {
+        node = below;
+    }
+    return base ? node : NULL;
+}
+
+/* A filter that copies as well what the guest reads meanwhile. */
+static bool put_filter(ChainJob *c, const ChainOptions *o, Error **errp)
+{
+    json_t *opts = json_pack("{s:s}", "driver", "copy-on-read");
+    BlockNode *bottom = lowest_copied(o);
+
+    if (bottom) {
+        json_object_set_new(opts, "bottom", json_string(bottom->name));
+    }
+    return chain_job_insert_filter(c, opts, o->filter_node_name, errp);
+}
+
+static bool use_top(ChainJob *c, const ChainOptions *o, Error **errp)
+{
+    /* The filter first: it takes over all users of the image. */
+    if (!chain_job_make_writable(c, o->top, errp) ||
+        (o->filter_node_name && !put_filter(c, o, errp)) ||
+        !block_job_add_node(BLOCK_JOB(c), "top", o->top,
+                            NODE_PERM_CONSISTENT_READ |
+                                NODE_PERM_WRITE_UNCHANGED,
+                            NODE_PERM_ALL, errp)) {
+        return false;
+    }
+    node_drained_begin(o->top);
+    o->top->tracks_writes = true;
+    node_drained_end(o->top);
+    return true;
+}
+
 BlockJob *stream_job_create(const ChainOptions *o, Error **errp)
 {
     ChainJob *c;
@@ -64,7 +120,7 @@ BlockJob *stream_job_create(const ChainOptions *o, Error **errp)
     if (!block_job_check_free(o->top, errp)) {
         return NULL;
     }
-    if (o->top->read_only) {
+    if (o->top->read_only && !is_backing(o->top)) {
         error_setg(errp, "Node '%s' is read-only", o->top->name);
         return NULL;
     }
@@ -72,16 +128,11 @@ BlockJob *stream_job_create(const ChainOptions *o, Error **errp)
     if (!c) {
         return NULL;
     }
-    if (!block_job_add_node(BLOCK_JOB(c), "top", o->top,
-                            NODE_PERM_CONSISTENT_READ |
-                                NODE_PERM_WRITE_UNCHANGED,
-                            NODE_PERM_ALL, errp)) {
+    if (!use_top(c, o, errp)) {
+        chain_job_release(c);
         job_drop(JOB(c));
         return NULL;
     }
-    node_drained_begin(o->top);
-    o->top->tracks_writes = true;
-    node_drained_end(o->top);
     return BLOCK_JOB(c);
 }
 

@@ -8,6 +8,7 @@
 
 #include "block/create.h"
 #include "block/job/backup.h"
+#include "block/job/chain.h"
 #include "block/job/transaction.h"
 #include "qapi/clone-visitor.h"
 #include "qapi/qapi-commands-transaction.h"
@@ -412,30 +413,11 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device,
     return ret < 0 ? NULL : QAPI_CLONE(SnapshotInfo, info);
 }
 
-typedef struct ChangeBacking {
-    BlockNode *node;
-    const char *file;
-    Error **errp;
-} ChangeBacking;
-
-static int coroutine_fn change_backing(void *opaque)
-{
-    ChangeBacking *c = opaque;
-    BlockNode *backing = node_backing(c->node);
-
-    return BLOCK_NODE_GET_CLASS(c->node)->co_change_backing(
-        c->node, c->file,
-        backing ? BLOCK_NODE_GET_CLASS(node_skip_filters(backing))->driver
-                : NULL,
-        c->errp);
-}
-
 void qmp_change_backing_file(const char *device, const char *image_node_name,
                              const char *backing_file, Error **errp)
 {
     BlockNode *root = block_find_disk(device, errp);
     BlockNode *node = root ? block_node_find(image_node_name) : NULL;
-    ChangeBacking c = { node, backing_file, errp };
 
     if (!root) {
         return;
@@ -445,11 +427,9 @@ void qmp_change_backing_file(const char *device, const char *image_node_name,
                    image_node_name, device);
         return;
     }
-    if (!BLOCK_NODE_GET_CLASS(node)->co_change_backing || !node_backing(node)) {
+    if (!node_backing(node)) {
         error_setg(errp, "Node '%s' has no backing file", image_node_name);
         return;
     }
-    node_drained_begin(node);
-    node_run_co(node->ctx, change_backing, &c);
-    node_drained_end(node);
+    chain_name_backing(node, node_backing(node), backing_file, errp);
 }

@@ -398,4 +398,184 @@ def test_errors(t: Test) -> None:
     assert copy.read_bytes() == want
 
 
+def nodes(d: Disks) -> dict:
+    return {n['node-name']: n for n in d.qmp.cmd('query-named-block-nodes')}
+
+
+def test_below_read_only(t: Test) -> None:
+    """Images below a disk are open read-only: what has to note another
+    backing file is opened read-write for the job, or the job is refused."""
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    base = {'driver': 'qcow2', 'node-name': 'base', 'read-only': True,
+            'file': {'driver': 'file', 'filename': str(images[0])}}
+    d.qmp.raw('blockdev-add', base)
+    for name, image, below in (('mid', images[1], 'base'),
+                               ('low', images[2], 'mid')):
+        d.add(name, image, backing=below, **{'read-only': True})
+    d.add('top', images[3], backing='low')
+    d.export('top')
+    # 'low' is above what is committed.
+    d.qmp.raw('block-commit', {
+        'job-id': 'c', 'device': 'top', 'top-node': 'mid',
+        'base-node': 'base', 'filter-node-name': 'seen', 'speed': 64 * KIB})
+    seen = nodes(d)
+    assert seen['seen']['drv'] == 'commit_top', seen['seen']
+    assert not seen['low']['ro'] and not seen['base']['ro'], seen
+    refused(d, 'another job', 'block-stream', job_id='s', device='top')
+    d.io('write -q -P 3 2M 64k')
+    d.qmp.raw('block-job-set-speed', {'device': 'c', 'speed': 0})
+    assert 'error' not in d.done('c')
+    seen = nodes(d)
+    assert 'seen' not in seen
+    assert seen['low']['ro'] and seen['base']['ro'], seen
+    # Now an image in the middle gets what is below it.
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'low',
+                               'filter-node-name': 'cor', 'speed': 64 * KIB})
+    seen = nodes(d)
+    assert seen['cor']['drv'] == 'copy-on-read', seen['cor']
+    d.io('read -q 0 8M')
+    d.qmp.raw('block-job-set-speed', {'device': 's', 'speed': 0})
+    assert 'error' not in d.done('s')
+    assert 'cor' not in nodes(d) and nodes(d)['low']['ro']
+    t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+          t.path('seen.raw'))
+    assert d.f.quit() == 0
+    want = want[:2 * MIB] + b'\3' * (64 * KIB) + want[2 * MIB + 64 * KIB:]
+    assert t.path('seen.raw').read_bytes() == want
+    assert backing_of(t, images[2]) is None
+    check(t, images[2])
+    assert contents(t, images[3]) == want
+
+
+def test_refused_at_once(t: Test) -> None:
+    """A backing file that somebody else has open cannot be changed at the end:
+    nothing is copied."""
+    images = chain(t)
+    d = Disks(t)
+    d.add('top', images[-1])
+    other = Disks(t)
+    other.qmp.raw('blockdev-add', {
+        'driver': 'qcow2', 'node-name': 'x', 'read-only': True,
+        'file': {'driver': 'file', 'filename': str(images[2])}})
+    before = images[0].read_bytes()
+    refused(d, 'read-write', 'block-commit', job_id='c', device='top',
+            top=str(images[1]), base=str(images[0]))
+    assert d.qmp.cmd('query-jobs') == []
+    assert images[0].read_bytes() == before
+    assert other.f.quit() == 0
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top',
+                               'top': str(images[1]), 'base': str(images[0])})
+    assert 'error' not in d.done('c')
+    assert d.f.quit() == 0
+    assert backing_of(t, images[2]) == str(images[0])
+
+
+def test_internal_driver(t: Test) -> None:
+    """Nodes that jobs make cannot be made by users."""
+    d = Disks(t)
+    d.qmp.raw('blockdev-add', {'driver': 'null-co', 'node-name': 'n',
+                               'read-zeroes': True, 'size': MIB})
+    for driver in 'mirror_top', 'commit_top':
+        refused(d, 'by jobs alone', 'blockdev-add', driver=driver,
+                node_name='m', file='n', target='n')
+        refused(d, 'by jobs alone', 'blockdev-add', driver='raw',
+                node_name='m', file={'driver': driver, 'file': 'n'})
+        assert driver not in json.dumps(d.qmp.cmd('query-qmp-schema'))
+    assert d.f.quit() == 0
+    out = t.run(ferrytest.FERRY, '-blockdev', 'help').stdout
+    assert 'copy-on-read' in out and '_top' not in out, out
+
+
+def failing(d: Disks, name: str, path, sector: int, iotype: str) -> None:
+    """A raw node with one sector that is broken."""
+    d.qmp.raw('blockdev-add', {
+        'driver': 'raw', 'node-name': name, 'file': {
+            'driver': 'blkdebug', 'inject-error': [
+                {'event': 'none', 'iotype': iotype, 'sector': sector}],
+            'image': {'driver': 'file', 'filename': str(path)}}})
+
+
+def test_ignored(t: Test) -> None:
+    """What cannot be copied is left out, said once and once more at the end;
+    the rest is copied."""
+    raw = t.path('disk.raw')
+    want = bytes(range(1, 251)) * (SIZE // 250) + bytes(SIZE % 250)
+    raw.write_bytes(want)
+    for job in 'backup', 'mirror':
+        copy = t.path(f'{job}.raw')
+        with open(copy, 'wb') as f:
+            f.truncate(SIZE)
+        d = Disks(t)
+        failing(d, 'disk', raw, 3 * MIB // 512, 'read')
+        d.add('copy', copy, 'raw')
+        d.qmp.raw(f'blockdev-{job}', {
+            'job-id': 'j', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+            'on-source-error': 'ignore'})
+        if job == 'mirror':
+            d.ready('j')
+            d.qmp.raw('job-complete', {'id': 'j'})
+        end = d.done('j')
+        assert 'Input/output error' in end['error'], end
+        assert end['offset'] < end['len'], end
+        assert d.f.quit() == 0
+        got = copy.read_bytes()
+        assert got[:3 * MIB] == want[:3 * MIB]
+        assert got[4 * MIB:] == want[4 * MIB:]
+
+
+def test_backup_progress(t: Test) -> None:
+    """What the guest's writes made it copy counts as well."""
+    disk = qcow2(t, 'disk.qcow2', 1)
+    d = Disks(t)
+    d.add('disk', disk)
+    d.export('disk')
+    d.add('copy', qcow2(t, 'copy.qcow2'))
+    d.qmp.raw('blockdev-backup', {
+        'job-id': 'j', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+        'speed': 64 * KIB})
+    d.io('write -q -P 3 1M 3M')
+    [job] = d.qmp.cmd('query-block-jobs')
+    assert job['len'] == SIZE and job['offset'] >= 3 * MIB, job
+    d.qmp.raw('block-job-set-speed', {'device': 'j', 'speed': 0})
+    end = d.done('j')
+    assert end['len'] == end['offset'] == SIZE, end
+    assert d.f.quit() == 0
+
+
+def test_target_stays(t: Test) -> None:
+    """A mirror's target keeps its size, and is drained with its writers."""
+    raw = t.path('disk.raw')
+    make_raw(raw, SIZE)
+    d = Disks(t)
+    d.add('disk', raw, 'raw')
+    copy = qcow2(t, 'copy.qcow2')
+    d.qmp.raw('blockdev-add', {'driver': 'file', 'node-name': 'copyfile',
+                               'filename': str(copy)})
+    d.qmp.raw('blockdev-add', {'driver': 'qcow2', 'node-name': 'copy',
+                               'file': 'copyfile'})
+    d.export('disk')
+    d.qmp.raw('blockdev-mirror', {
+        'job-id': 'm', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+        'copy-mode': 'write-blocking'})
+    d.ready('m')
+    refused(d, 'resize', 'block_resize', node_name='copy', size=MIB)
+    refused(d, 'in use', 'blockdev-del', node_name='copy')
+    w = Writer(d)
+    for discard in (True, False) * 3:
+        d.qmp.raw('blockdev-reopen', {'options': [{
+            'driver': 'qcow2', 'node-name': 'copy',
+            'discard': 'unmap' if discard else 'ignore',
+            'file': 'copyfile'}]})
+    w.stop()
+    d.qmp.raw('job-complete', {'id': 'm'})
+    assert 'error' not in d.done('m')
+    t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+          t.path('seen.raw'))
+    assert d.f.quit() == 0
+    check(t, copy)
+    assert contents(t, copy) == t.path('seen.raw').read_bytes()
+
+
 ferrytest.main()
