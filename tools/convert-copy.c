@@ -19,6 +19,8 @@
  */
 #include "util/osdep.h"
 
+#include <sys/mman.h>
+
 #include "util/aio-file.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
@@ -314,6 +316,17 @@ static int coroutine_fn offload(Convert *s, const ConvertRange *r)
     return ret;
 }
 
+/* For the longest piece there is, as pieces may grow; of huge pages, so that the
+ * first use of many buffers costs little. */
+static uint8_t *new_buffer(const Convert *s)
+{
+    size_t bytes = (size_t)MAX(CONVERT_CHUNK_MAX, s->cursor.granule);
+    uint8_t *buf = g_aligned_alloc(1, bytes, CONVERT_CHUNK_MAX);
+
+    madvise(buf, bytes, MADV_HUGEPAGE);
+    return buf;
+}
+
 static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
                                   uint8_t **buf)
 {
@@ -329,9 +342,7 @@ static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
         }
     }
     if (!*buf) {
-        /* All of it at once: a piece may grow. */
-        *buf =
-            g_aligned_alloc(1, MAX(CONVERT_CHUNK_MAX, s->cursor.granule), 4096);
+        *buf = new_buffer(s);
     }
     ret = read_range(w, r, *buf);
     if (ret < 0) {

@@ -14,7 +14,7 @@
 
 #define CONVERT_COROUTINES_MAX 64
 #define CONVERT_THREADS_MAX    8
-/* Longest piece that is read at once, and the shortest when that is quick. */
+/* Longest piece that is read at once (one huge page), and the shortest when that is quick. */
 #define CONVERT_CHUNK_MAX (2 * 1024 * 1024)
 #define CONVERT_CHUNK_MIN (256 * 1024)
 

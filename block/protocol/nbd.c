@@ -12,6 +12,7 @@
 
 #include "block/block-internal.h"
 #include "block/protocol/nbd-internal.h"
+#include "block/protocol/nbd-status.h"
 #include "crypto/tlscreds.h"
 #include "io/yank.h"
 #include "nbd/client.h"
@@ -24,6 +25,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(BlockNBD, BLOCK_NBD)
 
 /* Threads that receive, where there are several connections or TLS. */
 #define NBD_RECEIVE_THREADS 4
+/* Status of fewer bytes is asked for alone. */
+#define NBD_STATUS_AHEAD (1024 * 1024)
 /* Longest zeroes or status that fits a compact request, at any alignment. */
 #define NBD_COMPACT_MAX (UINT32_MAX & ~UINT32_C(65535))
 /* Properties that are times, seconds. */
@@ -50,6 +53,7 @@ struct BlockNBD {
     bool yank_registered;
     bool has_status;     /* contexts[0] is what we asked for */
     uint64_t max_simple; /* bytes of one TRIM, WRITE_ZEROES, BLOCK_STATUS */
+    NBDStatus status;
 };
 
 /* -- address ------------------------------------------------------------------------ */
@@ -310,10 +314,16 @@ static int coroutine_fn nbd_co_pwritev(BlockNode *node, int64_t offset,
                                        size_t qiov_offset,
                                        BlkRequestFlags flags)
 {
-    return bytes == 0
-               ? 0
-               : nbd_client_co_pwritev(BLOCK_NBD(node)->client, offset, bytes,
-                                       qiov, qiov_offset, flags & BLK_REQ_FUA);
+    BlockNBD *s = BLOCK_NBD(node);
+    int ret = 0;
+
+    if (bytes > 0) {
+        nbd_status_changed(&s->status);
+        ret = nbd_client_co_pwritev(s->client, offset, bytes, qiov, qiov_offset,
+                                    flags & BLK_REQ_FUA);
+        nbd_status_changed(&s->status);
+    }
+    return ret;
 }
 
 static int coroutine_fn nbd_co_flush(BlockNode *node)
@@ -331,6 +341,7 @@ static int coroutine_fn nbd_co_pdiscard(BlockNode *node, int64_t offset,
     BlockNBD *s = BLOCK_NBD(node);
     int ret = 0;
 
+    nbd_status_changed(&s->status);
     while (server_can(s, NBD_FLAG_SEND_TRIM) && bytes > 0 && ret == 0) {
         int64_t n = MIN(bytes, (int64_t)s->max_simple);
 
@@ -338,6 +349,7 @@ static int coroutine_fn nbd_co_pdiscard(BlockNode *node, int64_t offset,
         offset += n;
         bytes -= n;
     }
+    nbd_status_changed(&s->status);
     return ret;
 }
 
@@ -347,6 +359,7 @@ static int coroutine_fn nbd_co_pwrite_zeroes(BlockNode *node, int64_t offset,
 {
     BlockNBD *s = BLOCK_NBD(node);
     unsigned cmd_flags = 0;
+    int ret;
 
     if (!server_can(s, NBD_FLAG_SEND_WRITE_ZEROES)) {
         return -ENOTSUP;
@@ -360,8 +373,11 @@ static int coroutine_fn nbd_co_pwrite_zeroes(BlockNode *node, int64_t offset,
     if (flags & BLK_REQ_NO_FALLBACK) {
         cmd_flags |= NBD_CMD_FLAG_FAST_ZERO;
     }
-    return nbd_client_co_simple(s->client, NBD_CMD_WRITE_ZEROES, cmd_flags,
-                                offset, bytes);
+    nbd_status_changed(&s->status);
+    ret = nbd_client_co_simple(s->client, NBD_CMD_WRITE_ZEROES, cmd_flags,
+                               offset, bytes);
+    nbd_status_changed(&s->status);
+    return ret;
 }
 
 /* An extent as a node says it. A dirty bitmap's dirty pieces are "not data",
@@ -381,6 +397,40 @@ static int status_of(const BlockNBD *s, const NBDExtent *ext)
                : status | NODE_STATUS_DATA;
 }
 
+/* The first extent from @offset on; those behind it are kept. 0 or -errno. */
+static int coroutine_fn ask_ahead(BlockNBD *s, int64_t offset, int64_t bytes,
+                                  NBDExtent *ret)
+{
+    uint64_t seen = nbd_status_now(&s->status);
+    g_autofree NBDExtent *extents = g_new(NBDExtent, NBD_STATUS_EXTENTS);
+    int n = nbd_client_co_extents(s->client, 0, offset, bytes, extents,
+                                  NBD_STATUS_EXTENTS);
+
+    if (n < 0) {
+        return n;
+    }
+    *ret = extents[0];
+    nbd_status_keep(&s->status, seen, offset, extents, n);
+    return 0;
+}
+
+static int coroutine_fn ask_status(BlockNBD *s, int64_t offset, int64_t bytes,
+                                   NBDExtent *ret)
+{
+    int n;
+
+    if (nbd_status_find(&s->status, offset, ret)) {
+        ret->length = MIN(ret->length, (uint64_t)bytes);
+        return 0;
+    }
+    bytes = MIN(bytes, (int64_t)s->max_simple);
+    if (bytes > NBD_STATUS_AHEAD) {
+        return ask_ahead(s, offset, bytes, ret);
+    }
+    n = nbd_client_co_extents(s->client, 0, offset, bytes, ret, 1);
+    return MIN(n, 0);
+}
+
 static int coroutine_fn nbd_co_block_status(BlockNode *node, unsigned want,
                                             int64_t offset, int64_t bytes,
                                             int64_t *pnum, int64_t *map,
@@ -388,7 +438,7 @@ static int coroutine_fn nbd_co_block_status(BlockNode *node, unsigned want,
 {
     BlockNBD *s = BLOCK_NBD(node);
     NBDExtent ext;
-    int n;
+    int ret;
 
     *pnum = bytes;
     *map = offset;
@@ -396,10 +446,9 @@ static int coroutine_fn nbd_co_block_status(BlockNode *node, unsigned want,
     if (!s->has_status) {
         return NODE_STATUS_DATA | NODE_STATUS_OFFSET;
     }
-    n = nbd_client_co_extents(s->client, 0, offset,
-                              MIN(bytes, (int64_t)s->max_simple), &ext, 1);
-    if (n < 0) {
-        return n;
+    ret = ask_status(s, offset, bytes, &ext);
+    if (ret < 0) {
+        return ret;
     }
     /* A server may say more exactly than its requests go. */
     *pnum = (int64_t)ROUND_DOWN(ext.length, node->request_alignment);
@@ -451,6 +500,16 @@ static const Property nbd_props[] = {
     {},
 };
 
+static void nbd_instance_init(Object *obj)
+{
+    nbd_status_init(&BLOCK_NBD(obj)->status);
+}
+
+static void nbd_instance_finalize(Object *obj)
+{
+    nbd_status_deinit(&BLOCK_NBD(obj)->status);
+}
+
 static void nbd_class_init(ObjectClass *oc, void *data)
 {
     BlockNodeClass *nc = BLOCK_NODE_CLASS(oc);
@@ -477,6 +536,8 @@ const TypeInfo block_type_nbd = {
     .name = TYPE_BLOCK_NBD,
     .parent = TYPE_BLOCK_NODE,
     .instance_size = sizeof(BlockNBD),
+    .instance_init = nbd_instance_init,
+    .instance_finalize = nbd_instance_finalize,
     .class_init = nbd_class_init,
     .props = nbd_props,
 };
