@@ -97,6 +97,7 @@ static void coroutine_fn attempt_entry(void *opaque)
 {
     Attempt *a = opaque;
 
+    qio_channel_set_delay(QIO_CHANNEL(a->sioc), false);
     if (qio_channel_set_blocking(QIO_CHANNEL(a->sioc), false, &a->err) == 0) {
         a->ioc = nbd_client_negotiate(QIO_CHANNEL(a->sioc), &a->c->n, &a->info,
                                       &a->err);

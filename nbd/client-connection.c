@@ -335,7 +335,6 @@ NBDClientConn *nbd_client_conn_new(
     QSIMPLEQ_INIT(&conn->out);
     conn->in = g_malloc(NBD_CLIENT_IN_BYTES);
     qio_channel_set_blocking(ioc, false, NULL);
-    qio_channel_set_delay(ioc, false);
     conn->co = qemu_coroutine_create(receiver_entry, conn);
     return conn;
 }

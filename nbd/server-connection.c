@@ -7,7 +7,11 @@
  * straight into the request's buffer, but for what came with the header.
  *
  *     receive --> job (coroutine) --> piece(s) in the queue --> nbd_send_flush
- *        ^ waits while there are NBD_CONN_REQUESTS, or NBD_CONN_BYTES of them
+ *        ^ waits while there are NBD_CONN_REQUESTS, or NBD_CONN_BYTES of them,
+ *          or replies that the socket does not take
+ *
+ * Nobody reads ahead of a client that is slower than we are: the data would
+ * have left the processor's cache by the time it is sent.
  *
  * The handlers of the channel stay set between requests; one that fires while
  * nobody waits for it is taken away. So a busy connection costs no change of
@@ -25,6 +29,7 @@
 #include "io/socket-address.h"
 #include "qapi/qapi-visit-sockets.h"
 #include "trace/trace-nbd.h"
+#include "util/timer.h"
 
 #include "server-internal.h"
 
@@ -60,7 +65,8 @@ void nbd_conn_watch(NBDConn *c, bool rd, bool wr)
 
 static bool slot_is_free(const NBDConn *c)
 {
-    return c->jobs < NBD_CONN_REQUESTS && c->job_bytes < NBD_CONN_BYTES;
+    return c->jobs < NBD_CONN_REQUESTS && c->job_bytes < NBD_CONN_BYTES &&
+           c->out_bytes < NBD_OUT_BATCH_BYTES;
 }
 
 void nbd_conn_wake(NBDConn *c)
@@ -95,6 +101,62 @@ static void coroutine_fn conn_wait(NBDConn *c, bool *flag)
 
 /* -- receiving ------------------------------------------------------------------ */
 
+/* Only where nobody else is kept waiting, and nothing of this one either. */
+static bool may_spin(const NBDConn *c)
+{
+    return c->server->may_spin && c->jobs == 0 && c->users &&
+           qatomic_read(c->users) == 1 && !c->broken;
+}
+
+/* Waits a moment without sleeping. Returns: as qio_channel_readv(). */
+static ssize_t coroutine_fn recv_spin(NBDConn *c, struct iovec *iov,
+                                      size_t niov, int64_t begin)
+{
+    ssize_t n;
+
+    do {
+        cpu_relax();
+        n = qio_channel_readv(c->ioc, iov, niov, NULL);
+    } while (n == QIO_CHANNEL_ERR_BLOCK && get_clock() - begin < NBD_SPIN_NS);
+    return n;
+}
+
+static void coroutine_fn recv_sleep(NBDConn *c)
+{
+    if (!c->watch_read) {
+        nbd_conn_watch(c, true, c->watch_write);
+    }
+    conn_wait(c, &c->wait_read);
+    c->in_drained = false;
+}
+
+/* There is nothing to receive, and the replies are out. Returns: as
+ * qio_channel_readv(), with QIO_CHANNEL_ERR_BLOCK there is something now. */
+static ssize_t coroutine_fn recv_wait(NBDConn *c, struct iovec *iov,
+                                      size_t niov)
+{
+    int64_t begin;
+    bool spin;
+
+    if (!may_spin(c)) {
+        recv_sleep(c);
+        return QIO_CHANNEL_ERR_BLOCK;
+    }
+    begin = get_clock();
+    spin = nbd_spin_wanted(&c->spin);
+    if (spin) {
+        ssize_t n = recv_spin(c, iov, niov, begin);
+
+        if (n != QIO_CHANNEL_ERR_BLOCK) {
+            nbd_spin_hit(&c->spin);
+            return n;
+        }
+    }
+    recv_sleep(c);
+    nbd_spin_slept(&c->spin, get_clock() - begin, spin);
+    return QIO_CHANNEL_ERR_BLOCK;
+}
+
 /* At least one byte into @iov. false: the stream ended or failed. */
 static bool coroutine_fn recv_some(NBDConn *c, struct iovec *iov, size_t niov,
                                    size_t *ret_got)
@@ -107,6 +169,10 @@ static bool coroutine_fn recv_some(NBDConn *c, struct iovec *iov, size_t niov,
         if (!c->in_drained) {
             n = qio_channel_readv(c->ioc, iov, niov, NULL);
         }
+        if (n == QIO_CHANNEL_ERR_BLOCK && !c->broken) {
+            nbd_send_flush(c);
+            n = recv_wait(c, iov, niov);
+        }
         if (n > 0) {
             /* A socket that gave less has no more; TLS may. */
             c->in_drained = (size_t)n < room && c->ioc == QIO_CHANNEL(c->sioc);
@@ -116,12 +182,6 @@ static bool coroutine_fn recv_some(NBDConn *c, struct iovec *iov, size_t niov,
         if (n != QIO_CHANNEL_ERR_BLOCK || c->broken) {
             return false;
         }
-        nbd_send_flush(c);
-        if (!c->watch_read) {
-            nbd_conn_watch(c, true, c->watch_write);
-        }
-        conn_wait(c, &c->wait_read);
-        c->in_drained = false;
     }
 }
 
@@ -448,6 +508,14 @@ void nbd_conn_kick(NBDConn *c)
 
 /* -- life ------------------------------------------------------------------------- */
 
+static void conn_leave_thread(NBDConn *c)
+{
+    if (c->users) {
+        qatomic_dec(c->users);
+        c->users = NULL;
+    }
+}
+
 void coroutine_fn nbd_conn_move(NBDConn *c, AioContext *ctx)
 {
     conn_clear_timer(c);
@@ -468,6 +536,7 @@ void coroutine_fn nbd_conn_move(NBDConn *c, AioContext *ctx)
     qemu_bh_delete(c->send_bh);
     c->send_bh = aio_bh_new(ctx, conn_send_bh, c);
     c->ctx = ctx;
+    conn_leave_thread(c); /* it is the export's */
     aio_co_reschedule_self(ctx);
     if (c->closing) {
         conn_set_timer(c, NBD_LINGER_MS);
@@ -489,6 +558,7 @@ static void conn_free(NBDConn *c)
 {
     NBDServer *s = c->server;
 
+    conn_leave_thread(c);
     nbd_server_leave(s, c);
     conn_clear_timer(c);
     qemu_bh_delete(c->send_bh);
@@ -510,6 +580,47 @@ static void conn_free(NBDConn *c)
     nbd_server_unref(s);
 }
 
+/* Is the client on this host? */
+static bool peer_is_local(const QIOChannelSocket *sioc)
+{
+    const struct sockaddr_storage *a = &sioc->localAddr;
+    const struct sockaddr_storage *b = &sioc->remoteAddr;
+
+    if (a->ss_family == AF_INET && b->ss_family == AF_INET) {
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    }
+    if (a->ss_family == AF_INET6 && b->ss_family == AF_INET6) {
+        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                      &((const struct sockaddr_in6 *)b)->sin6_addr,
+                      sizeof(struct in6_addr)) == 0;
+    }
+    return a->ss_family == AF_UNIX;
+}
+
+/*
+ * No delay from the first byte on: options are small pieces that wait for each
+ * other. On this host the sender is woken when much of its room is free: the
+ * rest has to last the client until then, and what is more than that only
+ * leaves the processor's cache. On a network the kernel finds the right size.
+ *
+ * With sendfile() the client copies out of the file's pages, or the network
+ * card does. TCP on one host takes twice as long over that as over memory that
+ * has just been written, and that is more than our copy.
+ */
+static void conn_tune_socket(NBDConn *c)
+{
+    QIOChannelSocket *sioc = c->sioc;
+    int bytes = NBD_LOCAL_SEND_BYTES;
+    bool local = peer_is_local(sioc);
+
+    qio_channel_set_delay(QIO_CHANNEL(sioc), false);
+    c->sendfile = !local || sioc->localAddr.ss_family == AF_UNIX;
+    if (local) {
+        setsockopt(sioc->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    }
+}
+
 static void coroutine_fn conn_entry(void *opaque)
 {
     NBDConn *c = opaque;
@@ -519,9 +630,9 @@ static void coroutine_fn conn_entry(void *opaque)
     if (c->server->handshake_ms) {
         conn_set_timer(c, c->server->handshake_ms);
     }
+    conn_tune_socket(c);
     if (qio_channel_set_blocking(QIO_CHANNEL(c->sioc), false, &err) == 0 &&
         nbd_negotiate(c, &err)) {
-        qio_channel_set_delay(QIO_CHANNEL(c->sioc), false);
         c->in = g_malloc(NBD_IN_BYTES);
         conn_receive(c);
     }
@@ -539,12 +650,15 @@ static char *peer_text(QIOChannelSocket *sioc)
     return addr ? socket_uri(addr) : g_strdup("local");
 }
 
-NBDConn *nbd_conn_start(NBDServer *s, QIOChannelSocket *sioc, AioContext *ctx)
+NBDConn *nbd_conn_start(NBDServer *s, QIOChannelSocket *sioc, AioContext *ctx,
+                        unsigned *users)
 {
     NBDConn *c = g_new0(NBDConn, 1);
 
     c->server = s;
     c->ctx = ctx;
+    c->users = users;
+    nbd_spin_init(&c->spin);
     c->sioc = QIO_CHANNEL_SOCKET(object_ref(OBJECT(sioc)));
     c->ioc = QIO_CHANNEL(object_ref(OBJECT(sioc)));
     c->peer = peer_text(sioc);

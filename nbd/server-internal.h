@@ -27,6 +27,7 @@
 
 #include "buffer-pool.h"
 #include "nbd-wire.h"
+#include "spin.h"
 #include "threads.h"
 
 /* Clients that have not chosen an export yet; beyond, the oldest goes. */
@@ -37,6 +38,8 @@
 /* Replies and bytes that collect before they are sent in any case. */
 #define NBD_OUT_BATCH       32
 #define NBD_OUT_BATCH_BYTES (256 * 1024)
+/* Room for replies in the socket of a client on this host. */
+#define NBD_LOCAL_SEND_BYTES (1024 * 1024)
 /* Requests are received in pieces of this size. */
 #define NBD_IN_BYTES (32 * 1024)
 /* Reads from this size on look for holes first, or go out by sendfile(). */
@@ -82,6 +85,7 @@ struct NBDServer {
 
     NBDThreads *threads;  /* made with the first client */
     unsigned n_threads;   /* as configured */
+    bool may_spin;        /* there is a second processor */
     GPtrArray *listeners; /* of QIONetListener; main loop */
     bool listening;       /* the listeners accept; main loop */
     QEMUTimer *backoff;   /* until then they do not; main loop */
@@ -135,10 +139,12 @@ struct NBDJob {
 struct NBDConn {
     NBDServer *server; /* counted in its refs */
     AioContext *ctx;
+    unsigned *users;        /* of ctx; NULL: it is not the server's */
     QIOChannelSocket *sioc; /* owned */
     QIOChannel *ioc;        /* owned; @sioc, or TLS on it */
     Coroutine *co;          /* negotiates, then receives */
     char *peer;             /* for traces */
+    bool sendfile;          /* is faster than to read and send */
 
     /* negotiated */
     bool fixed;     /* the client knows fixed newstyle */
@@ -158,6 +164,7 @@ struct NBDConn {
     bool wait_sent;  /* @co waits for the last reply to go */
     bool receiving;  /* @co runs: it sends before it waits */
     bool closing;    /* told to end: requests get ESHUTDOWN */
+    NBDSpin spin;
     bool watch_read; /* handlers that are set */
     bool watch_write;
 
@@ -209,8 +216,10 @@ void nbd_server_accept_again(void *opaque);
 
 /* -- server-connection.c ---------------------------------------------------- */
 
-/** nbd_conn_start: serve @sioc in @ctx. Thread: main loop; with the lock. */
-NBDConn *nbd_conn_start(NBDServer *s, QIOChannelSocket *sioc, AioContext *ctx);
+/** nbd_conn_start: serve @sioc in @ctx, which counts it in @users. Thread: main
+ *  loop; with the lock. */
+NBDConn *nbd_conn_start(NBDServer *s, QIOChannelSocket *sioc, AioContext *ctx,
+                        unsigned *users);
 /** nbd_conn_kick: look at expired and ending. Thread: any, with the lock. */
 void nbd_conn_kick(NBDConn *c);
 /** nbd_conn_break: nothing more goes out, reading ends. */

@@ -141,7 +141,7 @@ static bool coroutine_fn out_map(NBDOut *o, uint64_t offset, uint64_t bytes)
     uint64_t pnum;
 
     if (!e->ops->co_map || bytes < NBD_SENDFILE_READ_MIN ||
-        j->conn->ioc != QIO_CHANNEL(j->conn->sioc)) {
+        j->conn->ioc != QIO_CHANNEL(j->conn->sioc) || !j->conn->sendfile) {
         return false;
     }
     if (e->ops->co_map(e->opaque, offset, bytes, &o->fd, &o->fd_offset, &pnum) <

@@ -223,6 +223,10 @@ bool coroutine_fn nbd_server_enter(NBDServer *s, NBDConn *c)
         qemu_co_queue_wait(&s->slot_waiters, &s->lock);
     }
     if (c->expired || c->ending) {
+        if (!server_is_full(s)) {
+            /* What woke us may have been meant for the next one. */
+            qemu_co_queue_next(&s->slot_waiters);
+        }
         return false;
     }
     c->state = NBD_CONN_OPEN;
@@ -270,6 +274,7 @@ static void throw_out_oldest(NBDServer *s)
 void nbd_server_serve(NBDServer *s, QIOChannelSocket *sioc)
 {
     AioContext *ctx;
+    unsigned *users;
     NBDConn *c;
 
     if (!s->threads) {
@@ -278,13 +283,13 @@ void nbd_server_serve(NBDServer *s, QIOChannelSocket *sioc)
             return; /* out of descriptors: the client is dropped */
         }
     }
-    ctx = nbd_threads_next(s->threads);
+    ctx = nbd_threads_take(s->threads, &users);
     qatomic_inc(&s->refs);
     QEMU_LOCK_GUARD(&s->lock);
     if (++s->half_open > NBD_HALF_OPEN_MAX) {
         throw_out_oldest(s);
     }
-    c = nbd_conn_start(s, sioc, ctx);
+    c = nbd_conn_start(s, sioc, ctx, users);
     QTAILQ_INSERT_TAIL(&s->conns, c, next);
     trace_nbd_server_client(c, c->peer, s->half_open);
 }
@@ -340,6 +345,7 @@ NBDServer *nbd_server_new(const NBDServerConfig *config, Error **errp)
     s->max_connections = config->max_connections;
     s->handshake_ms = config->handshake_ms;
     s->n_threads = config->threads;
+    s->may_spin = g_get_num_processors() > 1;
     s->client_gone = config->client_gone;
     s->opaque = config->opaque;
     s->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);

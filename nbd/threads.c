@@ -1,6 +1,6 @@
 /*
- * Threads that run an AioContext each. Connections are dealt out in turn:
- * each costs about the same, and a turn needs no bookkeeping.
+ * Threads that run an AioContext each. Who only comes takes them in turn; who
+ * comes and goes asks for the one with the fewest users.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -15,6 +15,7 @@ typedef struct NBDThread {
     QemuThread thread;
     AioContext *ctx; /* owned */
     bool stop;       /* its own thread's */
+    unsigned users;  /* atomic */
 } NBDThread;
 
 struct NBDThreads {
@@ -77,6 +78,20 @@ void nbd_threads_free(NBDThreads *threads)
         aio_context_unref(t->ctx);
     }
     g_free(threads);
+}
+
+AioContext *nbd_threads_take(NBDThreads *threads, unsigned **ret_users)
+{
+    NBDThread *best = &threads->t[0];
+
+    for (unsigned i = 1; i < threads->n; i++) {
+        if (qatomic_read(&threads->t[i].users) < qatomic_read(&best->users)) {
+            best = &threads->t[i];
+        }
+    }
+    qatomic_inc(&best->users);
+    *ret_users = &best->users;
+    return best->ctx;
 }
 
 AioContext *nbd_threads_next(NBDThreads *threads)

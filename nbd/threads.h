@@ -21,6 +21,9 @@ NBDThreads *nbd_threads_new(unsigned n, const char *name, Error **errp);
 void nbd_threads_free(NBDThreads *t);
 /** nbd_threads_next: (transfer none) the contexts one after the other. */
 AioContext *nbd_threads_next(NBDThreads *t);
+/** nbd_threads_take: (transfer none) the context with the fewest users, and
+ *  their number, one more now; it is atomic, the user takes itself off. */
+AioContext *nbd_threads_take(NBDThreads *t, unsigned **ret_users);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NBDThreads, nbd_threads_free)
 

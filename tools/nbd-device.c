@@ -171,20 +171,22 @@ bool nbd_device_attach(NbdDevice *dev, bool *ended, Error **errp)
     return ret == 0;
 }
 
-Error *nbd_device_error(NbdDevice *dev)
-{
-    return g_steal_pointer(&dev->err);
-}
-
-void nbd_device_close(NbdDevice *dev)
+/* An error belongs to the thread until it has been joined. What goes wrong
+ * because it is told to end is none. */
+void nbd_device_close(NbdDevice *dev, Error **errp)
 {
     if (!dev) {
         return;
     }
     if (dev->attached) {
+        bool by_itself = __atomic_load_n(dev->ended, __ATOMIC_ACQUIRE);
+
         ioctl(dev->fd, NBD_DISCONNECT, 0);
         shutdown(dev->client, SHUT_RDWR);
         qemu_thread_join(&dev->thread);
+        if (by_itself) {
+            error_propagate(errp, g_steal_pointer(&dev->err));
+        }
     }
     fd_close(dev->client);
     fd_close(dev->fd);

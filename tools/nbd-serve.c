@@ -241,14 +241,11 @@ int nbd_serve(Tool *tool, NbdArgs *a)
         while (!has_ended(&s)) {
             main_loop_wait(false);
         }
-        if (s.device) {
-            err = nbd_device_error(s.device);
-        }
         if (a->pid_file) {
             unlink(a->pid_file);
         }
     }
-    nbd_device_close(s.device);
+    nbd_device_close(s.device, err ? NULL : &err);
     block_exports_cleanup();
     blk_unref(s.blk);
     if (err) {

@@ -84,10 +84,9 @@ NbdDevice *nbd_device_open(const char *path, int *ret_server, Error **errp);
 /** nbd_device_attach: hand the disk to the kernel, in a thread; the server must
  *  run. @ended is set when the device has been detached. */
 bool nbd_device_attach(NbdDevice *dev, bool *ended, Error **errp);
-/** nbd_device_error: (transfer full) why it failed, or NULL. */
-Error *nbd_device_error(NbdDevice *dev);
-/** nbd_device_close: detach, if it is attached. Accepts NULL. */
-void nbd_device_close(NbdDevice *dev);
+/** nbd_device_close: detach, if it is attached. Accepts NULL.
+ *  Errors: why it had ended by itself. */
+void nbd_device_close(NbdDevice *dev, Error **errp);
 /** nbd_device_disconnect: -d. */
 bool nbd_device_disconnect(const char *path, Error **errp);
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -246,6 +247,67 @@ def test_tls_authz(t: Test) -> None:
     r = t.run('nbdinfo', f'nbds://localhost:{port}/?tls-certificates={cli}',
               check=False)
     assert r.returncode != 0
+
+
+def descriptors(p) -> int:
+    return len(os.listdir(f'/proc/{p.pid}/fd'))
+
+
+def half_open(port: int, stream: bytes) -> socket.socket:
+    """A client that has said so much and goes no further."""
+    s = socket.create_connection(('127.0.0.1', port))
+    try:
+        s.sendall(stream)
+    except OSError:
+        pass  # thrown out already
+    return s
+
+
+def crowd(t: Test, port: int, p, stream: bytes, good: list[str]) -> None:
+    """500 clients that stop at every place of @stream, or send nonsense: others
+    are served, and nothing of them is left."""
+    before = descriptors(p)
+    cuts = [stream[:i] for i in range(len(stream) + 1)]
+    cuts += [b'\xff' * 64, stream + os.urandom(512), os.urandom(300)]
+    clients = [half_open(port, cuts[i % len(cuts)]) for i in range(500)]
+    t.run(*good)
+    for c in clients:
+        c.close()
+    wait_for(lambda: descriptors(p) <= before, 'the descriptors to return')
+    t.run(*good)
+    assert p.poll() is None
+
+
+def option(number: int, data: bytes = b'') -> bytes:
+    return b'IHAVEOPT' + struct.pack('>II', number, len(data)) + data
+
+
+CLIENT_FLAGS = struct.pack('>I', 3)
+OPT_EXPORT_NAME, OPT_STARTTLS, OPT_STRUCTURED_REPLY = 1, 5, 8
+
+
+def test_crowd_of_half_open_clients(t: Test) -> None:
+    t.requires('nbdinfo')
+    port = free_port()
+    p = t.spawn(str(NBD), '-t', '-e', '0', '-b', '127.0.0.1', '-p', str(port),
+                '-f', 'raw', str(make_disk(t)))
+    wait_for(lambda: listening(port), 'ferry-nbd')
+    good = ['nbdinfo', f'nbd://127.0.0.1:{port}']
+    t.run(*good)
+    crowd(t, port, p, CLIENT_FLAGS + option(OPT_STRUCTURED_REPLY) +
+          option(OPT_EXPORT_NAME), good)
+
+
+def test_crowd_of_half_open_tls_clients(t: Test) -> None:
+    t.requires('nbdinfo', 'certtool')
+    srv, cli = Pki(t.path('pki')).standard()
+    port = tls_server(t, f'tls-creds-x509,id=tls0,endpoint=server,dir={srv}')
+    p = t.procs[-1]
+    good = ['nbdinfo', f'nbds://localhost:{port}/?tls-certificates={cli}']
+    t.run(*good)
+    # The beginning of a ClientHello of 512 bytes.
+    hello = bytes([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]) + os.urandom(32)
+    crowd(t, port, p, CLIENT_FLAGS + option(OPT_STARTTLS) + hello, good)
 
 
 def test_client_of_tls_nbdkit(t: Test) -> None:

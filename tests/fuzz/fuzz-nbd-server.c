@@ -121,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     qatomic_inc(&s->refs);
     WITH_QEMU_LOCK_GUARD(&s->lock)
     {
-        NBDConn *c = nbd_conn_start(s, sioc, qemu_get_aio_context());
+        NBDConn *c = nbd_conn_start(s, sioc, qemu_get_aio_context(), NULL);
 
         s->half_open++;
         QTAILQ_INSERT_TAIL(&s->conns, c, next);
