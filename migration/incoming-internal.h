@@ -10,6 +10,7 @@
 
 #include "incoming-listener.h"
 #include "migration-internal.h"
+#include "near.h"
 #include "transport.h"
 
 /* One stream that may be the source's. */
@@ -30,6 +31,8 @@ struct IncomingRun {
                                 others and touches nothing any more */
     bool closing;            /* atomic: the program ends */
     bool will_commit;        /* the source said so */
+    bool near;               /* it is on this host, see near.h */
+    NearPin near_pin;        /* of the thread that loads */
     bool in_doubt;           /* all is here, the commit is not; ms->lock */
     bool was_in_doubt;       /* so the source may have to ask */
     bool committed;          /* atomic: the guest is ours */

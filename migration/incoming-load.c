@@ -148,10 +148,62 @@ static bool load_open_return_path(void *opaque, Error **errp)
     return true;
 }
 
+/* Away from the source's processor: what begins here may go anywhere. */
+static void leave_source(MigrationIncoming *mis)
+{
+    QemuThread self;
+
+    qemu_thread_get_self(&self);
+    near_unpin(&mis->run->near_pin, &self);
+    ram_incoming_set_near(mis->ram, false);
+    if (mis->multifd) {
+        multifd_recv_unpin(mis->multifd);
+    }
+}
+
+/* Only a source that was found to be on this host can place threads. */
+static void join_source(MigrationIncoming *mis, const NearPing *ping)
+{
+    QemuThread self;
+
+    if (!mis->run->near) {
+        return;
+    }
+    if (ping->cpu == NEAR_ANYWHERE) {
+        leave_source(mis);
+    } else if (ping->channel != NEAR_MAIN) {
+        if (mis->multifd) {
+            multifd_recv_pin(mis->multifd, ping->channel, ping->cpu);
+        }
+    } else {
+        qemu_thread_get_self(&self);
+        ram_incoming_set_near(mis->ram,
+                              near_pin(&mis->run->near_pin, &self, ping->cpu));
+    }
+}
+
+static bool load_near(MigrationIncoming *mis, uint32_t value, Error **errp)
+{
+    NearPing ping = near_ping_decode(value);
+
+    if (ping.kind == NEAR_PING_CPU) {
+        join_source(mis, &ping);
+    } else if (ping.kind == NEAR_PING_HOST && ping.here &&
+               near_channel(mis->from_src)) {
+        mis->run->near = true;
+        near_channel_tune(mis->from_src);
+        return return_sender_pong(mis->to_src, NEAR_PONG, errp);
+    }
+    return true;
+}
+
 static bool load_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = ((Candidate *)opaque)->mis;
 
+    if (!load_near(mis, value, errp)) {
+        return false;
+    }
     if (value == MIGRATION_PING_WILL_COMMIT) {
         mis->run->will_commit = true;
         postcopy_incoming_will_commit(mis);
@@ -181,6 +233,7 @@ static bool load_listen(void *opaque, Error **errp)
 {
     MigrationIncoming *mis = ((Candidate *)opaque)->mis;
 
+    leave_source(mis);
     if (mis->multifd) {
         multifd_recv_quiet(mis->multifd);
     }
@@ -336,6 +389,7 @@ static bool finish_load(MigrationIncoming *mis, Error **errp)
 {
     bool ok;
 
+    leave_source(mis);
     if (!is_complete(mis, errp) || !ram_load_finish(mis->ram, errp) ||
         !return_sender_shut(mis->to_src, 0, NULL, errp)) {
         return false;

@@ -26,6 +26,7 @@
 
 #include "multifd-compress.h"
 #include "multifd.h"
+#include "near.h"
 #include "page-zero.h"
 
 /* The main stream waits so long for channels that have not come. */
@@ -36,6 +37,7 @@ typedef struct RecvChannel {
     unsigned id;
     QemuThread thread;
     bool running;    /* the thread was made and not joined; under lock */
+    NearPin pin;     /* of it; under lock */
     QIOChannel *ioc; /* reference; set before the thread is made */
 
     /* The thread's own. */
@@ -506,6 +508,24 @@ bool multifd_recv_sync(MultiFDRecv *r, Error **errp)
         qemu_cond_wait(&r->cond, &r->lock);
     }
     return false;
+}
+
+bool multifd_recv_pin(MultiFDRecv *r, unsigned id, unsigned cpu)
+{
+    RecvChannel *c = id < r->config.channels ? &r->channel[id] : NULL;
+
+    QEMU_LOCK_GUARD(&r->lock);
+    return c && c->running && near_pin(&c->pin, &c->thread, cpu);
+}
+
+void multifd_recv_unpin(MultiFDRecv *r)
+{
+    QEMU_LOCK_GUARD(&r->lock);
+    for (unsigned i = 0; i < r->config.channels; i++) {
+        if (r->channel[i].running) {
+            near_unpin(&r->channel[i].pin, &r->channel[i].thread);
+        }
+    }
 }
 
 void multifd_recv_quiet(MultiFDRecv *r)

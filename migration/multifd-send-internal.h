@@ -12,12 +12,14 @@
 #include "multifd-compress.h"
 #include "multifd-queue.h"
 #include "multifd.h"
+#include "near.h"
 
 typedef struct MultiFDSendChannel {
     MultiFDSend *s;
     unsigned id;
     QemuThread thread;
     bool running; /* @thread was made and not joined */
+    NearPin pin;  /* of @thread; the migration thread's */
 
     QIOChannel *ioc; /* set by the thread under MultiFDSend.lock; the
                         thread uses it, cancel shuts it down */

@@ -233,6 +233,27 @@ void multifd_send_set_paced(MultiFDSend *s, bool paced)
     qatomic_set(&s->paced, paced);
 }
 
+unsigned multifd_send_channels(const MultiFDSend *s)
+{
+    return s->config.channels;
+}
+
+bool multifd_send_pin(MultiFDSend *s, unsigned id, unsigned cpu)
+{
+    MultiFDSendChannel *c = &s->channel[id];
+
+    return c->running && near_pin(&c->pin, &c->thread, cpu);
+}
+
+void multifd_send_unpin(MultiFDSend *s)
+{
+    for (unsigned i = 0; i < s->config.channels; i++) {
+        if (s->channel[i].running) {
+            near_unpin(&s->channel[i].pin, &s->channel[i].thread);
+        }
+    }
+}
+
 uint64_t multifd_send_pending(MultiFDSend *s)
 {
     return multifd_queue_pending(&s->queue);

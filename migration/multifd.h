@@ -131,6 +131,14 @@ bool multifd_send_set_method(MultiFDSend *s, MultiFDMethod method, int level,
  *  that is sent while the guest stands. Thread: any. */
 void multifd_send_set_paced(MultiFDSend *s, bool paced);
 
+/** multifd_send_channels: how many. */
+unsigned multifd_send_channels(const MultiFDSend *s);
+
+/** multifd_send_pin: the thread of channel @id runs on @cpu only (near.h);
+ *  multifd_send_unpin: all are free again. */
+bool multifd_send_pin(MultiFDSend *s, unsigned id, unsigned cpu);
+void multifd_send_unpin(MultiFDSend *s);
+
 /** multifd_send_pending: bytes of pages named but not yet written. Thread:
  *  any. */
 uint64_t multifd_send_pending(MultiFDSend *s);
@@ -214,6 +222,11 @@ bool multifd_recv_has_all(MultiFDRecv *r);
  * Returns: false = a channel failed or ended, or multifd_recv_cancel().
  */
 bool multifd_recv_sync(MultiFDRecv *r, Error **errp);
+
+/** multifd_recv_pin: as multifd_send_pin(), asked for by the source; @id may be
+ *  any number. Thread: the one that loads the main stream. */
+bool multifd_recv_pin(MultiFDRecv *r, unsigned id, unsigned cpu);
+void multifd_recv_unpin(MultiFDRecv *r);
 
 /** multifd_recv_quiet: post-copy begins: pages that come from now on are an
  *  error. Thread: any. */

@@ -58,6 +58,7 @@ typedef struct MigrationParams {
     bool store_global_state;
     bool send_configuration;
     bool send_devices; /* ours: x-send-devices */
+    bool near_threads; /* ours: x-near-threads */
     bool send_section_footer;
     bool decompress_error_check;
     uint64_t x_clear_bitmap_shift;

@@ -32,6 +32,7 @@ struct QEMUFile {
     /* writer */
     uint8_t *sealed;  /* in @buf: all before it is in @iov */
     size_t iov_bytes; /* in @iov */
+    size_t piece;     /* of @iov_bytes are handed over */
     unsigned niov;
     struct iovec iov[QEMU_FILE_IOV_MAX];
     DECLARE_BITMAP(may_free, QEMU_FILE_IOV_MAX); /* of @iov, to release */

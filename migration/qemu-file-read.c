@@ -10,6 +10,7 @@
 #include "util/osdep.h"
 
 #include "util/atomic.h"
+#include "util/bulk-copy.h"
 #include "util/error.h"
 
 #include "qemu-file-internal.h"
@@ -104,6 +105,15 @@ size_t qemu_get_buffer(QEMUFile *f, uint8_t *buf, size_t size)
     }
     memcpy(buf, f->c.pos, held);
     return held + file_read_into(f, buf + held, size - held);
+}
+
+size_t qemu_get_buffer_cold(QEMUFile *f, uint8_t *buf, size_t size)
+{
+    size_t now = MIN(qemu_file_held(f), size);
+
+    bulk_copy_out(buf, f->c.pos, now);
+    f->c.pos += now;
+    return now == size ? size : now + file_read_into(f, buf + now, size - now);
 }
 
 void qemu_file_get_slow(QEMUFile *f, uint8_t *bytes, size_t n)

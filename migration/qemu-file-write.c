@@ -171,8 +171,7 @@ static void file_put_ref(QEMUFile *f, const uint8_t *buf, size_t size,
     }
     file_seal(f);
     file_add_iov(f, buf, size, may_free);
-    if (f->iov_bytes >= QEMU_FILE_IOV_BYTES ||
-        f->niov + 2 > QEMU_FILE_IOV_MAX) {
+    if (f->iov_bytes >= f->piece || f->niov + 2 > QEMU_FILE_IOV_MAX) {
         qemu_fflush(f);
     }
 }
@@ -204,6 +203,11 @@ void qemu_put_buffer(QEMUFile *f, const uint8_t *buf, size_t size)
             qemu_fflush(f);
         }
     }
+}
+
+void qemu_file_set_piece(QEMUFile *f, size_t bytes)
+{
+    f->piece = MIN(bytes, QEMU_FILE_IOV_BYTES);
 }
 
 void qemu_file_set_release(QEMUFile *f, QEMUFileReleaseFunc *func, void *opaque)

@@ -26,6 +26,7 @@ static QEMUFile *file_new(QIOChannel *ioc, bool writable)
     f->ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     f->writable = writable;
     f->size = writable ? QEMU_FILE_SMALL_SIZE : QEMU_FILE_READ_BYTES;
+    f->piece = QEMU_FILE_IOV_BYTES;
     f->buf = g_malloc(f->size);
     f->c.pos = f->buf;
     f->c.end = writable ? f->buf + f->size : f->buf;

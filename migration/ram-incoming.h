@@ -57,6 +57,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RAMIncoming, ram_incoming_free)
  */
 bool ram_load(RAMIncoming *ri, QEMUFile *f, Error **errp);
 
+/** ram_incoming_set_near: whoever writes the main channel does it on this
+ *  processor. */
+void ram_incoming_set_near(RAMIncoming *ri, bool near);
+
 /** ram_load_finish: the stream is complete: is all of RAM there? Waits for
  *  decompression; tells the host which RAM was written. */
 bool ram_load_finish(RAMIncoming *ri, Error **errp);

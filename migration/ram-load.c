@@ -10,6 +10,8 @@
  */
 #include "util/osdep.h"
 
+#include "util/bulk-copy.h"
+
 #include "decompress-pool.h"
 #include "file-ram.h"
 #include "multifd.h"
@@ -115,15 +117,21 @@ bool ram_reader_sync(RAMIncoming *ri, Error **errp)
 
 /* -- pre-copy ------------------------------------------------------------------------ */
 
-static bool get_bytes(QEMUFile *f, uint8_t *buf, size_t size, Error **errp)
+/* @got of @size bytes could be had. */
+static bool got_all(QEMUFile *f, size_t got, size_t size, Error **errp)
 {
-    if (qemu_get_buffer(f, buf, size) == size) {
+    if (got == size) {
         return true;
     }
     if (!qemu_file_get_error_obj(f, errp)) {
         error_setg(errp, "the stream ends inside of a RAM record");
     }
     return false;
+}
+
+static bool get_bytes(QEMUFile *f, uint8_t *buf, size_t size, Error **errp)
+{
+    return got_all(f, qemu_get_buffer(f, buf, size), size, errp);
 }
 
 /* The record is read up to its fill byte; more of the kind may follow. */
@@ -165,12 +173,14 @@ static bool load_zero(RAMReader *r, const RAMRecord *rec, Error **errp)
 static bool load_plain(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
     uint8_t *host;
+    size_t got;
 
     if (ram_row_goes_on(r)) {
         return ram_row_load(r, rec, errp);
     }
     host = ram_incoming_write(rec->ib, rec->offset);
-    if (!get_bytes(r->f, host, RAM_PAGE_SIZE, errp)) {
+    got = qemu_get_buffer_cold(r->f, host, RAM_PAGE_SIZE);
+    if (!got_all(r->f, got, RAM_PAGE_SIZE, errp)) {
         return false;
     }
     ram_incoming_received(rec->ib, rec->offset >> RAM_PAGE_BITS, 1);
@@ -282,6 +292,7 @@ static bool load_precopy(RAMReader *r, Error **errp)
         }
         switch (rec.kind) {
         case RAM_WIRE_EOS:
+            bulk_copy_out_done();
             return drain(ri, errp) && end_section(ri, errp);
         case RAM_WIRE_MEM_SIZE:
             if (!ram_incoming_list(ri, r->f, rec.offset, errp)) {
@@ -313,6 +324,11 @@ bool ram_load(RAMIncoming *ri, QEMUFile *f, Error **errp)
         return ram_load_postcopy(ri->main, false, errp) > 0;
     }
     return load_precopy(ri->main, errp);
+}
+
+void ram_incoming_set_near(RAMIncoming *ri, bool near)
+{
+    ri->near = near;
 }
 
 void ram_incoming_reconnect(RAMIncoming *ri)

@@ -9,6 +9,9 @@
  * the file, and the memory that it was read to is made zero again: it is above
  * every page that has come so far (RAMIncomingBlock.high), so nothing was there.
  *
+ * What was written on the same processor (RAMIncoming.near) is in its cache: a
+ * copy from there past the cache costs less than one to where the cache is cold.
+ *
  * A channel that returns little at once (TLS: a record) gains nothing; rows are
  * then not tried for a while.
  *
@@ -66,7 +69,7 @@ void ram_row_note(RAMReader *r, const RAMRecord *rec)
 bool ram_row_goes_on(const RAMReader *r)
 {
     return r->row_pages >= ROW_BEGIN && !r->ri->config.multifd &&
-           qemu_file_held(r->f) < RAM_PAGE_SIZE;
+           !r->ri->near && qemu_file_held(r->f) < RAM_PAGE_SIZE;
 }
 
 static unsigned row_iov(Row *row)

@@ -11,9 +11,11 @@
 
 #include "return-path.h"
 
+#include "util/lockable.h"
 #include "util/timer.h"
 
 #include "migration-internal.h"
+#include "near.h"
 #include "postcopy-source.h"
 #include "return-reader.h"
 #include "return-wire.h"
@@ -28,6 +30,7 @@ struct ReturnPath {
     uint32_t pongs; /* a bit for each value below 32 */
     bool commits;   /* the destination waits for the commit */
     bool known;     /* whether it does */
+    bool near;      /* it is on this host, see near.h */
     bool runs;      /* and has carried it out */
     unsigned bitmaps;
     bool resume_acked;
@@ -56,6 +59,7 @@ static bool path_pong(void *opaque, uint32_t value, Error **errp)
         rp->pongs |= 1u << value;
     }
     rp->commits |= value == MIGRATION_PONG_COMMITS;
+    rp->near |= value == NEAR_PONG;
     rp->known |= value == MIGRATION_PING_WILL_COMMIT;
     rp->runs |= value == MIGRATION_PING_COMMIT;
     qemu_cond_broadcast(&rp->cond);
@@ -308,6 +312,17 @@ bool return_path_commits(MigrationState *ms)
     commits = rp->commits;
     qemu_mutex_unlock(&rp->lock);
     return commits;
+}
+
+bool return_path_near(MigrationState *ms)
+{
+    ReturnPath *rp = ms->return_path;
+
+    if (!rp) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&rp->lock);
+    return rp->near;
 }
 
 bool return_path_guest_runs(MigrationState *ms, bool commits)

@@ -59,6 +59,9 @@ bool return_path_wait_known(MigrationState *ms, Error **errp);
  *  return_path_wait_known(). Thread: any. */
 bool return_path_commits(MigrationState *ms);
 
+/** return_path_near: has the destination said NEAR_PONG? Thread: any. */
+bool return_path_near(MigrationState *ms);
+
 /** return_path_guest_runs: has the destination said that the guest runs there?
  *  One that does not wait for a commit (@commits is false; after a recovery
  *  this path has not heard of it): that it is about to. Thread: any. */

@@ -251,8 +251,16 @@ static SourceNext send_pass(MigrationRun *run, const SaveStateEntry *se,
     bool done = false;
 
     while (!done) {
+        bool near = source_near_wanted(run, ram->dirty_bytes);
+
+        if (near) {
+            source_near_slice_begin(run);
+        }
         if (migration_has_failed(ms) || !send_slice(run, se, &done, errp)) {
             return SOURCE_FAILED;
+        }
+        if (near) {
+            source_near_slice_end(run);
         }
         if (qatomic_read(&ms->start_postcopy)) {
             return SOURCE_POSTCOPY;
@@ -298,6 +306,7 @@ SourceNext source_passes(MigrationRun *run, Error **errp)
             qapi_event_send_migration_pass((int64_t)ram.pass);
         }
         next = send_pass(run, se, &ram, errp);
+        source_near_pass_end(run);
         if (next != SOURCE_SWITCH) {
             return next;
         }

@@ -121,6 +121,7 @@ static bool open_return_path(MigrationRun *run, Error **errp)
     savevm_send_open_return_path(ms->to_dst_file);
     savevm_send_ping(ms->to_dst_file, MIGRATION_PING_OPEN);
     savevm_send_ping(ms->to_dst_file, MIGRATION_PING_WILL_COMMIT);
+    source_near_offer(run);
     run->ping_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     return true;
 }

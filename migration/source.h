@@ -9,6 +9,7 @@
 #include "util/thread.h"
 
 #include "migration-internal.h"
+#include "near.h"
 #include "policy.h"
 
 typedef struct MigrationTarget MigrationTarget;
@@ -60,6 +61,17 @@ typedef enum SourceVerdict {
     VERDICT_ABORT,  /* it stays here, whatever the stream says */
 } SourceVerdict;
 
+/* Threads of both sides on one processor; source-near.c. */
+typedef struct SourceNear {
+    NearPolicy policy;
+    NearPin pin; /* of the migration thread */
+    bool together;
+    /* When the slice began. */
+    int64_t slice_ns;
+    uint64_t slice_bytes;
+    uint64_t slice_wait_ns;
+} SourceNear;
+
 /* One attempt; the migration thread's, but for what is marked atomic. */
 struct MigrationRun {
     MigrationState *ms;
@@ -86,6 +98,7 @@ struct MigrationRun {
     uint64_t expected_end_ms; /* atomic; UINT64_MAX: not known */
     MigrationStatsPeriod period;
     RAMMethods methods; /* as last set */
+    SourceNear near;
     struct MigrationBudget *budget;
 };
 
@@ -107,6 +120,16 @@ typedef enum SourceNext {
 
 /** source_passes: send memory while the guest runs. */
 SourceNext source_passes(MigrationRun *run, Error **errp);
+
+/** source_near_offer: ask the destination whether it is on this host. */
+void source_near_offer(MigrationRun *run);
+/** source_near_wanted: is a pass of @pass_bytes to be sent that way? Then each
+ *  of its slices has a begin and an end, and source_near_pass_end() follows,
+ *  however it ended. */
+bool source_near_wanted(MigrationRun *run, uint64_t pass_bytes);
+void source_near_slice_begin(MigrationRun *run);
+void source_near_slice_end(MigrationRun *run);
+void source_near_pass_end(MigrationRun *run);
 
 /** source_switch: from the running guest to the destination's ack. */
 bool source_switch(MigrationRun *run, Error **errp);

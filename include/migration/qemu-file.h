@@ -94,6 +94,10 @@ void qemu_file_set_release(QEMUFile *f, QEMUFileReleaseFunc *func,
 /** qemu_put_counted_string: u8 length and bytes; at most 255. */
 void qemu_put_counted_string(QEMUFile *f, const char *str);
 
+/** qemu_file_set_piece: hand the channel not more than about @bytes at once,
+ *  which is at most QEMU_FILE_IOV_BYTES, as at the begin. */
+void qemu_file_set_piece(QEMUFile *f, size_t bytes);
+
 /** qemu_fflush: write all that was put. Returns: 0; negative errno. */
 int qemu_fflush(QEMUFile *f);
 
@@ -122,6 +126,10 @@ size_t qemu_get_buffer_in_place(QEMUFile *f, uint8_t **buf, size_t size);
  *  nothing is consumed; @offset + @size is at most QEMU_FILE_PEEK_MAX. Fewer
  *  bytes at the end of the stream are no failure. */
 size_t qemu_peek_buffer(QEMUFile *f, uint8_t **buf, size_t size, size_t offset);
+
+/** qemu_get_buffer_cold: as qemu_get_buffer(), to memory that nobody reads soon.
+ *  Before another thread is told of it: bulk_copy_out_done(). */
+size_t qemu_get_buffer_cold(QEMUFile *f, uint8_t *buf, size_t size);
 
 /** qemu_file_prefill: @len bytes (at most QEMU_FILE_PEEK_MAX) that somebody
  *  has read from the channel come first out of a new input file. */
