@@ -201,10 +201,11 @@ static void client_connect_loop(NBDClient *c, AioContext *ctx)
             qemu_cond_wait(&c->cond, &c->lock);
             continue;
         }
-        c->grow = false;
         qemu_mutex_unlock(&c->lock);
         err = client_attempt(c, ctx);
         qemu_mutex_lock(&c->lock);
+        /* Who needs a second connection will need all: one after the other. */
+        c->grow &= !err && c->n_conns < c->target;
         if (err) {
             pause = client_failed(c, err, pause);
             client_pause(c, pause);
