@@ -7,6 +7,7 @@
 
 #include "block/block-hmp.h"
 
+#include "block/drive-overlay.h"
 #include "qapi/qapi-commands-block.h"
 #include "util/error.h"
 
@@ -113,6 +114,47 @@ static void hmp_change(HMPContext *ctx, json_t *args)
     hmp_handle_error(ctx, err);
 }
 
+static bool commit_one(HMPContext *ctx, BlockBackend *blk)
+{
+    Error *err = NULL;
+
+    if (!block_commit_down(blk_node(blk), &err)) {
+        error_prepend(&err, "'commit' error for '%s': ", blk_name(blk));
+    }
+    return !hmp_handle_error(ctx, err);
+}
+
+/* Those that have an image below them. */
+static void commit_all(HMPContext *ctx)
+{
+    for (BlockBackend *b = blk_next(NULL); b; b = blk_next(b)) {
+        BlockNode *node = *blk_name(b) ? blk_node(b) : NULL;
+
+        if (node && node_backing(node_skip_filters(node)) &&
+            !commit_one(ctx, b)) {
+            return;
+        }
+    }
+}
+
+static void hmp_commit(HMPContext *ctx, json_t *args)
+{
+    const char *device = hmp_arg_str(args, "device");
+    BlockBackend *blk;
+
+    if (g_str_equal(device, "all")) {
+        commit_all(ctx);
+        return;
+    }
+    blk = blk_by_name(device);
+    if (!blk || !blk_node(blk)) {
+        hmp_printf(ctx, "Error: Device '%s' %s\n", device,
+                   blk ? "has no medium" : "not found");
+        return;
+    }
+    commit_one(ctx, blk);
+}
+
 static void hmp_info_iothreads(HMPContext *ctx, json_t *args)
 {
     IOThreadInfoList *list = qmp_query_iothreads(NULL);
@@ -148,6 +190,12 @@ const HMPCommand block_hmp_commands[] = {
       .params = "device size",
       .help = "change the size of an image (MiB without a suffix)",
       .handler = hmp_block_resize },
+    { .name = "commit",
+      .args = "device:B",
+      .params = "device|all",
+      .help = "write what a disk has into the image below it (-snapshot, "
+              "overlays), and empty it",
+      .handler = hmp_commit },
     {},
 };
 

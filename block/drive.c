@@ -12,6 +12,7 @@
 
 #include "block/backend-internal.h"
 #include "block/drive-internal.h"
+#include "block/drive-overlay.h"
 #include "util/error.h"
 #include "util/id.h"
 #include "util/keyval.h"
@@ -93,15 +94,33 @@ static void choose_id(DriveOptions *o)
     }
 }
 
+/* snapshot=on; what is only read needs nothing. */
+static BlockNode *open_snapshot(BlockBackend *blk, const DriveOptions *o,
+                                Error **errp)
+{
+    g_autoptr(json_t) opts = json_copy(o->node);
+    BlockNode *base, *overlay;
+
+    json_object_set_new(opts, "read-only", json_string("on"));
+    base = block_open_options(opts, true, 0, blk->ctx, errp);
+    if (!base) {
+        return NULL;
+    }
+    overlay = block_temp_overlay(base, blk->ctx, errp);
+    block_node_unref(base);
+    return overlay;
+}
+
 static bool open_medium(BlockBackend *blk, const DriveOptions *o, Error **errp)
 {
     g_autoptr(json_t) filter = NULL;
     const json_t *opts = o->node;
+    bool snapshot = o->snapshot && !o->read_only;
     BlockNode *node;
     bool ok;
 
-    if (o->snapshot) {
-        error_setg(errp, "-drive snapshot=on is not available");
+    if (snapshot && o->copy_on_read) {
+        error_setg(errp, "snapshot=on does not go with copy-on-read=on");
         return false;
     }
     if (o->copy_on_read && !o->read_only) {
@@ -109,8 +128,8 @@ static bool open_medium(BlockBackend *blk, const DriveOptions *o, Error **errp)
             json_pack("{s:s,s:O}", "driver", "copy-on-read", "file", o->node);
         opts = filter;
     }
-    node = block_open_options(opts, true, 0, blk->ctx, errp);
-
+    node = snapshot ? open_snapshot(blk, o, errp)
+                    : block_open_options(opts, true, 0, blk->ctx, errp);
     if (!node) {
         return false;
     }

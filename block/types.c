@@ -8,6 +8,7 @@
 #include "block/types.h"
 
 #include "crypto/types.h"
+#include "io/types.h"
 #include "qom/object.h"
 #include "qom/types.h"
 #include "util/module.h"
@@ -27,6 +28,7 @@ void block_register_types(void)
     static gsize once;
 
     crypto_register_types();
+    io_register_types();
     qom_register_type_table(&once, types, G_N_ELEMENTS(types));
 }
 

@@ -50,7 +50,7 @@ int migrate_add_blocker(Error *reason, Error **errp)
                    error_get_pretty(reason));
         return -EACCES;
     }
-    if (!migration_is_idle(ms)) {
+    if (!migration_is_idle(ms) || qatomic_read(&ms->in_snapshot)) {
         error_setg(errp,
                    "a migration is under way, which it would make "
                    "impossible: %s",

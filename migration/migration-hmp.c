@@ -203,22 +203,6 @@ static void complete_parameter(HMPContext *ctx, int arg_index, const char *text)
     }
 }
 
-/* -- snapshots --------------------------------------------------------------------------- */
-
-static void hmp_no_snapshot(HMPContext *ctx, json_t *args)
-{
-    Error *err = NULL;
-
-    qmp_snapshot_delete("", "", NULL, &err);
-    hmp_handle_error(ctx, err);
-}
-
-static void hmp_info_snapshots(HMPContext *ctx, json_t *args)
-{
-    hmp_printf(ctx, "There is no snapshot available: no disk image of this "
-                    "build can hold one\n");
-}
-
 /* -- tables -------------------------------------------------------------------------------- */
 
 const HMPCommand migration_hmp_commands[] = {
@@ -276,21 +260,6 @@ const HMPCommand migration_hmp_commands[] = {
       .params = "",
       .help = "tell the network where the guest is",
       .handler = hmp_announce_self },
-    { .name = "savevm",
-      .args = "name:s?",
-      .params = "[tag]",
-      .help = "save the guest into a disk image (not available)",
-      .handler = hmp_no_snapshot },
-    { .name = "loadvm",
-      .args = "name:s",
-      .params = "tag",
-      .help = "load the guest from a disk image (not available)",
-      .handler = hmp_no_snapshot },
-    { .name = "delvm",
-      .args = "name:s",
-      .params = "tag",
-      .help = "delete a snapshot (not available)",
-      .handler = hmp_no_snapshot },
     {}
 };
 
@@ -310,10 +279,5 @@ const HMPCommand migration_hmp_info[] = {
       .params = "",
       .help = "parameters of migrations",
       .handler = hmp_info_migrate_parameters },
-    { .name = "snapshots",
-      .args = "",
-      .params = "",
-      .help = "snapshots in disk images",
-      .handler = hmp_info_snapshots },
     {}
 };

@@ -125,6 +125,7 @@ struct MigrationState {
     bool start_postcopy;     /* atomic: migrate-start-postcopy */
     bool switchover_acked;   /* atomic: RP message SWITCHOVER_ACK (7) */
     bool continued;          /* atomic: migrate-continue */
+    bool in_snapshot;        /* atomic: see migration/snapshot.h */
     bool memory_gone;        /* atomic: cpr-transfer: it went with the guest */
     QemuUUID cpr_token;      /* the migration thread's */
     uint32_t last_pong;      /* atomic: value of the last RP message PONG */

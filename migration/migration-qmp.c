@@ -246,30 +246,3 @@ MigrationCapabilityStatusList *qmp_query_migrate_capabilities(Error **errp)
     }
     return list;
 }
-
-/* -- snapshots in images --------------------------------------------------------------- */
-
-static void refuse_snapshot(Error **errp)
-{
-    error_setg(errp, "no disk image of this build can hold a snapshot of the "
-                     "guest; use migrate with file:PATH and -incoming "
-                     "file:PATH");
-}
-
-void qmp_snapshot_save(const char *job_id, const char *tag, const char *vmstate,
-                       strList *devices, Error **errp)
-{
-    refuse_snapshot(errp);
-}
-
-void qmp_snapshot_load(const char *job_id, const char *tag, const char *vmstate,
-                       strList *devices, Error **errp)
-{
-    refuse_snapshot(errp);
-}
-
-void qmp_snapshot_delete(const char *job_id, const char *tag, strList *devices,
-                         Error **errp)
-{
-    refuse_snapshot(errp);
-}

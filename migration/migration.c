@@ -61,6 +61,13 @@ bool migration_allows_change(const char *what, Error **errp)
     MigrationStatus arriving =
         mis ? migration_status(&mis->course) : MIGRATION_STATUS_NONE;
 
+    if (ms && qatomic_read(&ms->in_snapshot)) {
+        error_setg(errp,
+                   "%s is not possible while a snapshot of the machine is "
+                   "being saved or loaded",
+                   what);
+        return false;
+    }
     if (!ms ||
         (migration_is_idle(ms) && (!migration_status_is_running(arriving) ||
                                    arriving == MIGRATION_STATUS_SETUP))) {

@@ -383,6 +383,10 @@ static bool may_start(MigrationState *ms, Error **errp)
         error_setg(errp, "There's a migration process in progress");
         return false;
     }
+    if (qatomic_read(&ms->in_snapshot)) {
+        error_setg(errp, "a snapshot of the machine is being saved or loaded");
+        return false;
+    }
     if (migration_incoming_expected(ms)) {
         error_setg(errp, "Guest is waiting for an incoming migration");
         return false;

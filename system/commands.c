@@ -32,6 +32,7 @@
 #include "util/error.h"
 
 #include "hmp.h"
+#include "snapshot.h"
 #include "startup.h"
 #include "version.h"
 
@@ -52,15 +53,19 @@ static const HMPCommand *const hmp_tables[] = {
     virtio_hmp_commands,
     migration_hmp_commands,
     migration_dirty_hmp_commands,
+    snapshot_hmp_commands,
     NULL,
 };
 
 static const HMPCommand *const hmp_info_tables[] = {
-    monitor_hmp_info, system_hmp_info,    qom_hmp_info,
-    chardev_hmp_info, hw_hmp_info,        hw_debug_hmp_info,
-    net_hmp_info,     ui_hmp_info,        block_hmp_info,
-    virtio_hmp_info,  migration_hmp_info, migration_dirty_hmp_info,
-    hw_intc_hmp_info, hw_pci_hmp_info,    NULL,
+    monitor_hmp_info,   system_hmp_info,
+    qom_hmp_info,       chardev_hmp_info,
+    hw_hmp_info,        hw_debug_hmp_info,
+    net_hmp_info,       ui_hmp_info,
+    block_hmp_info,     virtio_hmp_info,
+    migration_hmp_info, migration_dirty_hmp_info,
+    hw_intc_hmp_info,   hw_pci_hmp_info,
+    snapshot_hmp_info,  NULL,
 };
 
 /* -- query-qmp-schema ---------------------------------------------------- */

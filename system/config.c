@@ -74,7 +74,8 @@ void system_config_free(SystemConfig *c)
                          &c->mem_path, &c->append,     &c->bios,
                          &c->initrd,   &c->uuid,       &c->pidfile,
                          &c->gdb,      &c->log_file,   &c->log_items,
-                         &c->runas,    &c->chroot_dir, &c->dump_vmstate };
+                         &c->runas,    &c->chroot_dir, &c->dump_vmstate,
+                         &c->loadvm };
 
     if (!c) {
         return;

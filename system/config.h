@@ -70,10 +70,12 @@ typedef struct SystemConfig {
     char *chroot_dir;
     char *gdb;          /* -gdb, -s */
     char *dump_vmstate; /* -dump-vmstate: file; the program ends after it */
+    char *loadvm;       /* -loadvm: snapshot to begin with */
 
     bool start_stopped; /* -S */
     bool only_migratable;
     bool mem_prealloc;
+    bool snapshot; /* -snapshot: no disk is written */
     bool preconfig;
     bool nodefaults;
     bool nographic;

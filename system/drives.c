@@ -125,6 +125,9 @@ bool drives_open(System *s, Error **errp)
         const char *file = json_string_value(json_object_get(opts, "file"));
         Error *err = NULL;
 
+        if (c->snapshot && !json_object_get(opts, "snapshot")) {
+            json_object_set_new(opts, "snapshot", json_string("on"));
+        }
         if (!drive_new(opts, IF_IDE, ctx, &err)) {
             error_propagate_prepend(errp, err,
                                     "-drive %s%s: ", file ? "file=" : "",

@@ -17,11 +17,11 @@
 #include "hw/machine-lock.h"
 #include "net/net.h"
 #include "util/main-loop.h"
-#include "util/thread.h"
 #include "util/timer.h"
 #include "util/uuid.h"
 
 #include "identity.h"
+#include "main-call.h"
 #include "runstate.h"
 
 struct SystemMigrationHost {
@@ -36,38 +36,26 @@ struct SystemMigrationHost {
 
 /* -- in the main thread ---------------------------------------------------- */
 
-typedef struct MainCall {
+typedef struct HostCall {
     bool (*func)(SystemMigrationHost *h, void *arg, Error **errp);
     SystemMigrationHost *h;
     void *arg;
-    bool ok;
-    Error *err;
-    QemuSemaphore done;
-} MainCall;
+} HostCall;
 
-static void main_call_bh(void *opaque)
+static bool host_call(void *opaque, Error **errp)
 {
-    MainCall *call = opaque;
+    HostCall *call = opaque;
 
-    call->ok = call->func(call->h, call->arg, &call->err);
-    qemu_sem_post(&call->done);
+    return call->func(call->h, call->arg, errp);
 }
 
 static bool in_main(SystemMigrationHost *h,
                     bool (*func)(SystemMigrationHost *, void *, Error **),
                     void *arg, Error **errp)
 {
-    MainCall call = { .func = func, .h = h, .arg = arg };
+    HostCall call = { func, h, arg };
 
-    if (qemu_in_main_thread()) {
-        return func(h, arg, errp);
-    }
-    qemu_sem_init(&call.done, 0);
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), main_call_bh, &call);
-    qemu_sem_wait(&call.done);
-    qemu_sem_destroy(&call.done);
-    error_propagate(errp, call.err);
-    return call.ok;
+    return main_call(host_call, &call, errp);
 }
 
 /* -- identity ---------------------------------------------------------------- */

@@ -25,6 +25,7 @@
 
 #include "migration-host.h"
 #include "runstate.h"
+#include "snapshot.h"
 #include "startup.h"
 
 static const YankInstance *yank_instance(void)
@@ -118,6 +119,7 @@ bool system_migration_new(System *s, Error **errp)
     g_auto(GStrv) globals = migration_globals(s->config->globals);
 
     migration_register_types();
+    snapshot_register_types();
     if (!yank_register_instance(yank_instance(), errp)) {
         return false;
     }

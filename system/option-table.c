@@ -593,6 +593,9 @@ const OptionDef option_table[] = {
     { "hdd", OPT_CUSTOM, .params = "FILE", .handle = opt_disk },
     { "cdrom", OPT_CUSTOM, .params = "FILE", .handle = opt_disk,
       .help = "CD-ROM image, in place of -hdc" },
+    { "snapshot", OPT_FLAG, AT(snapshot),
+      .help = "write to temporary files in place of the disks of -drive; HMP "
+              "'commit' writes them back" },
 
     { "Monitors", OPT_SECTION },
     { "monitor", OPT_CUSTOM, .params = "DEV",
@@ -631,6 +634,8 @@ const OptionDef option_table[] = {
       "wait for a guest from tcp:HOST:PORT, unix:PATH, vsock:CID:PORT, fd:N, "
       "exec:COMMAND, file:PATH[,offset=N]; defer: until migrate-incoming; or a "
       "MigrationChannel as JSON, once for each" },
+    { "loadvm", OPT_STRING, AT(loadvm), "TAG",
+      "begin with a snapshot of the machine in its disk images" },
     { "only-migratable", OPT_FLAG, AT(only_migratable),
       .help = "refuse devices that cannot be migrated" },
     { "dump-vmstate", OPT_STRING, AT(dump_vmstate), "FILE",

@@ -20,6 +20,7 @@
 
 #include "migration.h"
 #include "runstate.h"
+#include "snapshot.h"
 #include "startup.h"
 #include "version.h"
 
@@ -46,6 +47,9 @@ StatusInfo *qmp_query_status(Error **errp)
 
 void qmp_stop(Error **errp)
 {
+    if (snapshot_note_run(system_get(), false)) {
+        return;
+    }
     if (system_migration_stop() && run_state_is_running()) {
         vm_stop(RUN_STATE_PAUSED);
     }
@@ -53,6 +57,9 @@ void qmp_stop(Error **errp)
 
 void qmp_cont(Error **errp)
 {
+    if (snapshot_note_run(system_get(), true)) {
+        return;
+    }
     if (run_state_needs_reset()) {
         error_setg(errp, "the machine is in state '%s' and needs a reset first",
                    RunState_str(run_state_get()));
@@ -108,6 +115,10 @@ void qmp_x_exit_preconfig(Error **errp)
         return;
     }
     if (!system_migration_incoming(s, errp)) {
+        run_request_quit(SHUTDOWN_CAUSE_HOST_ERROR);
+        return;
+    }
+    if (!system_loadvm(s, errp)) {
         run_request_quit(SHUTDOWN_CAUSE_HOST_ERROR);
         return;
     }

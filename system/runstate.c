@@ -28,7 +28,8 @@
 static const unsigned allowed_moves[RUN_STATE__MAX] = {
     [RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(INMIGRATE) | TO(FINISH_MIGRATE) |
                             TO(POSTMIGRATE) | TO(PAUSED) | TO(SHUTDOWN) |
-                            TO(INTERNAL_ERROR) | TO(GUEST_PANICKED),
+                            TO(INTERNAL_ERROR) | TO(GUEST_PANICKED) |
+                            TO(RESTORE_VM),
     /* Also to whatever the guest was in on the source. */
     [RUN_STATE_INMIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) |
                             TO(POSTMIGRATE) | TO(SHUTDOWN) |
@@ -53,8 +54,13 @@ static const unsigned allowed_moves[RUN_STATE__MAX] = {
         TO(RUNNING) | TO(PAUSED) | TO(POSTMIGRATE) | TO(PRELAUNCH) |
         TO(SHUTDOWN) | TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(SUSPENDED) |
         TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(COLO),
-    [RUN_STATE_RESTORE_VM] = TO(RUNNING) | TO(PRELAUNCH) | TO(SHUTDOWN),
-    [RUN_STATE_SAVE_VM] = TO(RUNNING) | TO(SHUTDOWN),
+    /* To internal-error: the state could not be loaded. The last ones of both:
+     * the guest did it just before it was stopped. */
+    [RUN_STATE_RESTORE_VM] = TO(RUNNING) | TO(PAUSED) | TO(PRELAUNCH) |
+                             TO(SHUTDOWN) | TO(INTERNAL_ERROR) |
+                             TO(GUEST_PANICKED),
+    [RUN_STATE_SAVE_VM] = TO(RUNNING) | TO(PAUSED) | TO(SHUTDOWN) |
+                          TO(INTERNAL_ERROR) | TO(GUEST_PANICKED),
     [RUN_STATE_SHUTDOWN] = TO(PAUSED) | TO(PRELAUNCH) | TO(FINISH_MIGRATE),
     [RUN_STATE_SUSPENDED] = TO(RUNNING) | TO(PRELAUNCH) | TO(FINISH_MIGRATE) |
                             TO(SHUTDOWN) | TO(PAUSED),
@@ -82,6 +88,7 @@ static struct {
     bool shutdown_requested;
     ShutdownCause shutdown_cause;
     bool reset_requested;
+    bool reset_held;
     ShutdownCause reset_cause;
     bool powerdown_requested;
     bool stop_requested;
@@ -229,6 +236,21 @@ void run_request_reset(ShutdownCause cause)
         }
     }
     qemu_notify_event();
+}
+
+void run_hold_reset(bool on)
+{
+    WITH_QEMU_LOCK_GUARD(&run.lock)
+    {
+        run.reset_held = on;
+    }
+    qemu_notify_event();
+}
+
+void run_forget_reset(void)
+{
+    QEMU_LOCK_GUARD(&run.lock);
+    run.reset_requested = false;
 }
 
 void run_request_powerdown(void)
@@ -417,7 +439,7 @@ static bool serve_requests(void)
         panic = TAKE(panic_requested);
         debug = TAKE(debug_requested);
         debug_cpu = run.debug_cpu;
-        reset = TAKE(reset_requested);
+        reset = !run.reset_held && TAKE(reset_requested);
         powerdown = TAKE(powerdown_requested);
         stop = TAKE(stop_requested);
         stop_state = run.stop_state;

@@ -60,6 +60,12 @@ void run_request_stop(RunState state);
 /** run_request_quit: end the program, whatever -no-shutdown says. */
 void run_request_quit(ShutdownCause cause);
 
+/** run_hold_reset: @on: a reset that is asked for waits until it is off: the
+ *  guest's state is being saved or loaded. Thread: main. */
+void run_hold_reset(bool on);
+/** run_forget_reset: what the guest asked for is of no account any more. */
+void run_forget_reset(void);
+
 /** run_request_exit: end the program with @status. */
 void run_request_exit(int status);
 

@@ -38,6 +38,7 @@
 #include "util/log.h"
 #include "util/main-loop.h"
 #include "util/module.h"
+#include "util/timer.h"
 
 #include "daemonize.h"
 #include "drives.h"
@@ -48,6 +49,7 @@
 #include "network.h"
 #include "runstate.h"
 #include "sandbox.h"
+#include "snapshot.h"
 
 static System the_system;
 
@@ -659,6 +661,7 @@ bool startup_machine(System *s, Error **errp)
         error_prepend(errp, "-gdb %s: ", c->gdb);
         return false;
     }
+    s->clock_origin_ns = (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     qdev_globals_check();
     report_about_machine(s->machine, c->cpu != NULL);
     s->machine_ready = true;
@@ -672,6 +675,22 @@ bool startup_machine(System *s, Error **errp)
 static bool interrupted(void *opaque)
 {
     return run_end_requested();
+}
+
+bool system_loadvm(System *s, Error **errp)
+{
+    SnapshotRequest r = { .verb = SNAPSHOT_LOAD, .tag = s->config->loadvm };
+    g_autoptr(SnapshotWork) w = NULL;
+
+    if (!r.tag) {
+        return true;
+    }
+    w = snapshot_work_new(&r, errp);
+    if (!w || !snapshot_work_run(w, errp)) {
+        error_prepend(errp, "-loadvm %s: ", r.tag);
+        return false;
+    }
+    return true;
 }
 
 bool startup_run(System *s, Error **errp)
@@ -692,6 +711,7 @@ bool startup_run(System *s, Error **errp)
     if (!qemu_chr_wait_connected_all(interrupted, NULL, errp) ||
         !process_drop(c->chroot_dir, c->runas, errp) ||
         (s->machine && !system_migration_incoming(s, errp)) ||
+        (s->machine && !system_loadvm(s, errp)) ||
         !daemonize_end(c->log_file != NULL, errp) ||
         !sandbox_enable(c->sandbox, errp)) {
         return false;
@@ -710,6 +730,7 @@ void shutdown_all(System *s)
     if (s->machine) {
         machine_stop_soon(s->machine);
     }
+    snapshot_end(s);
     system_migration_end(s);
     if (s->machine && run_state_is_running()) {
         machine_stop(s->machine);

@@ -27,6 +27,8 @@ typedef struct System {
     SystemMigrationHost *rate_host;      /* with logs of their own */
     SystemMigrationHost *limit_host;
     struct DirtyTracking *dirty_tracking;
+    struct SnapshotWork *snapshot; /* that is being done, or NULL */
+    uint64_t clock_origin_ns; /* of the guest's clock, for people */
     int preconfig;      /* atomic: the machine is still to be made */
     bool machine_ready; /* realized: devices may be added */
 } System;
@@ -42,6 +44,9 @@ bool startup_backends(System *s, Error **errp);
 bool startup_machine(System *s, Error **errp);
 /** startup_run: wait for peers, lock the door, let the guest run. */
 bool startup_run(System *s, Error **errp);
+
+/** system_loadvm: -loadvm, if it was given. */
+bool system_loadvm(System *s, Error **errp);
 
 /** shutdown_all: undo all of it, in reverse. */
 void shutdown_all(System *s);

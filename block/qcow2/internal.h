@@ -603,6 +603,7 @@ int coroutine_fn qcow_co_snapshot_load_tmp(BlockNode *node, const char *id,
                                            const char *name, Error **errp);
 int coroutine_fn qcow_co_save_vmstate(BlockNode *node, QEMUIOVector *qiov,
                                       int64_t pos);
+int coroutine_fn qcow_co_forget_vmstate(BlockNode *node);
 int coroutine_fn qcow_co_load_vmstate(BlockNode *node, QEMUIOVector *qiov,
                                       int64_t pos);
 

@@ -315,6 +315,7 @@ static void qcow_class_init(ObjectClass *oc, void *data)
     nc->co_snapshot_load_tmp = qcow_co_snapshot_load_tmp;
     nc->co_save_vmstate = qcow_co_save_vmstate;
     nc->co_load_vmstate = qcow_co_load_vmstate;
+    nc->co_forget_vmstate = qcow_co_forget_vmstate;
     nc->co_can_store_bitmap = qcow_co_can_store_bitmap;
     nc->co_remove_bitmap = qcow_co_remove_bitmap;
     nc->co_inactivate = qcow_co_inactivate;

@@ -607,3 +607,23 @@ int coroutine_fn qcow_co_load_vmstate(BlockNode *node, QEMUIOVector *qiov,
     qcow_leave(s, ticket);
     return ret;
 }
+
+int coroutine_fn qcow_co_forget_vmstate(BlockNode *node)
+{
+    BlockQcow2 *s = BLOCK_QCOW2(node);
+    uint64_t from = qcow_vmstate_offset(s);
+    uint64_t end;
+    int ret;
+
+    if (!s->active || qcow_has_data_file(s)) {
+        return -ENOTSUP;
+    }
+    qcow_close_gate(s);
+    end = (uint64_t)s->l1_size << (s->cluster_bits + s->l2_bits);
+    ret = forget_vmstate(s, end > from ? end - from : 0);
+    if (ret == 0) {
+        ret = qcow_commit_all(s);
+    }
+    qcow_open_gate(s);
+    return ret;
+}
