@@ -16,6 +16,7 @@
 #include "util/keyval.h"
 
 #include "convert.h"
+#include "img-bitmaps.h"
 #include "img.h"
 
 #define SPARSE_DEFAULT 4096
@@ -45,6 +46,8 @@ typedef struct ConvertArgs {
     ToolSize coroutines;
     bool out_of_order;
     bool salvage;
+    bool bitmaps;
+    bool skip_broken;
 } ConvertArgs;
 
 #define T ConvertArgs
@@ -77,6 +80,10 @@ static const ToolOption options[] = {
             "bytes in a second"),
     IMG_ROW(0, "salvage", TOOL_FLAG, offsetof(T, salvage), NULL,
             "go on after errors; what cannot be read becomes zeroes"),
+    IMG_ROW(0, "bitmaps", TOOL_FLAG, offsetof(T, bitmaps), NULL,
+            "also copy the dirty bitmaps that the source keeps"),
+    IMG_ROW(0, "skip-broken-bitmaps", TOOL_FLAG, offsetof(T, skip_broken), NULL,
+            "but those whose contents are not known"),
     IMG_CACHE(T, "cache mode of what is written (default: unsafe)"),
     IMG_SOURCE_CACHE(T),
     IMG_FORCE_SHARE(T),
@@ -128,6 +135,8 @@ static bool check_args(const ConvertArgs *a, Error **errp)
         what = "--target-image-opts and -O are mutually exclusive";
     } else if (a->no_create && a->options) {
         what = "-o has no effect on an image that exists: -n";
+    } else if (a->skip_broken && !a->bitmaps) {
+        what = "Use of --skip-broken-bitmaps requires --bitmaps";
     }
     if (what) {
         error_setg(errp, "%s", what);
@@ -213,6 +222,10 @@ static bool open_sources(Job *job, int n, const char **names, Error **errp)
 {
     if (n > SOURCES_MAX) {
         error_setg(errp, "more than %d source images", SOURCES_MAX);
+        return false;
+    }
+    if (n > 1 && job->args->bitmaps) {
+        error_setg(errp, "Copying bitmaps only possible with single source");
         return false;
     }
     if (n > 1 && (job->args->snapshot || job->args->backing)) {
@@ -322,7 +335,9 @@ static bool open_target(Job *job, Error **errp)
         return false;
     }
     job->target = tool_open(job->tool, &image, errp);
-    return job->target && check_target(job, errp);
+    return job->target && check_target(job, errp) &&
+           (!a->bitmaps || img_bitmaps_check(job->sources[0].blk, job->target,
+                                             a->skip_broken, errp));
 }
 
 /* The protocol below formats and filters. */
@@ -509,7 +524,9 @@ static bool convert_job(Job *job, int n_sources, const char **names,
         return false;
     }
     return open_sources(job, n_sources, names, errp) &&
-           open_target(job, errp) && copy(job, errp);
+           open_target(job, errp) && copy(job, errp) &&
+           (!job->args->bitmaps ||
+            img_bitmaps_copy(job->sources[0].blk, job->target, errp));
 }
 
 static int run(Tool *tool, void *args, int npos, const char **pos)

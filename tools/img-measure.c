@@ -10,9 +10,21 @@
 #include "block/block-internal.h"
 #include "block/create.h"
 #include "qapi/json.h"
+#include "util/cutils.h"
 #include "util/error.h"
 
+#include "img-bitmaps.h"
 #include "img.h"
+
+/* Of a qcow2 image for which -o does not say it. */
+#define CLUSTER_DEFAULT 65536
+
+typedef struct Measured {
+    uint64_t required;
+    uint64_t fully; /* allocated */
+    bool has_bitmaps;
+    uint64_t bitmaps;
+} Measured;
 
 typedef struct MeasureArgs {
     GPtrArray *objects;
@@ -60,8 +72,28 @@ static BlockBackend *open_input(Tool *tool, const MeasureArgs *a,
     return g_steal_pointer(&blk);
 }
 
+/* Of what convert --bitmaps would copy. */
+static void measure_bitmaps(const MeasureArgs *a, const json_t *opts,
+                            BlockBackend *in, Measured *ret)
+{
+    const char *text = json_string_value(json_object_get(opts, "cluster_size"));
+    const char *compat = json_string_value(json_object_get(opts, "compat"));
+    uint64_t cluster = CLUSTER_DEFAULT;
+
+    if (!in || g_strcmp0(a->out_format, "qcow2") != 0 ||
+        g_strcmp0(compat, "0.10") == 0) {
+        return;
+    }
+    if (!text) {
+        text = json_string_value(json_object_get(opts, "cluster-size"));
+    }
+    if (!text || qemu_strtosz(text, NULL, &cluster) == 0) {
+        ret->has_bitmaps = img_bitmaps_measure(in, cluster, &ret->bitmaps);
+    }
+}
+
 static bool measure(Tool *tool, const MeasureArgs *a, const char *filename,
-                    uint64_t *ret_required, uint64_t *ret_fully, Error **errp)
+                    Measured *ret, Error **errp)
 {
     g_autoptr(json_t) opts = NULL;
     g_autoptr(BlockBackend) in = NULL;
@@ -84,37 +116,46 @@ static bool measure(Tool *tool, const MeasureArgs *a, const char *filename,
         size = (uint64_t)blk_getlength(in);
     }
     json_object_set_new(opts, "size", json_sprintf("%" PRIu64, size));
-    return block_measure(a->out_format ?: "raw", opts, in, tool->ctx,
-                         ret_required, ret_fully, errp);
+    if (!block_measure(a->out_format ?: "raw", opts, in, tool->ctx,
+                       &ret->required, &ret->fully, errp)) {
+        return false;
+    }
+    measure_bitmaps(a, opts, in, ret);
+    return true;
 }
 
-static void print(bool json, uint64_t required, uint64_t fully)
+static void print(bool json, const Measured *m)
 {
     if (json) {
         g_autoptr(json_t) value = json_object();
 
-        json_object_set_new(value, "required", json_uint64(required));
-        json_object_set_new(value, "fully-allocated", json_uint64(fully));
+        json_object_set_new(value, "required", json_uint64(m->required));
+        json_object_set_new(value, "fully-allocated", json_uint64(m->fully));
+        if (m->has_bitmaps) {
+            json_object_set_new(value, "bitmaps", json_uint64(m->bitmaps));
+        }
         tool_print_json(value);
-    } else {
-        printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64
-               "\n",
-               required, fully);
+        return;
+    }
+    printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n",
+           m->required, m->fully);
+    if (m->has_bitmaps) {
+        printf("bitmaps size: %" PRIu64 "\n", m->bitmaps);
     }
 }
 
 static int run(Tool *tool, void *args, int npos, const char **pos)
 {
     const MeasureArgs *a = args;
-    uint64_t required, fully;
+    Measured m = { 0 };
     bool json;
     Error *err = NULL;
 
     if (!img_output_is_json(a->output, &json, &err) ||
-        !measure(tool, a, npos ? pos[0] : NULL, &required, &fully, &err)) {
+        !measure(tool, a, npos ? pos[0] : NULL, &m, &err)) {
         return img_fail(err);
     }
-    print(json, required, fully);
+    print(json, &m);
     return EXIT_SUCCESS;
 }
 

@@ -26,7 +26,14 @@ typedef enum ToolOptionKind {
     TOOL_LIST,   /* GPtrArray * of const char *, borrowed; NULL if not given */
     TOOL_SIZE,   /* ToolSize: bytes with a suffix */
     TOOL_NUMBER, /* ToolSize: plain number */
+    TOOL_STEP,   /* GArray * of ToolStep: several options in their order; with
+                    an argument if ToolOption.arg says so */
 } ToolOptionKind;
+
+typedef struct ToolStep {
+    const char *name; /* of the option */
+    const char *arg;  /* or NULL; borrowed */
+} ToolStep;
 
 typedef struct ToolSize {
     bool given;

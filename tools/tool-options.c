@@ -116,12 +116,25 @@ static bool store(const ToolOption *o, const char *spelling, const char *text,
         g_ptr_array_add(*list, (char *)text);
         return true;
     }
+    case TOOL_STEP: {
+        GArray **steps = field;
+        ToolStep step = { o->name, text };
+
+        *steps = *steps ?: g_array_new(false, false, sizeof(ToolStep));
+        g_array_append_val(*steps, step);
+        return true;
+    }
     case TOOL_SIZE:
     case TOOL_NUMBER:
         what = g_strdup_printf("value of %s", spelling);
         return parse_number(o, text, what, field, errp);
     }
     g_assert_not_reached();
+}
+
+static bool has_argument(const ToolOption *o)
+{
+    return o->kind == TOOL_STEP ? o->arg != NULL : o->kind != TOOL_FLAG;
 }
 
 static const char *argument(Words *w, const char *attached,
@@ -150,7 +163,7 @@ static bool parse_long(const ToolOption *table, Words *w, const char *word,
         error_setg(errp, "unrecognized option '%s'", spelling);
         return false;
     }
-    if (o->kind == TOOL_FLAG) {
+    if (!has_argument(o)) {
         if (attached) {
             error_setg(errp, "option '%s' takes no argument", spelling);
             return false;
@@ -173,7 +186,7 @@ static bool parse_letters(const ToolOption *table, Words *w, const char *word,
             error_setg(errp, "unrecognized option '%s'", spelling);
             return false;
         }
-        if (o->kind == TOOL_FLAG) {
+        if (!has_argument(o)) {
             if (!store(o, spelling, NULL, args, errp)) {
                 return false;
             }
@@ -227,11 +240,12 @@ bool tool_options_parse(const ToolOption *table, int argc, char **argv,
 void tool_options_free(const ToolOption *table, void *args)
 {
     for (; !is_end(table); table++) {
-        GPtrArray **list = (GPtrArray **)((char *)args + table->offset);
+        void *field = (char *)args + table->offset;
 
-        if (table->kind == TOOL_LIST && *list) {
-            g_ptr_array_unref(*list);
-            *list = NULL;
+        if (table->kind == TOOL_LIST) {
+            g_clear_pointer((GPtrArray **)field, g_ptr_array_unref);
+        } else if (table->kind == TOOL_STEP) { /* one for several rows */
+            g_clear_pointer((GArray **)field, g_array_unref);
         }
     }
 }
@@ -251,7 +265,7 @@ char *tool_options_help(const ToolOption *table)
         if (table->name) {
             g_string_append_printf(out, "--%s", table->name);
         }
-        if (table->kind != TOOL_FLAG) {
+        if (has_argument(table)) {
             g_string_append_printf(out, "%c%s", table->name ? '=' : ' ',
                                    table->arg);
         }

@@ -301,6 +301,77 @@ def test_measure(t: Test) -> None:
     fails(t, 1, '--size', argv=('measure', '-O', 'qcow2'))
 
 
+def bitmaps_of(t: Test, image) -> dict:
+    text = t.run('qemu-img', 'info', '--output=json', image).stdout
+    data = json.loads(text)['format-specific']['data']
+    return {b['name']: (b['granularity'], set(b['flags']))
+            for b in data.get('bitmaps', [])}
+
+
+def dirty(t: Test, image, name: str) -> list:
+    """What is dirty in a stored bitmap, as QEMU's NBD server tells it."""
+    sock, pid = t.path('dirty.sock'), t.path('dirty.pid')
+    t.run('qemu-nbd', '-f', 'qcow2', '-r', '-k', sock, '-x', 'x', '-B', name,
+          '--fork', '--pid-file', pid, image)
+    # The first client is its last.
+    text = t.run('nbdinfo', '--json', f'--map=qemu:dirty-bitmap:{name}',
+                 f'nbd+unix:///x?socket={sock}').stdout
+    return [(e['offset'], e['length']) for e in json.loads(text)
+            if e['type'] == 1]
+
+
+def test_bitmap(t: Test) -> None:
+    """Bitmaps that ferry-img made, QEMU goes on with; and the other way."""
+    t.requires('qemu-img', 'qemu-io', 'qemu-nbd', 'nbdinfo')
+    a, b = t.path('a.qcow2'), t.path('b.qcow2')
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', a, '64M')
+    img(t, 'bitmap', '--add', '-g', '128k', a, 'one')
+    img(t, 'bitmap', '--add', '--disable', a, 'two')
+    assert bitmaps_of(t, a) == {'one': (128 * KIB, {'auto'}),
+                                'two': (64 * KIB, set())}
+    t.run('qemu-io', '-c', 'write 1M 256k', a)
+    assert dirty(t, a, 'one') == [(MIB, 256 * KIB)]
+    img(t, 'bitmap', '--merge', 'one', a, 'two')
+    assert dirty(t, a, 'two') == [(MIB, 256 * KIB)]
+    img(t, 'bitmap', '--clear', '--enable', a, 'one')
+    assert dirty(t, a, 'one') == []
+    same(t, 'measure', '-O', 'qcow2', '-o', 'cluster_size=4k', a)
+    img(t, 'convert', '--bitmaps', '-O', 'qcow2', a, b)
+    assert bitmaps_of(t, b) == bitmaps_of(t, a)
+    assert dirty(t, b, 'two') == [(MIB, 256 * KIB)]
+    img(t, 'bitmap', '--remove', a, 'two')
+    img(t, 'bitmap', '--merge', 'two', '-b', b, '-F', 'qcow2', a, 'one')
+    assert bitmaps_of(t, a) == {'one': (128 * KIB, {'auto'})}
+    assert dirty(t, a, 'one') == [(MIB, 256 * KIB)]
+    t.run('qemu-img', 'check', a)
+    fails(t, 1, 'Need at least one', argv=('bitmap', a, 'one'))
+    fails(t, 1, 'only supported with --add',
+          argv=('bitmap', '-g', '4k', '--clear', a, 'one'))
+    fails(t, 1, "bitmap 'none' not found", argv=('bitmap', '--clear', a, 'none'))
+
+
+def test_bitmap_broken(t: Test) -> None:
+    """An image that was not closed: its bitmap can only be left out, or
+    removed."""
+    t.requires('qemu-img', 'qemu-io')
+    a, b, raw = t.path('a.qcow2'), t.path('b.qcow2'), t.path('a.raw')
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', a, '8M')
+    img(t, 'bitmap', '--add', a, 'one')
+    t.run('qemu-io', '-c', 'write 0 64k', '-c', 'abort', a, check=False)
+    assert 'in-use' in bitmaps_of(t, a)['one'][1]
+    fails(t, 1, "inconsistent bitmap 'one'",
+          argv=('convert', '--bitmaps', '-O', 'qcow2', a, b))
+    img(t, 'convert', '--bitmaps', '--skip-broken-bitmaps', '-O', 'qcow2', a, b)
+    assert bitmaps_of(t, b) == {}
+    fails(t, 1, 'inconsistent', argv=('bitmap', '--clear', a, 'one'))
+    img(t, 'bitmap', '--remove', a, 'one')
+    assert bitmaps_of(t, a) == {}
+    fails(t, 1, "'raw' does not support bitmaps",
+          argv=('convert', '--bitmaps', '-O', 'raw', a, raw))
+    fails(t, 1, 'requires --bitmaps',
+          argv=('convert', '--skip-broken-bitmaps', '-O', 'qcow2', a, b))
+
+
 def test_dd(t: Test) -> None:
     t.requires('qemu-img')
     raw = t.path('a.raw')
@@ -403,7 +474,7 @@ def test_usage(t: Test) -> None:
     """--help of the program and of every command; wrong command lines."""
     text = img(t, '--help').stdout
     names = re.findall(r'^  ([a-z]+)  +\S', text.split('Commands')[1], re.M)
-    for name in names[:14]:
+    for name in names[:15]:
         helped = img(t, name, '--help').stdout
         assert helped.startswith(f'Usage: ferry-img {name} '), name
         status = 2 if name == 'compare' else 1
