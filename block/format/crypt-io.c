@@ -7,6 +7,7 @@
 
 #include "block/format/crypt-io.h"
 
+#include "util/aio-file.h"
 #include "util/aio.h"
 #include "util/error.h"
 #include "util/host-utils.h"
@@ -162,7 +163,7 @@ static int coroutine_fn crypt_co_work(CryptIO *io, CryptWork *w)
     AioContext *ctx = qemu_get_current_aio_context();
 
     w->block = io->block;
-    if (w->bytes < io->offload || !ctx) {
+    if (w->bytes < io->offload || !ctx || aio_context_may_block(ctx)) {
         return crypt_work(w);
     }
     return thread_pool_submit_co(aio_get_thread_pool(ctx), crypt_work, w);

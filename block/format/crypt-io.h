@@ -5,7 +5,8 @@
  * request's, and encrypts from the request's into a buffer of its own: what
  * the guest can see never holds cipher text, and there is no copy in between.
  * Buffers are kept for the next request. Encrypting much takes longer than a
- * trip to a worker thread, so it makes that trip.
+ * trip to a worker thread, so it makes that trip, unless the thread has nothing
+ * else to do.
  *
  * Thread: any, several at the same time.
  *
