@@ -5,8 +5,9 @@
  * 6.7) returns ranges that are present or swapped out and not the shared zero
  * page; older kernels are read page by page through /proc/self/pagemap. Shared
  * memory with a descriptor: another mapping may have written it, so not the page
- * tables count but the file's holes. A private mapping of a file shows what is in
- * the file or a page of its own, so it takes both.
+ * tables count but the file's holes, unless all of it is in the tables, which is
+ * asked first. A private mapping of a file shows what is in the file or a page of
+ * its own, so it takes both.
  *
  * Source: Linux Documentation/admin-guide/mm/pagemap.rst, lseek(2).
  *
@@ -186,6 +187,23 @@ static PagePresentWay present_in_tables(const Window *w, int pagemap,
     return PAGE_PRESENT_ALL;
 }
 
+/*
+ * Is all of it in our page tables? Then it is in the file, which would be looked
+ * through from here to its next hole, page by page.
+ */
+static bool all_mapped(const Window *w, int pagemap, PagePresentWay best)
+{
+    uint64_t n = (w->end - w->start) >> RAM_PAGE_BITS;
+    bool all = best >= PAGE_PRESENT_SCAN && pagemap >= 0 &&
+               *w->data_end <= w->start && present_by_scan(w, pagemap) &&
+               bitmap_full(w->map, (long)n);
+
+    if (!all) {
+        bitmap_zero(w->map, (long)n);
+    }
+    return all;
+}
+
 int page_present_open(void)
 {
     return open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -204,7 +222,10 @@ PagePresentWay page_present_map(int pagemap, PagePresentWay best,
                  .map = map };
 
     bitmap_zero(map, (long)n);
-    if (rb->fd >= 0) {
+    if ((rb->flags & RAM_BLOCK_SHARED) && rb->fd >= 0 &&
+        all_mapped(&w, pagemap, best)) {
+        way = PAGE_PRESENT_SCAN;
+    } else if (rb->fd >= 0) {
         if (best != PAGE_PRESENT_ALL && present_by_holes(&w)) {
             way = PAGE_PRESENT_HOLES;
         }
