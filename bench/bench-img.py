@@ -4,6 +4,9 @@
 medians of the copied bytes in a second, and of CPU time.
 
 Images are in memory (/dev/shm if there is room), so that disks do not count.
+nbd-10ms delays each request of the client, block status as well; nbd-10ms-read
+only reads, which is shown without a target. luks is what another GiB takes, so
+that the time of making the key does not count.
 
 usage: bench-img.py BUILDDIR [MIB [ROUNDS [NAME...]]]
 Exit status: 0; 10 if a target was missed; 1 if something could not run.
@@ -12,12 +15,17 @@ import os
 import random
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent
+                       / 'tests/functional'))
+from pki import Pki  # noqa: E402
 
 BUILD = Path(sys.argv[1] if len(sys.argv) > 1 else 'build').resolve()
 MIB = int(sys.argv[2]) if len(sys.argv) > 2 else 512
@@ -73,23 +81,48 @@ def compare(name: str, mib: int, args: list, target: float,
                 cpu[p].append(c)
     w = {p: statistics.median(v) for p, v in wall.items()}
     c = {p: statistics.median(v) for p, v in cpu.items()}
+    report(name, mib, w, c, target)
+
+
+def report(name: str, mib: int, w: dict, c: dict, target: float) -> None:
     ratio = w['qemu'] / w['ferry']
     bad = '' if ratio >= target else '  MISSED'
     print(f'{name:<14} ferry {mib / 1024 / w["ferry"]:6.2f} GiB/s '
           f'{c["ferry"]:6.2f} s CPU   qemu {mib / 1024 / w["qemu"]:6.2f} GiB/s '
-          f'{c["qemu"]:6.2f} s CPU   x{ratio:.2f} (target x{target}){bad}',
-          flush=True)
+          f'{c["qemu"]:6.2f} s CPU   x{ratio:.2f}'
+          f'{f" (target x{target})" if target else ""}{bad}', flush=True)
     if bad:
         missed.append(name)
 
 
+def compare_growth(name: str, small: int, large: int, argv, target: float,
+                   rounds: int = 3) -> None:
+    """What the step from @small to @large MiB takes. @argv prepares a copy of
+    a size and returns it."""
+    if NAMES and name not in NAMES:
+        return
+    runs = {(p, m): [] for p in PEERS for m in (small, large)}
+    for _ in range(rounds):
+        for m in (small, large):
+            for p, program in PEERS.items():
+                runs[p, m].append(once([program, *map(str, argv(m))], None))
+    growth = [{p: statistics.median(r[i] for r in runs[p, large])
+               - statistics.median(r[i] for r in runs[p, small])
+               for p in PEERS} for i in (0, 1)]
+    report(name, large - small, *growth, target)
+
+
 class Server:
-    def __init__(self, *args: str):
+    def __init__(self, *args: str, port: int = 0):
         self.path = DIR / 'sock'
         self.path.unlink(missing_ok=True)
-        self.proc = subprocess.Popen(['nbdkit', '-f', '-U', str(self.path),
+        pid = DIR / 'pid'
+        pid.unlink(missing_ok=True)
+        where = (['-i', '127.0.0.1', '-p', str(port)] if port
+                 else ['-U', str(self.path)])
+        self.proc = subprocess.Popen(['nbdkit', '-f', '-P', str(pid), *where,
                                       *args])
-        while not self.path.exists():
+        while not pid.exists():             # it accepts then
             time.sleep(0.01)
         self.uri = f'nbd+unix:///?socket={self.path}'
 
@@ -129,16 +162,63 @@ def nbd() -> None:
         compare('nbd-null', MIB, ['convert', '-f', 'raw', '-n',
                                   '--target-image-opts', s.uri, target], 1.2,
                 out=None)
-    with Server('--filter=delay', 'file', str(DIR / 'a.raw'),
-                'rdelay=10ms') as s:
-        compare('nbd-10ms', MIB, ['convert', '-f', 'raw', '-O', 'raw', s.uri,
-                                  DIR / 'out'], 5, rounds=3)
+    for name, more, target in (('nbd-10ms', ['delay-extents=10ms'], 5),
+                               ('nbd-10ms-read', [], 0)):
+        with Server('--filter=delay', 'file', str(DIR / 'a.raw'),
+                    'rdelay=10ms', *more) as s:
+            compare(name, MIB, ['convert', '-f', 'raw', '-O', 'raw', s.uri,
+                                DIR / 'out'], target, rounds=3)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def tls() -> None:
+    server, client = Pki(DIR / 'pki').standard()
+    port = free_port()
+    with Server('--tls=require', f'--tls-certificates={server}', 'file',
+                str(DIR / 'a.raw'), port=port):
+        compare('nbd-tls-raw', MIB,
+                ['convert', '--object',
+                 f'tls-creds-x509,id=t,endpoint=client,dir={client}',
+                 '--image-opts', '-O', 'raw',
+                 f'driver=nbd,host=localhost,port={port},tls-creds=t',
+                 DIR / 'out'], 1.2, rounds=3)
+
+
+def luks() -> None:
+    key, out, small, large = DIR / 'key', DIR / 'out', MIB // 2, MIB // 2 + 1024
+    key.write_text('passphrase')
+    secret = ['--object', f'secret,id=s,file={key}']
+
+    def argv(mib: int) -> list:
+        out.unlink(missing_ok=True)
+        subprocess.run([PEERS['ferry'], 'create', '-q', *secret, '-f', 'luks',
+                        '-o', 'key-secret=s,iter-time=10', out, f'{mib}M'],
+                       check=True)
+        return ['convert', *secret, '-n', '-f', 'raw', '--target-image-opts',
+                DIR / f'{mib}.raw',
+                f'driver=luks,key-secret=s,file.filename={out}']
+
+    for mib in small, large:
+        with open(DIR / f'{mib}.raw', 'wb') as f:
+            for _ in range(mib):
+                f.write(os.urandom(1 << 20))
+    compare_growth('luks', small, large, argv, 4)
+    for mib in small, large:
+        (DIR / f'{mib}.raw').unlink()
 
 
 try:
     local()
+    luks()
     if shutil.which('nbdkit'):
         nbd()
+    if shutil.which('nbdkit') and shutil.which('certtool'):
+        tls()
 finally:
     shutil.rmtree(DIR, ignore_errors=True)
 sys.exit(BENCH_MISSED if missed else 0)
