@@ -74,8 +74,10 @@ static int coroutine_fn make_empty(BlockQcow2 *s)
     g_autofree uint64_t *old = NULL;
     uint64_t old_offset = s->l1_offset;
     uint64_t offset;
-    int ret = l1 ? qcow_commit_all(s) : -ENOMEM;
+    int ret;
 
+    qcow_event(s, BLKDBG_EMPTY_IMAGE_PREPARE);
+    ret = l1 ? qcow_commit_all(s) : -ENOMEM;
     if (ret == 0) {
         ret = qcow_space_alloc_exact(s, qcow_clusters(s, bytes), &offset);
     }

@@ -170,6 +170,7 @@ static int coroutine_fn write_some(BlockQcow2 *s, const Commit *c, guint first)
         qemu_iovec_add(&qiov, p[n].copy, p[n].bytes);
         end += p[n++].bytes;
     }
+    qcow_event(s, p->table ? BLKDBG_L2_UPDATE : BLKDBG_L1_UPDATE);
     ret = qcow_overlap_refuse(s, what, p->offset, qiov.size);
     if (ret == 0) {
         ret = node_co_pwritev(s->file.node, (int64_t)p->offset,

@@ -73,6 +73,7 @@ int coroutine_fn qcow_read_compressed(BlockQcow2 *s, uint64_t entry,
     if (!src || !dst) {
         return -ENOMEM;
     }
+    qcow_event(s, BLKDBG_READ_COMPRESSED);
     ret = qcow_file_read(s->file.node, c.offset, src, c.bytes);
     if (ret < 0) {
         return ret;
@@ -132,8 +133,10 @@ static int coroutine_fn store(BlockQcow2 *s, uint64_t guest, const void *data,
     if (ret < 0) {
         return ret;
     }
+    qcow_event(s, BLKDBG_WRITE_COMPRESSED);
     ret = node_co_pwrite(s->file.node, (int64_t)offset, bytes, data, 0);
     if (ret == 0) {
+        qcow_event(s, BLKDBG_L2_UPDATE_COMPRESSED);
         qemu_co_mutex_lock(&s->lock);
         qcow_range_lock(s, &range, cluster, cluster + 1);
         ret = link_packed(s, guest, offset, bytes);

@@ -106,6 +106,7 @@ static int coroutine_fn release(BlockQcow2 *s, const QcowDrop *d)
 {
     int ret;
 
+    qcow_event(s, BLKDBG_CLUSTER_FREE);
     if (s->discard_passthrough[d->why]) {
         pass_discard(s, d);
     }

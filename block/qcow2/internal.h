@@ -25,6 +25,7 @@
 
 #include "block/block-internal.h"
 #include "block/block-node.h"
+#include "block/filter/blkdebug.h"
 #include "block/format/crypt-io.h"
 #include "block/qcow2/wire.h"
 #include "crypto/block.h"
@@ -300,6 +301,12 @@ static inline uint64_t qcow_l1_entries(const BlockQcow2 *s, uint64_t bytes)
 static inline uint64_t qcow_vmstate_offset(const BlockQcow2 *s)
 {
     return qcow_l1_entries(s, s->header.size) << (s->cluster_bits + s->l2_bits);
+}
+
+/** qcow_event: for fault injection: this is about to be done. */
+static inline void qcow_event(BlockQcow2 *s, BlkdebugEvent event)
+{
+    blkdebug_event(s->file.node, event);
 }
 
 /* -- gate (qcow2/gate.c) -------------------------------------------------------------- */

@@ -256,6 +256,7 @@ static int coroutine_fn load_slice(BlockQcow2 *s, uint64_t at)
         return ret;
     }
     qemu_co_mutex_unlock(&s->lock);
+    qcow_event(s, BLKDBG_L2_LOAD);
     ret = qcow_file_read(s->file.node, at, t->data, s->slice_bytes);
     qemu_co_mutex_lock(&s->lock);
     qcow_cache_loaded(&s->l2, t, ret == 0);

@@ -223,6 +223,7 @@ static int coroutine_fn read_reftable(BlockQcow2 *s, Error **errp)
 
     s->reftable_size = (uint32_t)(bytes / 8);
     s->reftable = g_try_malloc(bytes);
+    qcow_event(s, BLKDBG_REFTABLE_LOAD);
     ret = s->reftable ? qcow_file_read(s->file.node, s->header.reftable_offset,
                                        s->reftable, bytes)
                       : -ENOMEM;

@@ -21,8 +21,12 @@ static int coroutine_fn write_block(BlockQcow2 *s, QcowTable *t)
 {
     uint32_t from = ROUND_DOWN(t->dirty_from, 512u);
     uint32_t to = ROUND_UP(t->dirty_to, 512u);
-    int ret = qcow_meta_write(s, QCOW_META_REFBLOCK, t->offset + from,
-                              t->data + from, to - from);
+    int ret;
+
+    qcow_event(s, to - from == s->cluster_bytes ? BLKDBG_REFBLOCK_UPDATE
+                                                : BLKDBG_REFBLOCK_UPDATE_PART);
+    ret = qcow_meta_write(s, QCOW_META_REFBLOCK, t->offset + from,
+                          t->data + from, to - from);
 
     if (ret == 0) {
         qcow_cache_clean(&s->refs, t);
@@ -60,6 +64,7 @@ static int coroutine_fn load_block(BlockQcow2 *s, uint64_t offset,
     int ret = qcow_refblock_take(s, offset, t);
 
     if (ret == 0) {
+        qcow_event(s, BLKDBG_REFBLOCK_LOAD);
         ret =
             qcow_file_read(s->file.node, offset, (*t)->data, s->cluster_bytes);
         qcow_cache_loaded(&s->refs, *t, ret == 0);

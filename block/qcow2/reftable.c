@@ -40,6 +40,8 @@ int coroutine_fn qcow_reftable_write(BlockQcow2 *s)
     for (uint32_t i = from; i < to; i++) {
         buf[i - from] = cpu_to_be64(s->reftable[i]);
     }
+    qcow_event(s, BLKDBG_REFTABLE_UPDATE);
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC_HOOKUP);
     ret = qcow_meta_write(s, QCOW_META_REFTABLE,
                           s->header.reftable_offset + (uint64_t)from * 8, buf,
                           (uint64_t)(to - from) * 8);
@@ -95,8 +97,11 @@ int coroutine_fn qcow_refblock_create(BlockQcow2 *s, uint64_t index,
                                       QcowTable **t)
 {
     uint64_t cluster = index << s->refblock_bits;
-    int ret = new_block(s, index, cluster, t);
+    int ret;
 
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC);
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC_WRITE);
+    ret = new_block(s, index, cluster, t);
     if (ret == 0) {
         qcow_block_set(s, *t, cluster, 1);
     }
@@ -186,6 +191,7 @@ static int coroutine_fn write_growth(BlockQcow2 *s, const Growth *g,
     if (!block || !be) {
         return -ENOMEM;
     }
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC_WRITE_BLOCKS);
     for (uint64_t b = 0; ret == 0 && b < g->blocks; b++) {
         memset(block, 0, s->cluster_bytes);
         for (uint64_t i = 0; i < refs && b * refs + i < used; i++) {
@@ -198,6 +204,7 @@ static int coroutine_fn write_growth(BlockQcow2 *s, const Growth *g,
     for (uint64_t i = 0; i < g->entries; i++) {
         be[i] = cpu_to_be64(table[i]);
     }
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC_WRITE_TABLE);
     return ret == 0 ? qcow_meta_write(s, 0, g->first << s->cluster_bits, be,
                                       g->entries * 8)
                     : ret;
@@ -209,9 +216,11 @@ static int coroutine_fn switch_table(BlockQcow2 *s, const Growth *g,
     uint64_t old = s->header.reftable_offset;
     uint32_t old_clusters = s->header.reftable_clusters;
     uint64_t at = (g->first + g->table_clusters) << s->cluster_bits;
-    int ret = qcow_header_set_reftable(s, g->first << s->cluster_bits,
-                                       (uint32_t)g->table_clusters);
+    int ret;
 
+    qcow_event(s, BLKDBG_REFBLOCK_ALLOC_SWITCH_TABLE);
+    ret = qcow_header_set_reftable(s, g->first << s->cluster_bits,
+                                   (uint32_t)g->table_clusters);
     if (ret < 0) {
         g_free(table);
         return ret;
@@ -237,6 +246,7 @@ int coroutine_fn qcow_reftable_grow(BlockQcow2 *s, uint64_t index)
     Growth g;
     int ret;
 
+    qcow_event(s, BLKDBG_REFTABLE_GROW);
     if (!plan(s, index, &g)) {
         return -EFBIG;
     }

@@ -88,6 +88,7 @@ static int coroutine_fn take_run(BlockQcow2 *s, uint64_t first, uint64_t count,
     }
     ret = qcow_overlap_refuse(s, 0, offset, end - offset);
     if (ret == 0) {
+        qcow_event(s, BLKDBG_CLUSTER_ALLOC_SPACE);
         ret = qcow_file_reach(s, end);
     }
     if (ret == 0) {
@@ -107,8 +108,10 @@ int coroutine_fn qcow_space_alloc(BlockQcow2 *s, uint64_t goal, uint64_t count,
 {
     uint64_t first = goal >> s->cluster_bits;
     uint64_t n = 0;
-    int ret = qcow_mark_dirty(s);
+    int ret;
 
+    qcow_event(s, BLKDBG_CLUSTER_ALLOC);
+    ret = qcow_mark_dirty(s);
     if (ret < 0) {
         return ret;
     }
@@ -251,8 +254,10 @@ int coroutine_fn qcow_space_alloc_bytes(BlockQcow2 *s, uint32_t bytes,
 {
     uint64_t first, n;
     QcowSpace space;
-    int ret = qcow_mark_dirty(s);
+    int ret;
 
+    qcow_event(s, BLKDBG_CLUSTER_ALLOC_BYTES);
+    ret = qcow_mark_dirty(s);
     if (ret < 0) {
         return ret;
     }

@@ -41,8 +41,10 @@ static int coroutine_fn write_table(BlockQcow2 *s, uint64_t old,
         return -ENOMEM;
     }
     if (old) {
+        qcow_event(s, BLKDBG_L2_ALLOC_COW_READ);
         ret = qcow_file_read(s->file.node, old, buf, s->cluster_bytes);
     }
+    qcow_event(s, BLKDBG_L2_ALLOC_WRITE);
     return ret == 0 ? node_co_pwrite(s->file.node, (int64_t)space->offset,
                                      s->cluster_bytes, buf, 0)
                     : ret;
@@ -141,17 +143,21 @@ static int coroutine_fn move_l1(BlockQcow2 *s, uint64_t *l1, uint32_t entries)
     uint64_t old_bytes = (uint64_t)s->l1_size * 8;
     uint64_t *old = s->l1;
     uint64_t offset;
-    int ret = qcow_space_alloc_exact(s, qcow_clusters(s, bytes), &offset);
+    int ret;
 
+    qcow_event(s, BLKDBG_L1_GROW_ALLOC_TABLE);
+    ret = qcow_space_alloc_exact(s, qcow_clusters(s, bytes), &offset);
     if (ret < 0) {
         return ret;
     }
+    qcow_event(s, BLKDBG_L1_GROW_WRITE_TABLE);
     ret = qcow_write_l1(s, offset, l1, entries);
     if (ret == 0) {
         /* The refcounts of the new table are on disk before the header. */
         ret = qcow_commit(s, true);
     }
     if (ret == 0) {
+        qcow_event(s, BLKDBG_L1_GROW_ACTIVATE_TABLE);
         ret = qcow_header_set_l1(s, offset, entries, s->header.size);
     }
     if (ret < 0) {

@@ -215,6 +215,7 @@ static int coroutine_fn fetch(BlockQcow2 *s, uint64_t from, uint64_t to,
     if (zero) {
         return 0;
     }
+    qcow_event(s, BLKDBG_COW_READ);
     qemu_iovec_init_buf(&qiov, *ret_buf, to - from);
     return qcow_read(s, from, (int64_t)(to - from), &qiov, 0);
 }
@@ -262,6 +263,7 @@ static int coroutine_fn write_data(BlockQcow2 *s, Alloc *a)
                                      a->qiov, a->qiov_offset, (size_t)a->bytes,
                                      a->tail, a->end - data_end);
         if (ret == 0) {
+            qcow_event(s, BLKDBG_COW_WRITE);
             ret = write_host(s, a->start, host_of(s, a, a->start),
                              (int64_t)(a->end - a->start), &qiov, 0);
             qemu_iovec_destroy(&qiov);
