@@ -331,6 +331,23 @@ bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
     return taken;
 }
 
+/* -- the guest's threads ---------------------------------------------------------------------- */
+
+/* While pages are missing they sleep and wake as often as ours. */
+static void listen_vcpus_short(PostcopyIncoming *pi, bool on)
+{
+    const MigrationHost *host = pi->mis->ms->host;
+    void *opaque = pi->mis->ms->host_opaque;
+
+    for (unsigned i = 0; i < host->vcpu_count(opaque); i++) {
+        int tid = host->vcpu_thread_id(opaque, i);
+
+        if (tid > 0) {
+            postcopy_thread_short(tid, on);
+        }
+    }
+}
+
 /* -- the listen thread ------------------------------------------------------------------------ */
 
 /* Watching memory and all threads end. */
@@ -374,8 +391,16 @@ static void *listen_thread(void *opaque)
     Error *err = NULL;
     bool quit;
 
-    postcopy_thread_urgent();
+    /* With a channel for urgent pages this thread brings nothing that anybody
+     * waits for. */
+    if (migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
+        postcopy_thread_bulk();
+    } else {
+        postcopy_thread_urgent();
+    }
+    listen_vcpus_short(pi, true);
     listen_all(pi);
+    listen_vcpus_short(pi, false);
     listen_wait_package(pi);
 
     qemu_mutex_lock(&pi->lock);

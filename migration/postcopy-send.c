@@ -81,6 +81,7 @@ static bool send_noted(PostcopySource *ps, Error **errp)
         if (!send_urgent_main(ps, errp)) {
             return false;
         }
+        postcopy_carrier_awaited(&ps->carrier, false);
     }
     return true;
 }
@@ -133,6 +134,8 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     }
     qatomic_mb_set(&ps->urgent, true);
     if (qemu_mutex_trylock(&ps->send_lock) != 0) {
+        /* Its holder may have been put aside. */
+        postcopy_carrier_awaited(&ps->carrier, true);
         return true;
     }
     if (!send_noted(ps, errp)) {
@@ -292,6 +295,7 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     ps->finished = false;
     qemu_mutex_unlock(&ps->send_lock);
     send_queue_limit(ps);
+    postcopy_carrier_begin(&ps->carrier);
     while ((n = send_batch(ps, errp)) > 0) {
         if (!ps->runs && return_path_guest_runs(ms, ps->commits)) {
             ps->runs = true;

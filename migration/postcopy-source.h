@@ -13,6 +13,7 @@
 #include "migration/qemu-file.h"
 
 #include "migration-internal.h"
+#include "postcopy-thread.h"
 #include "ram.h"
 #include "savevm.h"
 
@@ -32,7 +33,8 @@ struct PostcopySource {
      * lets go.
      */
     QemuMutex send_lock;
-    bool urgent;   /* atomic: requests wait for the holder of @send_lock */
+    bool urgent; /* atomic: requests wait for the holder of @send_lock */
+    PostcopyCarrier carrier; /* the migration thread */
     bool finished; /* under @send_lock: EOF was sent, or the channel broke */
 
     /* Urgent channel (postcopy-preempt); NULL: none. Only the thread of the
