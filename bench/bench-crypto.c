@@ -24,6 +24,7 @@
 #include "crypto/init.h"
 #include "crypto/pbkdf.h"
 #include "crypto/random.h"
+#include "crypto/tls-aead.h"
 #include "tests/unit/crypto/hex.h"
 #include "tests/unit/crypto/rsa-vectors.h"
 #include "util/error.h"
@@ -34,6 +35,7 @@
 #define BENCH_BUF_MAX    65536
 #define BENCH_TOLERANCE  0.90
 #define BENCH_JUDGED_LEN 512
+#define RECORD_TEXT      16384
 
 typedef struct Bench {
     const char *filter;
@@ -42,6 +44,8 @@ typedef struct Bench {
     int slow;         /* lines whose default is below the tolerance */
     bool shown_only;  /* the next lines do not count as slow */
     uint8_t buf[BENCH_BUF_MAX];
+    uint8_t record[RECORD_TEXT + 1 + TLS_AEAD_TAG]; /* sealed */
+    uint8_t opened[RECORD_TEXT + 1];
 } Bench;
 
 /* One algorithm in one library; run() is called until the slice is over. */
@@ -417,6 +421,85 @@ static void bench_asymmetric(Bench *b)
     bench_rsa(b, false);
 }
 
+/* -- records of TLS -------------------------------------------------------- */
+
+static const uint8_t record_nonce[TLS_AEAD_NONCE], record_header[5];
+
+static void record_run(Bench *b, Probe *p)
+{
+    struct iovec iov = { .iov_base = b->buf, .iov_len = RECORD_TEXT };
+    TLSAeadText text = { &iov, 0, RECORD_TEXT, 23 };
+
+    bool ok = p->variant
+                  ? tls_aead_open(p->state, record_nonce, record_header,
+                                  sizeof(record_header), b->record,
+                                  sizeof(b->record), b->opened)
+                  : tls_aead_seal(p->state, record_nonce, record_header,
+                                  sizeof(record_header), &text, b->record);
+
+    if (!ok) {
+        g_error("a record of TLS cannot be %s",
+                p->variant ? "opened" : "sealed");
+    }
+}
+
+/* The first library of the list that there is, is the one that is taken. */
+static void bench_record(Bench *b, gnutls_cipher_algorithm_t cipher, bool open)
+{
+    static const uint8_t key[32];
+    g_autofree char *name = g_strdup_printf(
+        "tls %s %s", gnutls_cipher_get_name(cipher), open ? "open" : "seal");
+    double rate[TLS_AEAD_N_LIBRARIES] = { 0 }, best = 0;
+    int chosen = -1;
+
+    if (!bench_wanted(b, name)) {
+        return;
+    }
+    printf("%-34s", name);
+    for (int i = 0; i < TLS_AEAD_N_LIBRARIES; i++) {
+        Probe p = { .run = record_run, .len = RECORD_TEXT, .variant = open };
+
+        p.state = tls_aead_new_from(i, cipher, key,
+                                    gnutls_cipher_get_key_size(cipher));
+        if (!p.state) {
+            printf(" %10s", "-");
+            continue;
+        }
+        chosen = chosen < 0 ? i : chosen;
+        p.variant = false;
+        record_run(b, &p);
+        p.variant = open;
+        for (int round = 0; round < b->rounds; round++) {
+            p.rates[round] = probe_measure(b, &p);
+        }
+        qsort(p.rates, b->rounds, sizeof(double), compare_double);
+        rate[i] = p.rates[b->rounds / 2] / (1 << 20);
+        best = MAX(best, rate[i]);
+        printf(" %10.0f", rate[i]);
+        tls_aead_free(p.state);
+    }
+    printf("  %-9s %6.2f%s\n", tls_aead_library_name(chosen),
+           rate[chosen] / best,
+           rate[chosen] < best * BENCH_TOLERANCE ? "  <-- slow" : "");
+    b->slow += rate[chosen] < best * BENCH_TOLERANCE;
+}
+
+static void bench_records(Bench *b)
+{
+    static const gnutls_cipher_algorithm_t ciphers[] = {
+        GNUTLS_CIPHER_AES_128_GCM, GNUTLS_CIPHER_AES_256_GCM,
+        GNUTLS_CIPHER_CHACHA20_POLY1305
+    };
+
+    printf("\n%-34s %10s %10s %10s  %-9s %6s\n%-34s %10s %10s %10s\n",
+           "record of TLS, 16 KiB", "ipsec-mb", "gcrypt", "gnutls", "chosen",
+           "ratio", "", "MiB/s", "MiB/s", "MiB/s");
+    for (size_t i = 0; i < ARRAY_SIZE(ciphers); i++) {
+        bench_record(b, ciphers[i], false);
+        bench_record(b, ciphers[i], true);
+    }
+}
+
 static void bench_parse(Bench *b, int argc, char **argv)
 {
     b->rounds = 9;
@@ -441,6 +524,7 @@ int main(int argc, char **argv)
     bench_hashes(b);
     bench_pbkdf(b);
     bench_asymmetric(b);
+    bench_records(b);
     if (b->slow) {
         printf("\n%d defaults are below %.2f of the fastest\n", b->slow,
                BENCH_TOLERANCE);

@@ -54,6 +54,7 @@ static const Case cases[] = {
     { "AES-128-GCM, unpinned",
       "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM",
       .unpinned = true },
+    { "AES-256-GCM", "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-256-GCM" },
     { "AES-128-GCM, TLS 1.2",
       "NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM" },
     { "CHACHA20-POLY1305",
