@@ -42,9 +42,7 @@ static const CapDef cap_table[MIGRATION_CAPABILITY__MAX] = {
     [MIGRATION_CAPABILITY_RETURN_PATH] = { .when = CAP_AT_START },
     [MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER] = { .when = CAP_LIVE },
     [MIGRATION_CAPABILITY_MULTIFD] = { .excludes = C(COMPRESS) | C(XBZRLE) },
-    [MIGRATION_CAPABILITY_DIRTY_BITMAPS] = { .absent =
-                                                 "block nodes of this build "
-                                                 "have no dirty bitmaps" },
+    [MIGRATION_CAPABILITY_DIRTY_BITMAPS] = { .when = CAP_FIXED },
     [MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME] = { .when = CAP_AT_START },
     [MIGRATION_CAPABILITY_LATE_BLOCK_ACTIVATE] = { .when = CAP_LIVE },
     [MIGRATION_CAPABILITY_VALIDATE_UUID] = { .when = CAP_AT_START },

@@ -69,6 +69,25 @@ static bool make_ram(MigrationIncoming *mis, Error **errp)
     return mis->ram != NULL;
 }
 
+static void make_bitmaps(MigrationIncoming *mis)
+{
+    MigrationState *ms = mis->ms;
+    g_autoptr(json_t) mapping = NULL;
+
+    if (!ms->host->bitmaps) {
+        return;
+    }
+    WITH_QEMU_LOCK_GUARD(&ms->lock)
+    {
+        mapping = json_incref(ms->params.block_bitmap_mapping);
+    }
+    mis->bitmaps =
+        bitmap_loader_new(ms->host->bitmaps, ms->host_opaque, mapping,
+                          migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_BITMAPS),
+                          &mis->bitmap_stats);
+    ms->bitmap_section.loader = mis->bitmaps;
+}
+
 /* Devices may still be added on this side. */
 static bool check_devices(MigrationState *ms, const ConfigDevices *theirs,
                           Error **errp)
@@ -118,6 +137,7 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
     mis->start_ns = now_ns();
     mis->from_src = QIO_CHANNEL(object_ref(OBJECT(c->ioc)));
     mis->from_src_file = g_steal_pointer(&c->f);
+    make_bitmaps(mis);
     return cpr_incoming_adopt(mis, theirs, errp) &&
            multifd_recv_start_file(mis, errp) && make_ram(mis, errp);
 }
@@ -307,6 +327,7 @@ static void guest_is_here(void *opaque)
 
 static void start_guest(MigrationIncoming *mis)
 {
+    bitmap_loader_begin(mis->bitmaps);
     aio_bh_schedule_oneshot(qemu_get_aio_context(), guest_is_here, mis);
     qemu_sem_wait(&mis->run->started);
     migration_announce(mis->ms);
@@ -391,6 +412,7 @@ static bool finish_load(MigrationIncoming *mis, Error **errp)
 
     leave_source(mis);
     if (!is_complete(mis, errp) || !ram_load_finish(mis->ram, errp) ||
+        (mis->bitmaps && !bitmap_loader_check(mis->bitmaps, errp)) ||
         !return_sender_shut(mis->to_src, 0, NULL, errp)) {
         return false;
     }

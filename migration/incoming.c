@@ -82,6 +82,8 @@ static void incoming_cleanup(MigrationIncoming *mis)
         savevm_load_cleanup(ms->host->registry(ms->host_opaque));
     }
     ms->ram_section.incoming = NULL;
+    ms->bitmap_section.loader = NULL;
+    g_clear_pointer(&mis->bitmaps, bitmap_loader_free);
     g_clear_pointer(&mis->ram, ram_incoming_free);
     g_clear_pointer(&mis->to_src, return_sender_free);
     g_clear_pointer(&mis->from_src_file, qemu_file_free);

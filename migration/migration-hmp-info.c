@@ -187,8 +187,22 @@ static void print_addresses(HMPContext *ctx, SocketAddressList *list)
     }
 }
 
+static void print_bitmaps(HMPContext *ctx, const MigrationBitmapsInfo *info)
+{
+    hmp_printf(ctx,
+               "dirty bitmaps: %" PRIu64 " of %" PRIu64 " complete, %" PRIu64
+               " of %" PRIu64 " bytes\n",
+               info->completed, info->bitmaps, info->transferred, info->total);
+    if (info->error_desc) {
+        hmp_printf(ctx, "dirty bitmaps were dropped: %s\n", info->error_desc);
+    }
+}
+
 static void print_rest(HMPContext *ctx, const MigrationInfo *info)
 {
+    if (info->dirty_bitmaps) {
+        print_bitmaps(ctx, info->dirty_bitmaps);
+    }
     if (info->xbzrle_cache) {
         print_xbzrle(ctx, info->xbzrle_cache);
     }
@@ -256,6 +270,31 @@ void hmp_info_migrate_capabilities(HMPContext *ctx, json_t *args)
     qapi_free_MigrationCapabilityStatusList(list);
 }
 
+static const char *member(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* block-bitmap-mapping: names and what they are called on the way. */
+static void print_mapping(HMPContext *ctx, const char *name,
+                          const json_t *mapping)
+{
+    const json_t *node, *bitmap;
+    size_t i, k;
+
+    hmp_printf(ctx, "%s:\n", name);
+    json_array_foreach(mapping, i, node)
+    {
+        hmp_printf(ctx, "  '%s' -> '%s'\n", member(node, "node-name"),
+                   member(node, "alias"));
+        json_array_foreach(json_object_get(node, "bitmaps"), k, bitmap)
+        {
+            hmp_printf(ctx, "    '%s' -> '%s'\n", member(bitmap, "name"),
+                       member(bitmap, "alias"));
+        }
+    }
+}
+
 void hmp_info_migrate_parameters(HMPContext *ctx, json_t *args)
 {
     MigrationState *ms = migration_find();
@@ -276,6 +315,8 @@ void hmp_info_migrate_parameters(HMPContext *ctx, json_t *args)
         } else if (json_is_boolean(value)) {
             hmp_printf(ctx, "%s: %s\n", d->name,
                        json_is_true(value) ? "on" : "off");
+        } else if (json_is_array(value)) {
+            print_mapping(ctx, d->name, value);
         } else if (value) {
             hmp_printf(ctx, "%s: %" JSON_INTEGER_FORMAT "%s%s\n", d->name,
                        json_integer_value(value), d->unit ? " " : "",

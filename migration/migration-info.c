@@ -122,6 +122,22 @@ static MigrationMethodInfoList *method_list(const MigrationStats *s)
     return list;
 }
 
+static MigrationBitmapsInfo *bitmaps_info(BitmapStats *s)
+{
+    MigrationBitmapsInfo *info;
+
+    if (!qatomic_read(&s->bitmaps)) {
+        return NULL;
+    }
+    info = g_new0(MigrationBitmapsInfo, 1);
+    info->bitmaps = qatomic_read(&s->bitmaps);
+    info->completed = qatomic_read(&s->completed);
+    info->total = qatomic_read(&s->bytes);
+    info->transferred = MIN(qatomic_read(&s->done), info->total);
+    info->error_desc = g_strdup(qatomic_load_acquire(&s->error));
+    return info;
+}
+
 /* -- the source ------------------------------------------------------------------- */
 
 static void fill_times(MigrationState *ms, MigrationInfo *info,
@@ -193,6 +209,7 @@ static void fill_source(MigrationState *ms, MigrationInfo *info,
     if (!qatomic_read(&ms->setup_end_ns)) {
         return;
     }
+    info->dirty_bitmaps = bitmaps_info(&ms->bitmap_stats);
     info->ram = ram_stats(ms);
     info->has_methods = true;
     info->methods = method_list(&ms->stats);
@@ -275,6 +292,7 @@ static void fill_incoming(MigrationIncoming *mis, MigrationInfo *info,
         info->total_time = (end - mis->start_ns) / SCALE_MS;
     }
     fill_blocktime(mis, info);
+    info->dirty_bitmaps = bitmaps_info(&mis->bitmap_stats);
 }
 
 static void fill_address(MigrationIncoming *mis, MigrationInfo *info)

@@ -22,6 +22,7 @@
 #include "util/thread.h"
 #include "util/uuid.h"
 
+#include "bitmaps.h"
 #include "params.h"
 #include "ram-incoming.h"
 #include "ram.h"
@@ -144,6 +145,8 @@ struct MigrationState {
     Pacer *pacer;             /* for ever */
     RAMMigration ram_section; /* opaque of the section "ram" */
     RAMSource *ram;
+    BitmapMigration bitmap_section; /* of "dirty-bitmap", the same */
+    BitmapStats bitmap_stats;       /* of the source */
     MultiFDSend *multifd;
     FileRAMWriter *file_ram;
     ReturnPath *return_path;
@@ -242,6 +245,8 @@ struct MigrationIncoming {
     int64_t end_ns;
 
     RAMIncoming *ram;
+    BitmapLoader *bitmaps;
+    BitmapStats bitmap_stats;
     MultiFDRecv *multifd;
     FileRAMReader *file_ram;
     PostcopyIncoming *postcopy;

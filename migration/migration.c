@@ -13,6 +13,7 @@
 #include "qom/types.h"
 #include "util/lockable.h"
 
+#include "bitmap-wire.h"
 #include "blocker.h"
 #include "incoming.h"
 #include "migration-internal.h"
@@ -133,6 +134,7 @@ static void migration_instance_finalize(Object *obj)
     pacer_free(ms->pacer);
     g_ptr_array_unref(ms->channels);
     error_free(ms->error);
+    bitmap_stats_clear(&ms->bitmap_stats);
     migration_params_clear(&ms->params);
     qemu_sem_destroy(&ms->wake);
     qemu_mutex_destroy(&ms->lock);
@@ -252,6 +254,11 @@ void migration_init(MigrationState *ms, const MigrationHost *host, void *opaque)
     host->lock(opaque);
     register_savevm_live(reg, "ram", 0, RAM_SECTION_VERSION, &ram_handlers,
                          &ms->ram_section, &error_abort);
+    if (host->bitmaps) {
+        register_savevm_live(reg, "dirty-bitmap", 0, BITMAP_SECTION_VERSION,
+                             &bitmap_handlers, &ms->bitmap_section,
+                             &error_abort);
+    }
     host->unlock(opaque);
     qatomic_store_release(&ms->host, host);
 }
@@ -267,6 +274,8 @@ void migration_shutdown(MigrationState *ms)
         ms->host->lock(ms->host_opaque);
         unregister_savevm(ms->host->registry(ms->host_opaque), "ram",
                           &ms->ram_section);
+        unregister_savevm(ms->host->registry(ms->host_opaque), "dirty-bitmap",
+                          &ms->bitmap_section);
         ms->host->unlock(ms->host_opaque);
     }
     object_unparent(OBJECT(ms));

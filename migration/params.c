@@ -14,6 +14,8 @@
 
 #include "util/cutils.h"
 
+#include "bitmap-mapping.h"
+
 #define MEMBER(m) .offset = offsetof(MigrationParams, m)
 #define NUMBER(n, g, m, d, lo, hi, ...)                                        \
     {                                                                          \
@@ -33,6 +35,11 @@
 #define TEXT(n, m)                                                             \
     {                                                                          \
         .name = (n), .global = (n), .kind = PARAM_TEXT, MEMBER(m)              \
+    }
+
+#define JSON(n, m, c, ...)                                                     \
+    {                                                                          \
+        .name = (n), .kind = PARAM_JSON, MEMBER(m), .check = (c), __VA_ARGS__  \
     }
 
 /* JSON integers are signed. */
@@ -79,6 +86,8 @@ const ParamDef migration_param_table[] = {
     NUMBER("max-postcopy-bandwidth", "max-postcopy-bandwidth",
            max_postcopy_bandwidth, 0, 0, NUMBER_MAX, .unit = "bytes/second"),
     BOOL("block-incremental", NULL, block_incremental, false),
+    JSON("block-bitmap-mapping", block_bitmap_mapping, bitmap_mapping_check,
+         .flags = PARAM_F_FIXED),
     NUMBER("multifd-channels", "multifd-channels", multifd_channels, 2, 1, 255,
            .flags = PARAM_F_FIXED),
     ENUM("multifd-compression", "multifd-compression", multifd_compression,
@@ -150,6 +159,9 @@ void migration_params_init(MigrationParams *p)
         case PARAM_TEXT:
             *(char **)value_of(p, d) = g_strdup("");
             break;
+        case PARAM_JSON:
+            *(json_t **)value_of(p, d) = NULL;
+            break;
         }
     }
 }
@@ -159,6 +171,8 @@ void migration_params_clear(MigrationParams *p)
     for (const ParamDef *d = migration_param_table; d->name; d++) {
         if (d->kind == PARAM_TEXT) {
             g_clear_pointer((char **)value_of(p, d), g_free);
+        } else if (d->kind == PARAM_JSON) {
+            g_clear_pointer((json_t **)value_of(p, d), json_decref);
         }
     }
 }
@@ -169,6 +183,8 @@ static void params_copy(MigrationParams *to, const MigrationParams *from)
     for (const ParamDef *d = migration_param_table; d->name; d++) {
         if (d->kind == PARAM_TEXT) {
             *(char **)value_of(to, d) = g_strdup(*(char **)value_of(from, d));
+        } else if (d->kind == PARAM_JSON) {
+            json_incref(*(json_t **)value_of(to, d));
         }
     }
 }
@@ -240,6 +256,13 @@ static bool store(const ParamDef *d, MigrationParams *p, json_t *value,
         *(char **)to =
             g_strdup(json_is_null(value) ? "" : json_string_value(value));
         return true;
+    case PARAM_JSON:
+        if (!d->check(value, errp)) {
+            return false;
+        }
+        json_decref(*(json_t **)to);
+        *(json_t **)to = json_incref(value);
+        return true;
     }
     g_assert_not_reached();
 }
@@ -297,6 +320,10 @@ static bool is_same(const ParamDef *d, const MigrationParams *a,
         return *(bool *)value_of(a, d) == *(bool *)value_of(b, d);
     case PARAM_TEXT:
         return g_str_equal(*(char **)value_of(a, d), *(char **)value_of(b, d));
+    case PARAM_JSON:
+        return *(json_t **)value_of(a, d) == *(json_t **)value_of(b, d) ||
+               json_equal(*(json_t **)value_of(a, d),
+                          *(json_t **)value_of(b, d));
     default:
         return *(uint64_t *)value_of(a, d) == *(uint64_t *)value_of(b, d);
     }
@@ -315,6 +342,10 @@ static void take_over(MigrationParams *p, MigrationParams *staged)
         case PARAM_TEXT:
             g_free(*(char **)to);
             *(char **)to = g_steal_pointer((char **)from);
+            break;
+        case PARAM_JSON:
+            json_decref(*(json_t **)to);
+            *(json_t **)to = g_steal_pointer((json_t **)from);
             break;
         default:
             qatomic_set((uint64_t *)to, *(uint64_t *)from);
@@ -393,6 +424,12 @@ json_t *migration_params_json(const MigrationParams *p)
         case PARAM_TEXT:
             value = json_string(*(char **)from);
             break;
+        case PARAM_JSON:
+            value = json_incref(*(json_t **)from);
+            break;
+        }
+        if (!value) {
+            continue;
         }
         json_object_set_new(all, d->name, value);
     }
@@ -437,6 +474,9 @@ json_t *migration_param_parse(const ParamDef *def, const char *text,
     case PARAM_BOOL:
         return qapi_bool_parse(def->name, text, &on, errp) ? json_boolean(on)
                                                            : NULL;
+    case PARAM_JSON:
+        error_setg(errp, "Parameter '%s' can only be set by QMP", def->name);
+        return NULL;
     default:
         return json_string(text);
     }

@@ -43,6 +43,7 @@ typedef struct MigrationParams {
     uint64_t downtime_limit;             /* ms */
     uint64_t max_postcopy_bandwidth;     /* bytes/s, 0 = no limit */
     bool block_incremental;
+    json_t *block_bitmap_mapping; /* as tls_creds, but NULL: not set */
     uint64_t multifd_channels;
     uint64_t multifd_compression; /* MultiFDCompression */
     uint64_t multifd_zlib_level;
@@ -74,6 +75,7 @@ typedef enum ParamKind {
     PARAM_BOOL,   /* bool */
     PARAM_ENUM,   /* uint64_t, one of @lookup */
     PARAM_TEXT,   /* char *, never NULL; JSON null means "" */
+    PARAM_JSON,   /* json_t *, is not changed; NULL: not set */
 } ParamKind;
 
 /* Cannot change while a migration runs. */
@@ -92,6 +94,7 @@ typedef struct ParamDef {
     uint64_t min, max; /* PARAM_NUMBER */
     const char *unit;  /* for messages and HMP; NULL: none */
     const QEnumLookup *lookup;
+    bool (*check)(const json_t *value, Error **errp); /* PARAM_JSON */
 } ParamDef;
 
 extern const ParamDef migration_param_table[];

@@ -420,6 +420,7 @@ static void *listen_thread(void *opaque)
     if (quit && !err) {
         error_setg(&err, "the program ended during post-copy");
     } else if (!err) {
+        bitmap_loader_end(mis->bitmaps);
         return_sender_shut(mis->to_src, 0, NULL, NULL);
     }
     qemu_mutex_lock(&pi->lock);

@@ -267,6 +267,38 @@ static int64_t send_batch(PostcopySource *ps, Error **errp)
                : -1;
 }
 
+/* Dirty bitmaps, when no page is missing any more. Returns: as above. */
+static int64_t send_bitmaps(PostcopySource *ps, Error **errp)
+{
+    BitmapSender *bitmaps = ps->ms->bitmap_section.sender;
+    QEMUFile *f = ps->ms->to_dst_file;
+    uint64_t before;
+    bool last = true; /* part of all bitmaps */
+    bool ok;
+
+    if (!bitmaps) {
+        return 0;
+    }
+    qemu_mutex_lock(&ps->send_lock);
+    before = qemu_file_transferred(f);
+    ok = send_noted(ps, errp);
+    if (ok && !bitmap_sender_is_done(bitmaps)) {
+        const SaveStateEntry *se = savevm_find(ps->registry, "dirty-bitmap", 0);
+
+        savevm_part_begin(ps->registry, f, se);
+        last = bitmap_sender_put_bits(bitmaps, f, send_batch_bytes(ps));
+        savevm_part_end(ps->registry, f, se);
+        qemu_fflush(f);
+        ok = qemu_file_get_error_obj(f, errp) == 0;
+    }
+    ps->finished |= !ok;
+    before = qemu_file_transferred(f) - before;
+    if (!send_unlock(ps, ok ? errp : NULL) || !ok) {
+        return -1;
+    }
+    return last ? 0 : (int64_t)before;
+}
+
 static bool send_end(PostcopySource *ps, Error **errp)
 {
     QEMUFile *f = ps->ms->to_dst_file;
@@ -306,6 +338,13 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
             error_setg(errp, "post-copy was interrupted");
             return false;
         }
+    }
+    while (n == 0 && (n = send_bitmaps(ps, errp)) > 0) {
+        if (!pacer_charge(ms->pacer, (uint64_t)n)) {
+            error_setg(errp, "post-copy was interrupted: dirty bitmaps");
+            return false;
+        }
+        n = 0; /* no page of bitmaps */
     }
     return n == 0 && send_end(ps, errp);
 }

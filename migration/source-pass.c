@@ -85,9 +85,21 @@ static void learn_bandwidth(MigrationRun *run, const RAMPassReport *ram)
     }
 }
 
+/* Dirty bitmaps go in the pause, unless post-copy may take them. */
+static int64_t pause_of_bitmaps(const MigrationRun *run)
+{
+    const BitmapMigration *bm = &run->ms->bitmap_section;
+
+    return !bm->sender || bm->postcopy || !run->bandwidth
+               ? 0
+               : (int64_t)((double)bitmap_sender_pending(bm->sender) * 1e9 /
+                           (double)run->bandwidth);
+}
+
 static int64_t pause_beside_ram(const MigrationRun *run)
 {
-    return PAUSE_GUESS_NS + run->sync_ns + 2 * run->rtt_ns;
+    return PAUSE_GUESS_NS + run->sync_ns + 2 * run->rtt_ns +
+           pause_of_bitmaps(run);
 }
 
 static bool may_switch(const MigrationState *ms)

@@ -179,10 +179,36 @@ void source_set_rate(MigrationState *ms)
                                   : migrate_param(ms, max_bandwidth));
 }
 
+/* First of all: one that cannot go ends the migration before it has begun. */
+static bool hold_bitmaps(MigrationState *ms, Error **errp)
+{
+    const MigrationHost *host = ms->host;
+    g_autoptr(json_t) mapping = NULL;
+    Error *err = NULL;
+
+    if (!migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_BITMAPS) ||
+        !host->bitmaps) {
+        return true;
+    }
+    WITH_QEMU_LOCK_GUARD(&ms->lock)
+    {
+        mapping = json_incref(ms->params.block_bitmap_mapping);
+    }
+    ms->bitmap_section.postcopy =
+        migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM);
+    ms->bitmap_section.sender = bitmap_sender_new(
+        host->bitmaps, ms->host_opaque, mapping, &ms->bitmap_stats, &err);
+    error_propagate(errp, err);
+    return !err;
+}
+
 static bool source_setup(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
 
+    if (!hold_bitmaps(ms, errp)) {
+        return false;
+    }
     if ((is_cpr_transfer(ms) && !cpr_source_pass(ms, errp)) ||
         !connect_main(ms, errp)) {
         return false;
@@ -253,6 +279,7 @@ static void source_cleanup(MigrationState *ms)
     postcopy_source_cleanup(ms);
     multifd_send_stop(ms);
     return_path_stop(ms);
+    g_clear_pointer(&ms->bitmap_section.sender, bitmap_sender_free);
     g_clear_pointer(&ms->ram, ram_source_free);
     g_clear_pointer(&ms->policy, policy_free);
     ms->host->throttle_set(ms->host_opaque, 0);
@@ -425,6 +452,7 @@ static void reset_state(MigrationState *ms)
     qatomic_set(&ms->expected_downtime_ns, 0);
     qatomic_set(&ms->start_ns, qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
     stats_reset(&ms->stats);
+    bitmap_stats_clear(&ms->bitmap_stats);
     pacer_restart(ms->pacer);
     while (qemu_sem_timedwait(&ms->wake, 0) == 0) {
     }

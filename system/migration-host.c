@@ -21,6 +21,7 @@
 #include "util/uuid.h"
 
 #include "identity.h"
+#include "migration-bitmaps.h"
 #include "main-call.h"
 #include "runstate.h"
 
@@ -412,6 +413,7 @@ const MigrationHost system_migration_host = {
     .ring_full_ns = host_ring_full_ns,
     .disks_inactivate = host_disks_inactivate,
     .disks_activate = host_disks_activate,
+    .bitmaps = &system_migration_bitmaps,
     .announce = host_announce,
 };
 

@@ -78,6 +78,7 @@ int coroutine_fn block_file_co_block_status(BlockNode *node, unsigned want,
 int coroutine_fn block_file_co_truncate(BlockNode *node, int64_t bytes,
                                         bool exact, PreallocMode prealloc,
                                         BlkRequestFlags flags, Error **errp);
+int coroutine_fn block_file_co_activate(BlockNode *node, Error **errp);
 
 /* Work for a thread. */
 typedef struct FileCall {

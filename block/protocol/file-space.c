@@ -381,3 +381,20 @@ int coroutine_fn block_file_co_truncate(BlockNode *node, int64_t bytes,
     block_node_set_length(node, size);
     return 0;
 }
+
+/* Until we activate it, another process may have written: it may be longer. */
+int coroutine_fn block_file_co_activate(BlockNode *node, Error **errp)
+{
+    BlockFile *f = BLOCK_FILE(node);
+    int64_t activated = block_file_size(f);
+
+    if (activated < 0) {
+        error_setg_errno(errp, (int)-activated,
+                         "Could not find the size of '%s' to activate it",
+                         f->filename);
+        return (int)activated;
+    }
+    forget_data(f, 0, INT64_MAX); /* of before we activate */
+    block_node_set_length(node, activated);
+    return 0;
+}

@@ -251,6 +251,7 @@ static void file_class_init(ObjectClass *oc, void *data)
     nc->co_copy_range_to = block_file_co_copy_range_to;
     nc->co_block_status = block_file_co_block_status;
     nc->co_truncate = block_file_co_truncate;
+    nc->co_activate = block_file_co_activate;
 }
 
 extern const TypeInfo block_type_file;

@@ -19,6 +19,7 @@
 #ifndef MIGRATION_HOST_H
 #define MIGRATION_HOST_H
 
+#include "migration/bitmap-host.h"
 #include "migration/ram-block.h"
 #include "qapi/qapi-types-run-state.h"
 #include "util/error.h"
@@ -118,6 +119,7 @@ typedef struct MigrationAnnounce {
  * @disks_inactivate: write everything out and give the images up: the other
  *             side may open them. Guest stopped (waits for the main loop)
  * @disks_activate: take them (back) (waits for the main loop)
+ * @bitmaps: (optional) their dirty bitmaps; see bitmap-host.h
  * @announce: send the guest's addresses to the network, in rounds, beginning
  *             now; returns at once
  *
@@ -164,6 +166,7 @@ typedef struct MigrationHost {
 
     bool (*disks_inactivate)(void *opaque, Error **errp);
     bool (*disks_activate)(void *opaque, Error **errp);
+    const MigrationBitmapOps *bitmaps;
     void (*announce)(void *opaque, const MigrationAnnounce *how);
 } MigrationHost;
 
