@@ -24,6 +24,7 @@ typedef struct IoArgs {
     GPtrArray *trace;
     bool image_opts;
     bool read_only;
+    bool temporary;
     bool nocache;
     bool ignored;
     bool force_share;
@@ -42,6 +43,8 @@ static const ToolOption options[] = {
       "format of the image (default: look at it)", 0, 0 },
     { 'r', "read-only", TOOL_FLAG, offsetof(T, read_only), NULL, "do not write",
       0, 0 },
+    { 's', "snapshot", TOOL_FLAG, offsetof(T, temporary), NULL,
+      "write to a temporary file, not to the image", 0, 0 },
     { 'n', "nocache", TOOL_FLAG, offsetof(T, nocache), NULL,
       "past the host's cache: -t none", 0, 0 },
     { 't', "cache", TOOL_STRING, offsetof(T, cache), "MODE",
@@ -133,6 +136,7 @@ static bool open_first(Io *io, const IoArgs *a, const char *filename)
         .aio = a->aio,
         .image_opts = a->image_opts,
         .writable = !a->read_only,
+        .temporary = a->temporary,
         .force_share = a->force_share,
         .discard = io_discard(a->discard),
     };

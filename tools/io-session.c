@@ -43,6 +43,7 @@ void io_close(Io *io)
 
 typedef struct OpenArgs {
     bool read_only;
+    bool temporary;
     bool nocache;
     bool force_share;
     bool ignored;
@@ -54,6 +55,7 @@ typedef struct OpenArgs {
 #define T OpenArgs
 static const ToolOption open_options[] = {
     IO_FLAG(T, 'r', read_only, "for reading only"),
+    IO_FLAG(T, 's', temporary, "write to a temporary file"),
     IO_FLAG(T, 'n', nocache, "past the host's cache: -t none"),
     IO_FLAG(T, 'U', force_share, "even though another program writes to it"),
     IO_FLAG(T, 'k', ignored, "accepted, has no effect"),
@@ -78,6 +80,7 @@ static bool run_open(Io *io, void *args, int npos, const char **pos)
                         .cache = a->nocache ? "none" : a->cache,
                         .writable = !a->read_only && !io->read_only,
                         .force_share = a->force_share,
+                        .temporary = a->temporary,
                         .discard = io_discard(a->discard) };
     g_autoptr(GString) opts = g_string_new(NULL);
 

@@ -171,6 +171,7 @@ typedef struct ToolImage {
     bool writable;
     bool force_share; /* -U */
     bool discard;     /* unmap */
+    bool temporary;   /* what is written is gone at the end: -s */
     unsigned flags;
 } ToolImage;
 

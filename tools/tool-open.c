@@ -10,6 +10,7 @@
 #include "util/osdep.h"
 
 #include "block/block-internal.h"
+#include "block/drive-overlay.h"
 #include "qapi/json.h"
 #include "util/error.h"
 #include "util/keyval.h"
@@ -69,7 +70,7 @@ static void add_options(json_t *opts, const ToolImage *image,
         set_bool(cache, "direct", mode->direct, keyval);
         set_bool(cache, "no-flush", mode->no_flush, keyval);
     }
-    set_bool(opts, "read-only", !image->writable, keyval);
+    set_bool(opts, "read-only", !image->writable || image->temporary, keyval);
     if (image->force_share) {
         set_bool(opts, "force-share", true, keyval);
     }
@@ -149,6 +150,12 @@ BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp)
         return NULL;
     }
     node = open_node(tool, image, mode, errp);
+    if (node && image->temporary) {
+        BlockNode *base = node;
+
+        node = block_temp_overlay(base, tool->ctx, errp);
+        block_node_unref(base);
+    }
     if (!node) {
         error_prepend(errp, "Could not open '%s': ", image->filename);
         return NULL;

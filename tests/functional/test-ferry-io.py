@@ -79,6 +79,18 @@ def test_reads_commands(t: Test) -> None:
     assert data[:1024] == b'\2' * 512 + b'\1' * 512
 
 
+def test_temporary(t: Test) -> None:
+    """-s: writes are seen, and leave the image as it was."""
+    disk = t.path('d.raw')
+    disk.write_bytes(b'A' * MIB)
+    for argv in (['-s', '-f', 'raw'], ['-c', f'open -s -o driver=raw {disk}']):
+        r = t.run(IO, *argv, '-c', 'write -P 1 0 4k', '-c', 'read -P 1 0 4k',
+                  '-c', 'read -P 0x41 4k 4k',
+                  *([disk] if argv[0] == '-s' else []))
+        assert 'verification' not in r.stdout and 'wrote' in r.stdout, r
+        assert disk.read_bytes() == b'A' * MIB
+
+
 def test_source_file(t: Test) -> None:
     disk, source = t.path('d.raw'), t.path('s')
     disk.write_bytes(bytes(8192))
