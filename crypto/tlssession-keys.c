@@ -2,8 +2,8 @@
  * Records of TLS 1.3 that carry data, sealed and opened here.
  *
  * GnuTLS would copy each byte two times more in each direction. So once a
- * session is open, its keys are used here: plain text is gathered into the
- * output buffer and encrypted there; a record is decrypted from the read-ahead
+ * session is open, its keys are used here: the caller's pieces are encrypted
+ * into the output buffer; a record is decrypted from the read-ahead
  * buffer, and its bytes are copied to the caller's pieces when the tag was
  * found right.
  *
