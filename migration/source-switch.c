@@ -55,7 +55,8 @@ static int64_t now_ns(void)
 typedef struct MigrationBudget {
     MigrationRun *run;
     QemuThread thread;
-    QemuSemaphore over; /* posted when the switchover has come to an end */
+    QemuSemaphore begun; /* posted when the time counts, or all is over */
+    QemuSemaphore over;  /* posted when the switchover has come to an end */
     int ms;
 } MigrationBudget;
 
@@ -65,6 +66,7 @@ static void *budget_thread(void *opaque)
     MigrationState *ms = b->run->ms;
     Error *err = NULL;
 
+    qemu_sem_wait(&b->begun);
     if (qemu_sem_timedwait(&b->over, b->ms) == 0 ||
         !source_decide(b->run, VERDICT_ABORT)) {
         return NULL;
@@ -78,16 +80,27 @@ static void *budget_thread(void *opaque)
     return NULL;
 }
 
-static void budget_start(MigrationRun *run)
+/* While the guest still runs: a thread takes its time to begin. */
+static void budget_make(MigrationRun *run)
 {
     MigrationBudget *b = g_new0(MigrationBudget, 1);
 
     b->run = run;
-    b->ms = (int)migrate_param(run->ms, downtime_limit) + BUDGET_SPARE_MS;
+    qemu_sem_init(&b->begun, 0);
     qemu_sem_init(&b->over, 0);
     run->budget = b;
     qemu_thread_create(&b->thread, "mig-budget", budget_thread, b,
                        QEMU_THREAD_JOINABLE);
+}
+
+static void budget_start(MigrationRun *run)
+{
+    MigrationBudget *b = run->budget;
+
+    if (b) {
+        b->ms = (int)migrate_param(run->ms, downtime_limit) + BUDGET_SPARE_MS;
+        qemu_sem_post(&b->begun);
+    }
 }
 
 static void budget_end(MigrationRun *run)
@@ -96,7 +109,9 @@ static void budget_end(MigrationRun *run)
 
     if (b) {
         qemu_sem_post(&b->over);
+        qemu_sem_post(&b->begun);
         qemu_thread_join(&b->thread);
+        qemu_sem_destroy(&b->begun);
         qemu_sem_destroy(&b->over);
         g_free(b);
     }
@@ -283,15 +298,18 @@ bool source_switch(MigrationRun *run, Error **errp)
     bool answered = is_answered(run->ms);
     bool ok;
 
-    if (migration_has_failed(run->ms) || !source_stop_guest(run, errp) ||
-        !wait_for_continue(run)) {
+    if (migration_has_failed(run->ms)) {
         return false;
     }
     if (migrate_param(run->ms, mode) != MIG_MODE_CPR_REBOOT) {
-        budget_start(run);
+        budget_make(run);
     }
-    ok = give_disks_up(run, errp) && send_rest(run, errp) &&
-         commit(run, answered, errp);
+    ok = source_stop_guest(run, errp) && wait_for_continue(run);
+    if (ok) {
+        budget_start(run);
+        ok = give_disks_up(run, errp) && send_rest(run, errp) &&
+             commit(run, answered, errp);
+    }
     budget_end(run);
     if (ok) {
         if (!run->ms->downtime_ns) {
