@@ -272,6 +272,31 @@ def test_mapping(t: Test) -> None:
     assert d.sha(d.pair.source, 'c0') == want
 
 
+def test_stream(t: Test) -> None:
+    """The section as the independent reader sees it."""
+    d = Disk(t)
+    d.add('b0', persistent=True)
+    d.add('b1', granularity=4096, disabled=True)
+    d.write(d.pair.source, 'write -q -P 2 1M 100k', 'write -q -P 2 63M 1M')
+    q = d.pair.source.qmp
+    q.cmd('migrate-set-capabilities', capabilities=[
+        {'capability': CAP, 'state': True}])
+    q.raw('migrate-set-parameters', {'max-bandwidth': 0})
+    q.cmd('migrate', uri=f'exec:cat > {t.path("stream")}')
+    d.pair.wait_status('completed')
+    r = t.run(ferrytest.SOURCE / 'scripts/analyze-stream', '-f',
+              t.path('stream'))
+    state = json.loads(r.stdout)['dirty-bitmap (0)']
+    assert state['disk/b0'] == {
+        'granularity': 65536, 'enabled': True, 'persistent': True,
+        'sectors': SIZE // 512, 'dirty': ['0x100000+0x20000',
+                                          '0x3f00000+0x100000'],
+        'complete': True}, state
+    b1 = state['disk/b1']
+    assert not b1['enabled'] and not b1['persistent'], state
+    assert b1['granularity'] == 4096 and b1['dirty'] == [], state
+
+
 # -- what cannot go ------------------------------------------------------------------
 
 def failure(d: Disk, *words: str, wait: str = 'failed', **kw) -> None:
