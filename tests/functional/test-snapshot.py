@@ -4,9 +4,9 @@
 what goes wrong leaves disks and guest as they were, and nothing half loaded
 runs. qemu-img reads and checks what was written."""
 import json
+import os
 import re
 import struct
-import threading
 import time
 
 import ferrytest
@@ -165,6 +165,310 @@ def test_two_disks(t: Test) -> None:
 
 def test_kvm(t: Test) -> None:
     two_disks(t, 'kvm')
+
+
+def test_over_and_over(t: Test) -> None:
+    """savevm takes the place of its namesake; a job does not. Space that a
+    state took comes back."""
+    a = image(t, 'a.qcow2')
+    g = Guest(t, *drive(a))
+    g.goes_on(1)
+    for _ in range(3):
+        assert g.hmp('savevm same') == ''
+        g.goes_on(1)
+    size = a.stat().st_blocks * 512
+    assert size < 50 * MIB, size
+    assert g.hmp('info snapshots').count(' same ') == 1
+    assert 'already exists' in g.job('save', tag='same', vmstate='n0',
+                                     devices=['n0'])
+    assert g.hmp('savevm') == ''
+    assert re.search(r' vm-\d{14} ', g.hmp('info snapshots'))
+    assert g.hmp('loadvm same') == ''
+    g.goes_on(1)
+    assert g.f.quit() == 0
+    clean(t, a)
+
+
+def test_refusals(t: Test) -> None:
+    a, raw = image(t, 'a.qcow2'), image(t, 'raw', fmt='raw')
+    ro = image(t, 'ro.qcow2')
+    g = Guest(t, *drive(a), '-blockdev', f'driver=qcow2,node-name=ro,'
+              f'read-only=on,file.driver=file,file.filename={ro}',
+              '-device', 'virtio-blk-pci,drive=ro')
+    assert g.hmp('savevm one') == ''  # without the one that is only read
+    assert 'one' in listed(t, a) and not listed(t, ro)
+    # What is wrong before anything happens leaves the guest running.
+    assert "'none' does not exist on device" in g.hmp('loadvm none')
+    for args, what in (
+            ({'tag': '', 'vmstate': 'n0', 'devices': ['n0']}, 'name'),
+            ({'tag': 'x' * 300, 'vmstate': 'n0', 'devices': ['n0']}, 'name'),
+            ({'tag': 'x', 'vmstate': 'n0', 'devices': []}, 'device')):
+        try:
+            g.qmp.raw('snapshot-save', {'job-id': 'j', **args})
+        except QmpError as e:
+            assert what in e.desc, e
+        else:
+            raise AssertionError(args)
+    assert 'ro' in g.job('save', tag='x', vmstate='n0', devices=['n0', 'ro'])
+    assert 'nobody' in g.job('save', tag='x', vmstate='n0',
+                             devices=['n0', 'nobody'])
+    assert "'ro'" in g.job('save', tag='x', vmstate='ro', devices=['n0'])
+    assert g.status() == 'running'
+    g.goes_on(1)
+    assert g.f.quit() == 0
+    # A disk without snapshots is named.
+    g = Guest(t, *drive(a), *drive(raw, 'd1', 'n1', 'raw'))
+    for line in ('savevm x', 'loadvm one'):
+        assert "'n1' is writable but does not support" in g.hmp(line)
+    assert g.job('save', tag='x', vmstate='n0', devices=['n0']) is None
+    g.goes_on(1)
+    g.f.quit()
+    t.run('qemu-img', 'snapshot', '-c', 'bare', a)
+    g = Guest(t, *drive(a))
+    assert 'no state' in g.hmp('loadvm bare')
+    g.goes_on(1)
+    g.f.quit()
+    clean(t, a)
+
+
+def faulty(path, event: str, node: str, once=True, errno=5) -> list[str]:
+    """A disk whose @event-th kind of request fails."""
+    opts = {'driver': 'qcow2', 'node-name': node,
+            'file': {'driver': 'blkdebug',
+                     'inject-error': [{'event': event, 'errno': errno,
+                                       'once': once}],
+                     'image': {'driver': 'file', 'filename': str(path)}}}
+    return ['-blockdev', json.dumps(opts),
+            '-device', f'virtio-blk-pci,drive={node}']
+
+
+def test_second_disk_fails(t: Test) -> None:
+    """The first one's snapshot is taken back, the older one stays."""
+    a, b = image(t, 'a.qcow2'), image(t, 'b.qcow2')
+    g = Guest(t, *drive(a), *drive(b, 'd1', 'n1'))
+    g.goes_on(1)
+    assert g.hmp('savevm old') == ''
+    g.f.quit()
+    g = Guest(t, *drive(a), *faulty(b, 'flush_to_disk', 'n1', once=False))
+    g.goes_on(1)
+    for tag in ('old', 'new'):
+        text = g.hmp(f'savevm {tag}')
+        assert 'Error' in text and "'n1'" in text, text
+        assert g.status() == 'running'
+        g.goes_on(1)
+    g.f.stop()
+    assert list(listed(t, a)) == ['old'], listed(t, a)
+    t.run('qemu-img', 'check', '-q', a)
+    g = Guest(t, *drive(a), *drive(b, 'd1', 'n1'), '-loadvm', 'old')
+    g.goes_on()
+
+
+def test_disk_full(t: Test) -> None:
+    """No room for the state: an error, and no space is lost."""
+    a = image(t, 'a.qcow2')
+    opts = {'driver': 'qcow2', 'node-name': 'n0',
+            'file': {'driver': 'blkdebug',
+                     'inject-error': [{'event': 'write_aio', 'errno': 28,
+                                       'once': False}],
+                     'image': {'driver': 'file', 'filename': str(a)}}}
+    g = Guest(t, '-blockdev', json.dumps(opts),
+              '-device', 'virtio-blk-pci,drive=n0')
+    g.goes_on(1)
+    text = g.hmp('savevm x')
+    assert 'No space left' in text, text
+    assert g.status() == 'running'
+    g.goes_on(1)
+    assert 'no snapshot' in g.hmp('info snapshots')
+    g.f.quit()
+    clean(t, a)
+
+
+def slow(path, node='n0', bps=4 * MIB) -> list[str]:
+    opts = {'driver': 'qcow2', 'node-name': node,
+            'file': {'driver': 'throttle', 'throttle-group': 'g0',
+                     'file': {'driver': 'file', 'filename': str(path)}}}
+    return ['-object', f'throttle-group,id=g0,x-bps-total={bps}',
+            '-blockdev', json.dumps(opts),
+            '-device', f'virtio-blk-pci,drive={node}']
+
+
+def test_cancel_and_answers(t: Test) -> None:
+    """QMP answers while a state is written slowly; what may not happen
+    meanwhile does not; a cancel leaves all as it was."""
+    a = image(t, 'a.qcow2')
+    g = Guest(t, *slow(a))
+    g.goes_on(1)
+    g.qmp.raw('snapshot-save', {'job-id': 'j', 'tag': 'x', 'vmstate': 'n0',
+                                'devices': ['n0']})
+    wait_for(lambda: g.status() == 'save-vm', 'the save to begin')
+    for cmd, args in (
+            ('migrate', {'uri': 'exec:cat > /dev/null'}),
+            ('device_add', {'driver': 'virtio-rng-pci'}),
+            ('block_resize', {'node-name': 'n0', 'size': 128 * MIB})):
+        try:
+            g.qmp.raw(cmd, args)
+        except QmpError as e:
+            assert 'snapshot' in e.desc, (cmd, e)
+        else:
+            raise AssertionError(cmd)
+    assert 'another snapshot' in g.hmp('savevm y')
+    worst = 0
+    for _ in range(50):
+        start = time.perf_counter()
+        g.qmp.cmd('query-status')
+        worst = max(worst, time.perf_counter() - start)
+    assert worst < 0.5, worst
+    # A guest that is told to stop meanwhile stands afterwards.
+    g.qmp.cmd('stop')
+    g.qmp.raw('job-cancel', {'id': 'j'})
+    assert g.job_end() is not None
+    assert g.status() == 'paused'
+    g.qmp.cmd('cont')
+    g.goes_on(1)
+    assert 'no snapshot' in g.hmp('info snapshots')
+    assert g.hmp('savevm z') == ''
+    # The end of the program ends one, too.
+    g.qmp.raw('snapshot-save', {'job-id': 'j', 'tag': 'x', 'vmstate': 'n0',
+                                'devices': ['n0']})
+    wait_for(lambda: g.status() == 'save-vm', 'the save to begin')
+    assert g.f.quit() == 0
+    clean(t, a)
+    assert list(listed(t, a)) == ['z']
+
+
+def snapshot_header(path) -> tuple[int, bytes]:
+    """Where the only snapshot's table entry is."""
+    head = path.read_bytes()[:104]
+    offset, = struct.unpack_from('>Q', head, 64)
+    return offset, head
+
+
+def test_hostile_state(t: Test) -> None:
+    """States that are cut, damaged or of impossible length: an error, the
+    guest stands, does not run, and a reset makes it a guest again."""
+    a = image(t, 'a.qcow2')
+    g = Guest(t, *drive(a))
+    g.goes_on(1)
+    assert g.hmp('savevm x') == ''
+    g.f.quit()
+    offset, _ = snapshot_header(a)
+    whole = a.read_bytes()
+    extra, = struct.unpack_from('>I', whole, offset + 36)
+    assert extra >= 16, extra
+    state = whole.index(b'QEVM')
+    def at(pos: int, data: bytes) -> bytes:
+        return whole[:pos] + data + whole[pos + len(data):]
+    for bad in (at(offset + 40, struct.pack('>Q', 5 * MIB)),  # cut
+                at(offset + 40, struct.pack('>Q', 1 << 63)),
+                at(offset + 40, struct.pack('>Q', 1 << 45)),
+                at(state, b'QEVX'),
+                at(state + 8, b'\xff' * 64),
+                at(state + 4096, b'\xff' * 4096)):
+        a.write_bytes(bad)
+        g = Guest(t, *drive(a))
+        g.goes_on(1)
+        text = g.hmp('loadvm x')
+        assert 'Error' in text, text
+        if 'Error while loading' in text:
+            assert g.status() == 'internal-error', g.status()
+            try:
+                g.qmp.cmd('cont')
+            except QmpError as e:
+                assert 'reset' in e.desc
+            else:
+                raise AssertionError('half a guest runs')
+            g.qmp.cmd('system_reset')
+            wait_for(lambda: g.status() == 'prelaunch', 'the reset')
+            g.qmp.cmd('cont')
+            # It looks for zeroes in its memory, which a reset leaves alone.
+            wait_for(lambda: g.text().count('stress boot') == 2, 'the boot')
+        else:
+            assert g.status() == 'running', (text, g.status())
+            g.goes_on(1)
+        g.f.quit()
+
+
+def test_temporary_disks(t: Test) -> None:
+    """-snapshot, snapshot=on: the image is not written until `commit`."""
+    a, b = image(t, 'a.qcow2'), image(t, 'b.raw', fmt='raw')
+    fill(t, a, 1)
+    before = a.read_bytes(), b.read_bytes()
+    sock = t.path('nbd')
+    tmp = t.path('tmp')
+    tmp.mkdir()
+    f = t.ferry('-machine', 'none', '-snapshot',
+                '-drive', f'file={a},format=qcow2,if=none,id=a',
+                '-drive', f'file={b},format=raw,if=none,id=b,snapshot=on',
+                env={**os.environ, 'TMPDIR': str(tmp)})
+    q = f.qmp
+    q.raw('nbd-server-start', {'addr': {'type': 'unix',
+                                        'data': {'path': str(sock)}}})
+    assert not list(tmp.iterdir()), list(tmp.iterdir())
+    for dev in 'ab':
+        q.raw('nbd-server-add', {'device': dev, 'name': dev, 'writable': True})
+    for dev in 'ab':
+        t.run('qemu-io', '-f', 'raw', '-c', 'write -P 7 2M 1M', '-c', 'flush',
+              '-c', 'write -z 5M 1M',
+              f'nbd+unix:///{dev}?socket={sock}')
+    assert (a.read_bytes(), b.read_bytes()) == before
+    for dev in 'ab':
+        r = t.run('qemu-io', '-r', '-f', 'raw', '-c', 'read -P 7 2M 1M',
+                  f'nbd+unix:///{dev}?socket={sock}')
+        assert 'failed' not in r.stdout, r.stdout
+    assert q.hmp('commit b') == ''
+    assert b.read_bytes()[2 * MIB:3 * MIB] == b'\x07' * MIB
+    assert a.read_bytes() == before[0]
+    assert q.hmp('commit all') == ''
+    assert 'not found' in q.hmp('commit nobody')
+    t.run('qemu-io', '-f', 'raw', '-c', 'write -P 9 3M 1M',
+          f'nbd+unix:///a?socket={sock}')
+    f.quit()
+    holds(t, a, 1)
+    holds(t, a, 7, '2M')
+    holds(t, a, 0, '3M')
+    clean(t, a)
+
+
+def test_old_contents(t: Test) -> None:
+    """snapshot-access shows a disk as it was, while it is written."""
+    t.requires('nbdcopy')
+    a, tmp = image(t, 'a.raw', fmt='raw'), image(t, 'tmp.qcow2')
+    a.write_bytes(os.urandom(4 * MIB) + bytes(60 * MIB))
+    before = a.read_bytes()
+    sock = t.path('nbd')
+    f = t.ferry('-machine', 'none',
+                '-blockdev', f'driver=raw,node-name=a,file.driver=file,'
+                             f'file.filename={a}',
+                '-blockdev', f'driver=qcow2,node-name=tmp,file.driver=file,'
+                             f'file.filename={tmp}',
+                '-blockdev', 'driver=copy-before-write,node-name=cbw,file=a,'
+                             'target=tmp',
+                '-blockdev', 'driver=snapshot-access,node-name=old,file=cbw')
+    q = f.qmp
+    q.raw('nbd-server-start', {'addr': {'type': 'unix',
+                                        'data': {'path': str(sock)}}})
+    for node, writable in (('cbw', True), ('old', False)):
+        q.raw('block-export-add', {'type': 'nbd', 'id': node, 'name': node,
+                                   'node-name': node, 'writable': writable})
+    writer = t.spawn('qemu-io', '-f', 'raw',
+                     *[x for n in range(16) for x in
+                       ('-c', f'write -P {n + 1} {n * 1000}k 300k')],
+                     f'nbd+unix:///cbw?socket={sock}')
+    for n in range(2):
+        out = t.path(f'copy{n}')
+        t.run('nbdcopy', f'nbd+unix:///old?socket={sock}', out)
+        assert out.read_bytes() == before, n
+        writer.wait(ferrytest.TIMEOUT)
+    assert writer.returncode == 0
+    assert a.read_bytes() != before
+    try:
+        q.raw('blockdev-add', {'driver': 'snapshot-access', 'node-name': 'x',
+                               'file': 'tmp'})
+    except QmpError as e:
+        assert 'copy-before-write' in e.desc, e
+    else:
+        raise AssertionError('above any node')
+    f.quit()
 
 
 ferrytest.main()
