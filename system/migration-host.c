@@ -21,8 +21,8 @@
 #include "util/uuid.h"
 
 #include "identity.h"
-#include "migration-bitmaps.h"
 #include "main-call.h"
+#include "migration-bitmaps.h"
 #include "runstate.h"
 
 struct SystemMigrationHost {
