@@ -28,9 +28,9 @@ typedef struct System {
     SystemMigrationHost *limit_host;
     struct DirtyTracking *dirty_tracking;
     struct SnapshotWork *snapshot; /* that is being done, or NULL */
-    uint64_t clock_origin_ns; /* of the guest's clock, for people */
-    int preconfig;      /* atomic: the machine is still to be made */
-    bool machine_ready; /* realized: devices may be added */
+    uint64_t clock_origin_ns;      /* of the guest's clock, for people */
+    int preconfig;                 /* atomic: the machine is still to be made */
+    bool machine_ready;            /* realized: devices may be added */
 } System;
 
 /** system_get: (transfer none) the one there is. */
