@@ -16,11 +16,11 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "migration/page-zero.h"
+#include "migration/compress/xbzrle.h"
 #include "migration/qemu-file.h"
-#include "migration/ram-incoming.h"
-#include "migration/ram.h"
-#include "migration/xbzrle.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/page-zero.h"
+#include "migration/ram/ram.h"
 #include "util/thread.h"
 
 #include "bench.h"

@@ -559,8 +559,7 @@ int coroutine_fn node_co_pwrite_zeroes(BlockNode *node, int64_t offset,
  *  them), have for the range, where @node has nothing, goes into it; no write
  *  can get lost. @node->tracks_writes is set. */
 int coroutine_fn node_co_copy_up(BlockNode *node, BlockNode *base,
-                                 int64_t offset,
-                                 int64_t bytes);
+                                 int64_t offset, int64_t bytes);
 /** node_co_copy_range: -ENOTSUP: read and write instead. */
 int coroutine_fn node_co_copy_range(BlockNode *src, int64_t src_offset,
                                     BlockNode *dst, int64_t dst_offset,

@@ -5,12 +5,11 @@
  */
 #include "util/osdep.h"
 
-#include "blocker.h"
+#include "migration/blocker.h"
 
+#include "migration/migration-internal.h"
 #include "migration/register.h"
 #include "util/lockable.h"
-
-#include "migration-internal.h"
 
 struct MigrationBlockers {
     GPtrArray *reasons;   /* Error *, borrowed; under MigrationState.lock */

@@ -6,9 +6,9 @@
  */
 #include "util/osdep.h"
 
-#include "migration-internal.h"
-#include "postcopy.h"
-#include "ram-background.h"
+#include "migration/migration-internal.h"
+#include "migration/postcopy/postcopy.h"
+#include "migration/ram/background.h"
 
 typedef enum CapSwitch {
     CAP_FIXED,    /* not while a migration runs, on either side */

@@ -5,12 +5,11 @@
  */
 #include "util/osdep.h"
 
-#include "migration-hmp-info.h"
+#include "migration/migration-hmp-info.h"
 
 #include "io/socket-address.h"
+#include "migration/migration-internal.h"
 #include "qapi/qapi-commands-migration.h"
-
-#include "migration-internal.h"
 
 #define BAR_WIDTH 30
 #define KBYTES(n) ((n) >> 10)

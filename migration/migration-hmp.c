@@ -10,15 +10,14 @@
 
 #include "migration/migration-hmp.h"
 
+#include "migration/migration-hmp-info.h"
 #include "migration/migration.h"
+#include "migration/params.h"
 #include "qapi/qapi-commands-migration.h"
 #include "qapi/qapi-visit-migration.h"
 #include "qapi/qobject-input-visitor.h"
 #include "util/coroutine.h"
 #include "util/timer.h"
-
-#include "migration-hmp-info.h"
-#include "params.h"
 
 /* -- start ----------------------------------------------------------------------- */
 

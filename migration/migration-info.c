@@ -6,16 +6,15 @@
  */
 #include "util/osdep.h"
 
+#include "migration/blocker.h"
+#include "migration/incoming/listener.h"
+#include "migration/migration-internal.h"
 #include "migration/migration.h"
+#include "migration/postcopy/postcopy.h"
+#include "migration/source/source.h"
 #include "qapi/qapi-commands-migration.h"
 #include "util/lockable.h"
 #include "util/timer.h"
-
-#include "blocker.h"
-#include "incoming-listener.h"
-#include "migration-internal.h"
-#include "postcopy.h"
-#include "source.h"
 
 static double ratio(uint64_t in, uint64_t out)
 {

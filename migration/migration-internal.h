@@ -18,15 +18,14 @@
 #define MIGRATION_MIGRATION_INTERNAL_H
 
 #include "io/channel.h"
+#include "migration/bitmap/bitmaps.h"
 #include "migration/migration.h"
+#include "migration/params.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/ram.h"
+#include "migration/stats.h"
 #include "util/thread.h"
 #include "util/uuid.h"
-
-#include "bitmaps.h"
-#include "params.h"
-#include "ram-incoming.h"
-#include "ram.h"
-#include "stats.h"
 
 typedef struct CprIncoming CprIncoming;
 typedef struct FileRAMReader FileRAMReader;
@@ -120,7 +119,7 @@ struct MigrationState {
                                wait for happened: continue, cancel, start of
                                post-copy, an error of the return path, ack */
 
-    MigrationTarget *target; /* where to; owned (transport.h) */
+    MigrationTarget *target; /* where to; owned (transport/transport.h) */
     QEMUFile *to_dst_file;   /* main channel; the migration thread's */
     QIOChannel *to_dst;      /* below @to_dst_file; reference */
     bool start_postcopy;     /* atomic: migrate-start-postcopy */
@@ -155,7 +154,7 @@ struct MigrationState {
 
     MigrationIncoming *incoming; /* NULL unless this is a destination */
 
-    MigrationRun *run;           /* source.c's own; or NULL */
+    MigrationRun *run;           /* source/source.c's own; or NULL */
     MigrationBlockers *blockers; /* blocker.c's own */
 };
 
@@ -185,7 +184,7 @@ typedef enum MigrationChannelKind {
     MIGRATION_CHANNEL_MAIN_STREAM,
     MIGRATION_CHANNEL_MULTIFD,
     MIGRATION_CHANNEL_PREEMPT, /* urgent pages of post-copy */
-    MIGRATION_CHANNEL_ASK,     /* who runs the guest? see source-doubt.c */
+    MIGRATION_CHANNEL_ASK,     /* who runs the guest? see source/doubt.c */
 } MigrationChannelKind;
 
 /* The first bytes of a channel tell what it is (big-endian). */
@@ -194,7 +193,7 @@ typedef enum MigrationChannelKind {
 /* Ours: sent by migration_channel_open() before anything else. */
 #define MIGRATION_MAGIC_PREEMPT 0x46505245u /* "FPRE" */
 #define MIGRATION_MAGIC_ASK     0x4641534bu /* "FASK" */
-#define MIGRATION_MAGIC_CPR     0x46435052u /* "FCPR"; see cpr-wire.h */
+#define MIGRATION_MAGIC_CPR     0x46435052u /* "FCPR"; see cpr/wire.h */
 
 /* The answer to MIGRATION_MAGIC_ASK: one byte; an end of stream: ask again. */
 #define MIGRATION_ASK_RUNS   'Y'
@@ -254,7 +253,7 @@ struct MigrationIncoming {
     MigrationListener *listener; /* or NULL */
     SocketAddress *cpr_addr;     /* -incoming's channel 'cpr'; owned, or NULL */
     CprIncoming *cpr;            /* or NULL; the pointer under ms->lock */
-    IncomingRun *run;            /* incoming.c's own */
+    IncomingRun *run;            /* incoming/incoming.c's own */
     MigrationTarget *next;       /* begins at the end of the one that is given
                                     up; owned, or NULL; main thread */
     bool next_exit_on_error;

@@ -8,18 +8,17 @@
  */
 #include "util/osdep.h"
 
+#include "migration/incoming/incoming.h"
+#include "migration/migration-internal.h"
 #include "migration/migration.h"
+#include "migration/postcopy/postcopy.h"
+#include "migration/source/source.h"
+#include "migration/transport/transport.h"
 #include "qapi/qapi-commands-migration.h"
 #include "qapi/qapi-visit-migration.h"
 #include "qapi/qobject-input-visitor.h"
 #include "qapi/qobject-output-visitor.h"
 #include "util/lockable.h"
-
-#include "incoming.h"
-#include "migration-internal.h"
-#include "postcopy.h"
-#include "source.h"
-#include "transport.h"
 
 static MigrationState *find(Error **errp)
 {

@@ -9,18 +9,17 @@
 #include "migration/migration.h"
 
 #include "io/types.h"
+#include "migration/bitmap/wire.h"
+#include "migration/blocker.h"
+#include "migration/incoming/incoming.h"
+#include "migration/migration-internal.h"
+#include "migration/multifd/multifd.h"
 #include "migration/register.h"
+#include "migration/source/source.h"
+#include "migration/stream/savevm.h"
+#include "migration/transport/transport.h"
 #include "qom/types.h"
 #include "util/lockable.h"
-
-#include "bitmap-wire.h"
-#include "blocker.h"
-#include "incoming.h"
-#include "migration-internal.h"
-#include "multifd.h"
-#include "savevm.h"
-#include "source.h"
-#include "transport.h"
 
 OBJECT_DECLARE_SIMPLE_TYPE(MigrationState, MIGRATION)
 

@@ -10,11 +10,10 @@
  */
 #include "util/osdep.h"
 
-#include "params.h"
+#include "migration/params.h"
 
+#include "migration/bitmap/mapping.h"
 #include "util/cutils.h"
-
-#include "bitmap-mapping.h"
 
 #define MEMBER(m) .offset = offsetof(MigrationParams, m)
 #define NUMBER(n, g, m, d, lo, hi, ...)                                        \

@@ -15,12 +15,11 @@
 #include "migration/snapshot.h"
 
 #include "io/channel.h"
+#include "migration/blocker.h"
+#include "migration/migration-internal.h"
 #include "migration/qemu-file.h"
-
-#include "blocker.h"
-#include "migration-internal.h"
-#include "pacer.h"
-#include "savevm.h"
+#include "migration/ram/pacer.h"
+#include "migration/stream/savevm.h"
 
 /* -- nothing else at the same time --------------------------------------------- */
 

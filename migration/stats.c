@@ -8,7 +8,7 @@
  */
 #include "util/osdep.h"
 
-#include "stats.h"
+#include "migration/stats.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM      UINT64_C(1000000)

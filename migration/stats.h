@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "multifd.h"
+#include "migration/multifd/multifd.h"
 
 /* The ways in which a page can be sent. */
 typedef enum PageMethod {
@@ -115,7 +115,7 @@ static inline uint64_t stats_get(const uint64_t *counter)
 }
 
 /** stats_main_bytes: @bytes were put on the main or the urgent channel: counts
- *  them for the phase too. ram.h does so for RAM. Thread: any. */
+ *  them for the phase too. ram/ram.h does so for RAM. Thread: any. */
 void stats_main_bytes(MigrationStats *s, uint64_t bytes);
 
 /** stats_transferred: bytes on all channels. Thread: any. */

@@ -12,10 +12,9 @@
  */
 #include "util/osdep.h"
 
+#include "migration/migration-internal.h"
 #include "qapi/qapi-events-migration.h"
 #include "trace/trace-migration.h"
-
-#include "migration-internal.h"
 
 #define TO(status) (1u << MIGRATION_STATUS_##status)
 

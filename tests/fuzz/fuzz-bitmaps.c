@@ -10,7 +10,7 @@
 #include "util/osdep.h"
 
 #include "io/channel-buffer.h"
-#include "migration/bitmaps.h"
+#include "migration/bitmap/bitmaps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/compress-codec.h"
+#include "migration/compress/compress-codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/cpr-wire.h"
+#include "migration/cpr/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/file-ram.h"
+#include "migration/mapped/file-ram.h"
 #include "util/bswap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/multifd-wire.h"
+#include "migration/multifd/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

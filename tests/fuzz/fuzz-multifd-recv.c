@@ -11,7 +11,7 @@
 #include "util/osdep.h"
 
 #include "io/channel-socket.h"
-#include "migration/multifd.h"
+#include "migration/multifd/multifd.h"
 #include "util/sockets.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,8 +10,8 @@
 
 #include "io/channel-buffer.h"
 #include "migration/qemu-file.h"
-#include "migration/ram-incoming.h"
-#include "migration/ram-wire.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/wire.h"
 #include "util/bswap.h"
 
 #include "fake-ram.h"

@@ -7,7 +7,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/return-wire.h"
+#include "migration/return/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,7 +10,7 @@
 
 #include "../unit/migration/vmstate-sample.h"
 #include "io/channel-buffer.h"
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 #include "util/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

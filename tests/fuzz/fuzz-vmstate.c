@@ -9,7 +9,7 @@
 
 #include "../unit/migration/vmstate-sample.h"
 #include "io/channel-buffer.h"
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/xbzrle.h"
+#include "migration/compress/xbzrle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

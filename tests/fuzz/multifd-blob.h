@@ -6,7 +6,7 @@
 #ifndef TESTS_FUZZ_MULTIFD_BLOB_H
 #define TESTS_FUZZ_MULTIFD_BLOB_H
 
-#include "migration/multifd-compress.h"
+#include "migration/multifd/compress.h"
 #include "util/bswap.h"
 
 static inline void multifd_blob_fuzz(const MultiFDCodec *codec,

@@ -24,7 +24,7 @@
 #include "hw/types.h"
 #include "hw/x86/x86-cpu.h"
 #include "io/channel-buffer.h"
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 #include "qom/object_interfaces.h"
 #include "util/error.h"
 #include "util/main-loop.h"

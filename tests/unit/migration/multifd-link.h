@@ -6,7 +6,7 @@
 #ifndef TESTS_MULTIFD_LINK_H
 #define TESTS_MULTIFD_LINK_H
 
-#include "migration/multifd.h"
+#include "migration/multifd/multifd.h"
 
 #include "channel-pair.h"
 

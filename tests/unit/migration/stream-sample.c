@@ -10,7 +10,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 #include "util/error.h"
 
 #include "vmstate-sample.h"

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/bitmap-wire.h"
+#include "migration/bitmap/wire.h"
 
 #define BYTES(s) (const uint8_t *)(s), sizeof(s) - 1
 

@@ -7,9 +7,9 @@
 #include "util/osdep.h"
 
 #include "io/channel-buffer.h"
-#include "migration/bitmap-wire.h"
-#include "migration/bitmaps.h"
-#include "migration/savevm.h"
+#include "migration/bitmap/bitmaps.h"
+#include "migration/bitmap/wire.h"
+#include "migration/stream/savevm.h"
 
 #define DISK_BYTES (10 * 1024 * 1024 + 512)
 #define MAP_BYTES  4096

@@ -5,9 +5,9 @@
  */
 #include "util/osdep.h"
 
-#include "migration/compress-codec.h"
-#include "migration/compress-pool.h"
-#include "migration/decompress-pool.h"
+#include "migration/compress/compress-codec.h"
+#include "migration/compress/compress-pool.h"
+#include "migration/compress/decompress-pool.h"
 
 #define PAGE  RAM_PAGE_SIZE
 #define PAGES 500

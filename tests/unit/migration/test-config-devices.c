@@ -8,10 +8,10 @@
 
 #include "io/channel-buffer.h"
 #include "io/types.h"
-#include "migration/config-devices.h"
-#include "migration/config-section.h"
 #include "migration/register.h"
-#include "migration/savevm.h"
+#include "migration/stream/config-devices.h"
+#include "migration/stream/config-section.h"
+#include "migration/stream/savevm.h"
 #include "util/error.h"
 
 #define BYTES(s) (s), sizeof(s) - 1

@@ -17,12 +17,12 @@
 #include <sys/un.h>
 
 #include "io/channel-socket.h"
-#include "migration/channels.h"
-#include "migration/incoming.h"
+#include "migration/incoming/incoming.h"
 #include "migration/migration-internal.h"
-#include "migration/savevm.h"
-#include "migration/source.h"
-#include "migration/transport.h"
+#include "migration/source/source.h"
+#include "migration/stream/savevm.h"
+#include "migration/transport/channels.h"
+#include "migration/transport/transport.h"
 #include "util/fd.h"
 #include "util/lockable.h"
 #include "util/main-loop.h"

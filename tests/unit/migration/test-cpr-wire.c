@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/cpr-wire.h"
+#include "migration/cpr/wire.h"
 
 #define TOKEN "0123456789abcdef"
 

@@ -6,9 +6,9 @@
  */
 #include "util/osdep.h"
 
-#include "migration/dirty-limit.h"
-#include "migration/dirty-measure.h"
-#include "migration/dirty-sample.h"
+#include "migration/dirty/limit.h"
+#include "migration/dirty/measure.h"
+#include "migration/dirty/sample.h"
 #include "qapi/error.h"
 #include "util/bitmap.h"
 #include "util/lockable.h"

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "io/channel-file.h"
-#include "migration/file-ram.h"
+#include "migration/mapped/file-ram.h"
 #include "migration/qemu-file.h"
 #include "util/atomic.h"
 #include "util/bswap.h"

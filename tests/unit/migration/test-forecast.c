@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/forecast.h"
+#include "migration/dirty/forecast.h"
 
 #define MS        INT64_C(1000000)
 #define SECOND    (1000 * MS)

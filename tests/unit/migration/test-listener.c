@@ -12,7 +12,7 @@
 
 #include "io/channel-socket.h"
 #include "io/types.h"
-#include "migration/incoming-listener.h"
+#include "migration/incoming/listener.h"
 #include "util/bswap.h"
 #include "util/fd.h"
 

@@ -9,7 +9,7 @@
 
 #include <zlib.h>
 
-#include "migration/multifd-compress.h"
+#include "migration/multifd/compress.h"
 
 #define PACKETS 6
 

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/multifd-wire.h"
+#include "migration/multifd/wire.h"
 #include "util/bswap.h"
 
 static const uint8_t golden_hello[MULTIFD_HELLO_SIZE] = {

@@ -10,7 +10,7 @@
 
 #include "io/channel-buffer.h"
 #include "io/channel-socket.h"
-#include "migration/near.h"
+#include "migration/ram/near.h"
 
 #define SLICE (INT64_C(20) * 1000 * 1000)
 

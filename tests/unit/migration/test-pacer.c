@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/pacer.h"
+#include "migration/ram/pacer.h"
 #include "util/thread.h"
 
 #define RUN_NS     (INT64_C(600) * 1000 * 1000)

@@ -7,8 +7,8 @@
 
 #include <sys/mman.h>
 
-#include "migration/page-present.h"
-#include "migration/page-zero.h"
+#include "migration/ram/page-present.h"
+#include "migration/ram/page-zero.h"
 #include "util/bitmap.h"
 #include "util/fd.h"
 

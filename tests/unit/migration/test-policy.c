@@ -7,9 +7,9 @@
 
 #include <glib/gstdio.h>
 
-#include "migration/policy-record.h"
 #include "migration/policy-replay.h"
-#include "migration/policy.h"
+#include "migration/policy/policy.h"
+#include "migration/policy/record.h"
 #include "migration/ram-block.h"
 #include "qapi/error.h"
 

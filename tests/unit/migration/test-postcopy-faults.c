@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "migration/postcopy-faults.h"
-#include "migration/postcopy-times.h"
-#include "migration/uffd.h"
+#include "migration/postcopy/faults.h"
+#include "migration/postcopy/times.h"
+#include "migration/postcopy/uffd.h"
 #include "util/fd.h"
 #include "util/thread.h"
 #include "util/timer.h"

@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/postcopy-times.h"
+#include "migration/postcopy/times.h"
 
 #define MS INT64_C(1000000)
 

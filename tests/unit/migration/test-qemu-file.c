@@ -10,7 +10,7 @@
 #include "io/channel-buffer.h"
 #include "io/channel-file.h"
 #include "migration/qemu-file.h"
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 #include "util/error.h"
 #include "util/thread.h"
 

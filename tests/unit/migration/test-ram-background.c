@@ -11,9 +11,9 @@
 #include "io/channel-buffer.h"
 #include "io/types.h"
 #include "migration/qemu-file.h"
-#include "migration/ram-background.h"
-#include "migration/ram-incoming.h"
-#include "migration/savevm.h"
+#include "migration/ram/background.h"
+#include "migration/ram/incoming.h"
+#include "migration/stream/savevm.h"
 #include "util/thread.h"
 
 #include "fake-ram.h"

@@ -8,9 +8,9 @@
 
 #include "io/channel-buffer.h"
 #include "migration/qemu-file.h"
-#include "migration/ram-incoming.h"
-#include "migration/ram-wire.h"
-#include "migration/ram.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/ram.h"
+#include "migration/ram/wire.h"
 
 #include "fake-ram.h"
 

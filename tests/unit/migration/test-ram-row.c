@@ -13,8 +13,8 @@
 
 #include "io/channel-socket.h"
 #include "migration/qemu-file.h"
-#include "migration/ram-incoming.h"
-#include "migration/ram-wire.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/wire.h"
 #include "util/bswap.h"
 #include "util/thread.h"
 

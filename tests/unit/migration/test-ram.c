@@ -7,8 +7,8 @@
 #include "util/osdep.h"
 
 #include "migration/qemu-file.h"
-#include "migration/ram-incoming.h"
-#include "migration/ram.h"
+#include "migration/ram/incoming.h"
+#include "migration/ram/ram.h"
 #include "util/bitmap.h"
 #include "util/thread.h"
 

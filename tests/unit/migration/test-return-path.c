@@ -11,8 +11,8 @@
 
 #include "io/channel-socket.h"
 #include "io/types.h"
-#include "migration/return-reader.h"
-#include "migration/return-sender.h"
+#include "migration/return/reader.h"
+#include "migration/return/sender.h"
 #include "util/bitmap.h"
 #include "util/thread.h"
 

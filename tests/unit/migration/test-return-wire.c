@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "migration/return-wire.h"
+#include "migration/return/wire.h"
 #include "util/bitmap.h"
 
 typedef struct Golden {

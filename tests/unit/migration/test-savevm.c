@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "io/channel-buffer.h"
-#include "migration/savevm.h"
+#include "migration/stream/savevm.h"
 #include "util/error.h"
 #include "util/thread.h"
 

@@ -7,9 +7,9 @@
 #include "util/osdep.h"
 
 #include "io/channel-buffer.h"
-#include "migration/config-section.h"
-#include "migration/savevm.h"
-#include "migration/stream-wire.h"
+#include "migration/stream/config-section.h"
+#include "migration/stream/savevm.h"
+#include "migration/stream/stream-wire.h"
 #include "util/error.h"
 
 #define BYTES(b) (b), sizeof(b) - 1

@@ -10,8 +10,8 @@
 #include <jansson.h>
 
 #include "io/channel-buffer.h"
-#include "migration/savevm.h"
-#include "migration/vmstate-json.h"
+#include "migration/stream/savevm.h"
+#include "migration/vmstate/vmstate-json.h"
 #include "util/error.h"
 
 #include "vmstate-sample.h"

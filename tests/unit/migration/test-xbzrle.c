@@ -6,8 +6,8 @@
  */
 #include "util/osdep.h"
 
-#include "migration/xbzrle-cache.h"
-#include "migration/xbzrle.h"
+#include "migration/compress/xbzrle-cache.h"
+#include "migration/compress/xbzrle.h"
 
 #define PAGE RAM_PAGE_SIZE
 

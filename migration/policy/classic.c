@@ -1,0 +1,241 @@
+/*
+ * The classic policy: the knobs that users of QEMU know.
+ *
+ * Switch over as soon as the whole pause, not only its RAM, is expected to keep
+ * within downtime-limit. But while another pass would make the pause clearly
+ * shorter, and is itself short, make it: an idle guest then pauses for
+ * milliseconds, whatever the limit. Where the part of the pause that is not
+ * RAM is over the limit already, further passes cannot help: then it is enough
+ * that RAM adds little.
+ *
+ * Where the guest dirties memory faster than throttle-trigger-threshold percent
+ * of what is sent: with auto-converge make the vCPUs sleep, at first
+ * cpu-throttle-initial percent, then cpu-throttle-increment more for each
+ * second that this goes on (with cpu-throttle-tailslow only as much as is
+ * needed); with dirty-limit set vcpu-dirty-limit. Both stay until the end.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "migration/policy/internal.h"
+#include "migration/ram-block.h"
+
+#define MS       INT64_C(1000000)
+#define NS_PER_S (1000 * MS)
+/* RAM's part of the pause below which no pass is worth its while. */
+#define PAUSE_FLOOR_NS (1 * MS)
+/* A further pass pays if it leaves at most so many percent. */
+#define PASS_PAYS_PERCENT 70
+/* Longest pass that is made only to shorten the pause, in parts of the limit
+ * (the time is not the guest's), and how many. */
+#define EXTRA_PASS_LIMITS 10
+#define EXTRA_PASSES_MAX  8
+/* Shortest time over which dirtying is compared with sending. */
+#define PERIOD_NS NS_PER_S
+/* Most increments at once, after a long pass. */
+#define STEPS_MAX 3
+/* A migration that takes longer is as good as none. */
+#define FORECAST_MAX_NS (100000 * NS_PER_S)
+
+typedef struct Classic {
+    unsigned extra_passes; /* since the pause came within the limit */
+    uint64_t last_remaining;
+
+    /* Since the last look at the throttle. */
+    int64_t period_ns;
+    uint64_t sent_bytes;
+    uint64_t dirtied_bytes;
+    uint64_t dirty_limit; /* in effect; 0: none */
+} Classic;
+
+/* -- when ---------------------------------------------------------------------- */
+
+/* Pages dirty after a further pass, and how long that takes. */
+static uint64_t after_next_pass(const PassReport *r, int64_t *ret_ns)
+{
+    double seconds = (double)r->duration_ns / NS_PER_S;
+    double sent = seconds > 0 ? (double)r->sent_pages / seconds : 0;
+    double dirtied = seconds > 0 ? (double)r->dirtied_pages / seconds : 0;
+    double t;
+
+    if (sent <= 0) {
+        /* Nothing is known of the speed: what was, is. */
+        *ret_ns = r->duration_ns;
+        return r->dirtied_pages;
+    }
+    t = (double)r->remaining_pages / sent;
+    *ret_ns = (int64_t)MIN(t * NS_PER_S, (double)INT64_MAX / 4);
+    return (uint64_t)MIN(dirtied * t, (double)r->ram_pages);
+}
+
+static bool another_pass_pays(const Classic *c, const PassReport *r)
+{
+    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t ram = policy_ram_ns(r->remaining_pages, r->bandwidth);
+    int64_t pass_ns;
+    uint64_t left = after_next_pass(r, &pass_ns);
+
+    if (ram <= MAX(PAUSE_FLOOR_NS, r->switchover_fixed_ns / 4) ||
+        c->extra_passes >= EXTRA_PASSES_MAX) {
+        return false;
+    }
+    if (c->extra_passes &&
+        r->remaining_pages > c->last_remaining * PASS_PAYS_PERCENT / 100) {
+        return false; /* the last one did not keep its promise */
+    }
+    return pass_ns <= EXTRA_PASS_LIMITS * MAX(limit, PAUSE_FLOOR_NS) &&
+           left <= r->remaining_pages * PASS_PAYS_PERCENT / 100;
+}
+
+static void decide_when(Classic *c, const PassReport *r, Decision *d)
+{
+    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t fixed = MAX(r->switchover_fixed_ns, 0);
+    int64_t ram = policy_ram_ns(r->remaining_pages, r->bandwidth);
+    bool fits = d->expected_pause_ns <= limit;
+    bool hopeless = fixed > limit && ram <= fixed / 10;
+
+    if (r->remaining_pages && !fits && !hopeless) {
+        d->why = "the pause would be over downtime-limit";
+        c->extra_passes = 0;
+    } else if (!r->can_switch) {
+        d->why = "the destination is not ready";
+    } else if (r->remaining_pages && another_pass_pays(c, r)) {
+        d->why = "another pass makes the pause shorter";
+        c->extra_passes++;
+    } else {
+        d->action = POLICY_SWITCH;
+        d->why = hopeless && !fits
+                     ? "what is over downtime-limit is not RAM's part"
+                     : "the pause is within downtime-limit";
+    }
+    c->last_remaining = r->remaining_pages;
+}
+
+/* -- slowing the guest down ------------------------------------------------------ */
+
+/* Percent more, so that dirtying comes to the threshold. */
+static unsigned needed_percent(const Classic *c, const PassReport *r)
+{
+    double allowed =
+        (double)c->sent_bytes * r->knobs.throttle_trigger_threshold / 100;
+    double share = 100.0 - r->throttle;
+    double ideal =
+        c->dirtied_bytes ? share * allowed / (double)c->dirtied_bytes : share;
+
+    return ideal < share ? (unsigned)(share - ideal + 1) : 1;
+}
+
+static unsigned more_throttle(const Classic *c, const PassReport *r)
+{
+    const PolicyKnobs *k = &r->knobs;
+    unsigned steps = (unsigned)MIN(MAX(c->period_ns / PERIOD_NS, 1), STEPS_MAX);
+    unsigned more = r->throttle ? k->cpu_throttle_increment * steps
+                                : k->cpu_throttle_initial;
+
+    if (k->cpu_throttle_tailslow) {
+        more = MIN(more, needed_percent(c, r));
+    }
+    return MIN(r->throttle + more, k->max_cpu_throttle);
+}
+
+static bool dirties_too_fast(const Classic *c, const PolicyKnobs *k)
+{
+    return (double)c->dirtied_bytes >
+           (double)c->sent_bytes * k->throttle_trigger_threshold / 100;
+}
+
+/* Returns: percent after one more report; may switch the dirty limit on. */
+static unsigned look_at_rates(Classic *c, const PassReport *r)
+{
+    const PolicyKnobs *k = &r->knobs;
+    unsigned throttle = r->throttle;
+
+    if (r->partial && !r->dirtied_pages) {
+        return throttle; /* not known yet: the report at the end has it */
+    }
+    c->period_ns += r->duration_ns;
+    c->sent_bytes += r->sent_bytes;
+    c->dirtied_bytes += r->dirtied_pages * RAM_PAGE_SIZE;
+    if (c->period_ns < PERIOD_NS) {
+        return throttle;
+    }
+    if (dirties_too_fast(c, k)) {
+        if (k->dirty_limit) {
+            c->dirty_limit = k->vcpu_dirty_limit;
+        } else if (k->auto_converge) {
+            throttle = more_throttle(c, r);
+        }
+    }
+    c->period_ns = 0;
+    c->sent_bytes = c->dirtied_bytes = 0;
+    return throttle;
+}
+
+static void decide_throttle(Classic *c, const PassReport *r, Decision *d)
+{
+    const PolicyKnobs *k = &r->knobs;
+
+    d->throttle = look_at_rates(c, r);
+    /* Switched off while it runs, or another number given. */
+    if (!k->auto_converge || k->dirty_limit) {
+        d->throttle = 0;
+    }
+    d->throttle = MIN(d->throttle, k->max_cpu_throttle);
+    if (!k->dirty_limit) {
+        c->dirty_limit = 0;
+    } else if (c->dirty_limit) {
+        c->dirty_limit = k->vcpu_dirty_limit;
+    }
+    d->dirty_limit = c->dirty_limit;
+}
+
+/* -- how long ---------------------------------------------------------------------- */
+
+/* Passes shrink by the ratio of dirtying to sending. */
+static int64_t expected_end(const PassReport *r, const Decision *d)
+{
+    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t total = 0;
+    PassReport next = *r;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        int64_t ram = policy_ram_ns(next.remaining_pages, r->bandwidth);
+        int64_t ns;
+        uint64_t left;
+
+        if (ram == INT64_MAX) {
+            break;
+        }
+        if (ram + r->switchover_fixed_ns <= limit ||
+            (d->action == POLICY_SWITCH && i == 0)) {
+            return total + ram + r->switchover_fixed_ns;
+        }
+        left = after_next_pass(&next, &ns);
+        if (left >= next.remaining_pages || total > FORECAST_MAX_NS) {
+            break;
+        }
+        total += ns;
+        next.remaining_pages = left;
+    }
+    return INT64_MAX;
+}
+
+static void classic_decide(void *state, const PassReport *r, Decision *d)
+{
+    Classic *c = state;
+
+    decide_throttle(c, r, d);
+    if (!r->partial) {
+        decide_when(c, r, d);
+    }
+    d->expected_end_ns = expected_end(r, d);
+}
+
+const PolicyClass policy_classic = {
+    .name = "classic",
+    .help = "downtime-limit, auto-converge, dirty-limit",
+    .size = sizeof(Classic),
+    .decide = classic_decide,
+};

@@ -1,0 +1,80 @@
+/*
+ * What the files of post-copy's destination side share.
+ *
+ *   postcopy/incoming.c   commands of the stream, faults, placing
+ *   postcopy/listen.c     threads that read the channels; pause and recovery
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef MIGRATION_POSTCOPY_INCOMING_H
+#define MIGRATION_POSTCOPY_INCOMING_H
+
+#include "migration/migration-internal.h"
+#include "migration/postcopy/faults.h"
+#include "migration/postcopy/times.h"
+
+/* The most that a listener reads of a channel before it knows what it is. */
+#define POSTCOPY_PREFILL_MAX 64
+
+typedef enum UrgentState {
+    URGENT_NONE,    /* no channel */
+    URGENT_READING, /* its thread runs */
+    URGENT_ENDED,   /* its thread has ended, and has to be joined */
+} UrgentState;
+
+struct PostcopyIncoming {
+    MigrationIncoming *mis;
+    const RAMBlockList *blocks;
+    SaveVMRegistry *registry;
+
+    /* The load thread's. */
+    bool advised;
+    bool discards; /* a discard has come: blocks are prepared */
+
+    bool listening; /* atomic */
+    PostcopyFaults *faults;
+    PostcopyTimes *times; /* kept after the end */
+
+    QemuMutex lock; /* guards all below */
+    QemuCond cond;
+    bool will_commit;     /* RUN waits for the source's commit */
+    bool committed;       /* which has come */
+    bool ran;             /* RUN was carried out */
+    Error *package_error; /* the package could not be loaded; owned */
+    bool paused;          /* no connection */
+    bool quit;            /* the program ends */
+    bool over;            /* the listen thread reads no more */
+    bool listen_done;     /* and does not look in here any more */
+
+    /* From postcopy_incoming_recover(). */
+    QIOChannel *next_ioc; /* reference */
+    uint8_t prefill[POSTCOPY_PREFILL_MAX];
+    size_t prefill_len;
+
+    QIOChannel *urgent_ioc; /* reference; tracked */
+    UrgentState urgent;
+    QemuThread urgent_thread;
+    bool urgent_complete; /* its EOS has come */
+    Error *urgent_error;  /* owned */
+};
+
+/** postcopy_incoming_is_ours: has the guest run here, or may it? With the
+ *  lock. */
+static inline bool postcopy_incoming_is_ours(const PostcopyIncoming *pi)
+{
+    return !pi->will_commit || pi->committed || pi->ran;
+}
+
+/** postcopy_incoming_taken_back: the source says that the guest goes on there.
+ *  Thread: the listen thread. */
+bool postcopy_incoming_taken_back(PostcopyIncoming *pi, Error **errp);
+
+/** postcopy_incoming_commit: the source's commit has come, maybe once more.
+ *  Thread: the listen thread. */
+bool postcopy_incoming_commit(PostcopyIncoming *pi, Error **errp);
+
+/** postcopy_listen_start: the listen thread, and the urgent channel's if it is
+ *  there. */
+void postcopy_listen_start(PostcopyIncoming *pi);
+
+#endif

@@ -1,0 +1,489 @@
+/*
+ * Post-copy on the destination: the threads that read the channels.
+ *
+ * The listen thread takes the main channel over from the load thread, which
+ * goes on with the package. It reads until the end of the stream, through as
+ * many connections as it takes:
+ *
+ *             +--> read the main channel --> EOF, urgent pages too: the end
+ *             |          |
+ *             |          v broken
+ *   recover --+--- paused: wait for a connection
+ *
+ * The urgent channel has a thread of its own for each connection.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "migration/postcopy/incoming.h"
+#include "migration/postcopy/postcopy.h"
+#include "migration/postcopy/thread.h"
+#include "migration/qemu-file.h"
+#include "migration/return/sender.h"
+#include "migration/source/source.h"
+#include "migration/stream/savevm.h"
+#include "trace/trace-migration.h"
+#include "util/bitmap.h"
+#include "util/lockable.h"
+
+/* -- the urgent channel -------------------------------------------------------- */
+
+static void *urgent_thread(void *opaque)
+{
+    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
+    g_autoptr(QEMUFile) f = qemu_file_new_input(pi->urgent_ioc);
+    g_autoptr(RAMReader) reader = ram_reader_new(pi->mis->ram, f);
+    Error *err = NULL;
+    int ret;
+
+    postcopy_thread_urgent();
+    ret = ram_load_postcopy(reader, false, &err);
+    if (ret < 0 && !err) {
+        qemu_file_get_error_obj(f, &err);
+    }
+    qemu_mutex_lock(&pi->lock);
+    pi->urgent = URGENT_ENDED;
+    pi->urgent_complete = ret == 1;
+    error_free(pi->urgent_error);
+    pi->urgent_error = err;
+    qemu_cond_broadcast(&pi->cond);
+    qemu_mutex_unlock(&pi->lock);
+    if (ret != 1) {
+        /* Its end without a mark is a break like any other. */
+        qio_channel_shutdown(pi->mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH,
+                             NULL);
+    }
+    return NULL;
+}
+
+/* With the lock held. */
+static void urgent_start(PostcopyIncoming *pi)
+{
+    if (pi->urgent_ioc && pi->urgent == URGENT_NONE) {
+        pi->urgent = URGENT_READING;
+        pi->urgent_complete = false;
+        qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread,
+                           pi, QEMU_THREAD_JOINABLE);
+    }
+}
+
+/* No urgent channel is left when this returns. Thread: the listen thread. */
+static void urgent_stop(PostcopyIncoming *pi)
+{
+    QIOChannel *ioc;
+    bool join;
+
+    qemu_mutex_lock(&pi->lock);
+    ioc = pi->urgent_ioc;
+    join = pi->urgent != URGENT_NONE;
+    qemu_mutex_unlock(&pi->lock);
+    if (ioc) {
+        qio_channel_shutdown(ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+    if (join) {
+        qemu_thread_join(&pi->urgent_thread);
+    }
+    qemu_mutex_lock(&pi->lock);
+    pi->urgent = URGENT_NONE;
+    pi->urgent_ioc = NULL;
+    qemu_mutex_unlock(&pi->lock);
+    migration_channel_close(pi->mis->ms, ioc);
+}
+
+void postcopy_preempt_channel(MigrationIncoming *mis, QIOChannel *ioc)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+    bool taken;
+
+    qemu_mutex_lock(&pi->lock);
+    taken = !pi->urgent_ioc && !pi->paused && !pi->over && !pi->quit;
+    if (taken) {
+        pi->urgent_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
+        migration_channel_track(mis->ms, ioc);
+        if (qatomic_read(&pi->listening)) {
+            urgent_start(pi);
+        }
+        qemu_cond_broadcast(&pi->cond);
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (!taken) {
+        qio_channel_close(ioc, NULL);
+    }
+}
+
+/* -- the end ----------------------------------------------------------------------- */
+
+/* Returns: a block with a page that has not come; NULL: everything is here. */
+static RAMBlock *listen_missing(PostcopyIncoming *pi)
+{
+    for (unsigned i = 0; i < pi->blocks->n; i++) {
+        RAMBlock *rb = pi->blocks->block[i];
+        const unsigned long *received = ram_received_bitmap(pi->mis->ram, rb);
+
+        if (received && !bitmap_full(received, (long)ram_block_pages(rb))) {
+            return rb;
+        }
+    }
+    return NULL;
+}
+
+/* The main channel has come to its end: wait for the other. With the lock. */
+static bool listen_wait_urgent(PostcopyIncoming *pi)
+{
+    bool preempt =
+        migrate_cap(pi->mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
+
+    while (preempt && !pi->quit && !pi->urgent_complete &&
+           pi->urgent != URGENT_ENDED &&
+           (pi->urgent == URGENT_READING || listen_missing(pi))) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    return !pi->quit && pi->urgent != URGENT_READING &&
+           (pi->urgent == URGENT_NONE || pi->urgent_complete);
+}
+
+/* All pages are in memory: the source may forget the guest. */
+static bool listen_finish(PostcopyIncoming *pi, Error **errp)
+{
+    RAMBlock *rb;
+    bool ok;
+
+    qemu_mutex_lock(&pi->lock);
+    ok = listen_wait_urgent(pi);
+    if (!ok) {
+        if (pi->urgent_error) {
+            error_propagate(errp, error_copy(pi->urgent_error));
+        } else {
+            error_setg(errp, "the channel of urgent pages ended early");
+        }
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (!ok) {
+        return false;
+    }
+    rb = listen_missing(pi);
+    if (rb) {
+        error_setg(errp,
+                   "the stream ended before all pages of RAM block '%s' "
+                   "had come",
+                   rb->idstr);
+        return false;
+    }
+    return true;
+}
+
+/* Wait for the load thread to be done with the package. Returns: false: it
+ * could not be loaded, or quit. */
+static bool listen_wait_package(PostcopyIncoming *pi)
+{
+    bool ok;
+
+    qemu_mutex_lock(&pi->lock);
+    while (!pi->ran && !pi->package_error && !pi->quit) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    ok = pi->ran && !pi->quit;
+    qemu_mutex_unlock(&pi->lock);
+    return ok;
+}
+
+/* -- the stream ---------------------------------------------------------------------- */
+
+static bool listen_ping(void *opaque, uint32_t value, Error **errp)
+{
+    MigrationIncoming *mis = (MigrationIncoming *)opaque;
+
+    if (value == MIGRATION_PING_COMMIT) {
+        return postcopy_incoming_commit(mis->postcopy, errp);
+    }
+    if (value == MIGRATION_PING_BACK) {
+        return postcopy_incoming_taken_back(mis->postcopy, errp);
+    }
+    return return_sender_pong(mis->to_src, value, errp);
+}
+
+static bool listen_resume(void *opaque, Error **errp)
+{
+    return postcopy_incoming_resume((MigrationIncoming *)opaque, errp);
+}
+
+static bool listen_recv_bitmap(void *opaque, const char *name, Error **errp)
+{
+    return postcopy_incoming_recv_bitmap((MigrationIncoming *)opaque, name,
+                                         errp);
+}
+
+static const SaveVMLoadOps listen_ops = {
+    .ping = listen_ping,
+    .postcopy_resume = listen_resume,
+    .recv_bitmap = listen_recv_bitmap,
+};
+
+/* One connection, to the end of the stream. Returns: everything is here. */
+static bool listen_stream(PostcopyIncoming *pi, Error **errp)
+{
+    MigrationIncoming *mis = pi->mis;
+
+    if (savevm_load_main(pi->registry, mis->from_src_file, &listen_ops, mis,
+                         errp) != SAVEVM_LOAD_OK) {
+        return false;
+    }
+    if (migration_status(&mis->course) != MIGRATION_STATUS_POSTCOPY_ACTIVE) {
+        error_setg(errp, "the stream ended while it was being recovered");
+        return false;
+    }
+    return listen_finish(pi, errp);
+}
+
+/* -- pause and recovery ------------------------------------------------------------------ */
+
+/* query-migrate says what it waits for, until it goes on. */
+static void listen_note(MigrationIncoming *mis, char *text)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    g_free(mis->refused);
+    mis->refused = text;
+}
+
+static void listen_pause(PostcopyIncoming *pi, Error *why)
+{
+    MigrationIncoming *mis = pi->mis;
+    bool ours;
+
+    trace_postcopy_paused(error_get_pretty(why));
+    qemu_mutex_lock(&pi->lock);
+    pi->paused = true;
+    ours = postcopy_incoming_is_ours(pi);
+    qemu_mutex_unlock(&pi->lock);
+    listen_note(mis,
+                ours ? g_strdup(error_get_pretty(why))
+                     : g_strdup_printf(
+                           "the connection broke before the source gave the "
+                           "guest away, which has not run here (%s): either it "
+                           "goes on there, then use migrate-incoming for "
+                           "another attempt, or quit; or the source is paused "
+                           "as well, then use migrate-recover",
+                           error_get_pretty(why)));
+    error_free(why);
+    return_sender_replace(mis->to_src, NULL);
+    qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    urgent_stop(pi);
+    if (!migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
+                        MIGRATION_STATUS_POSTCOPY_PAUSED)) {
+        migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_RECOVER,
+                       MIGRATION_STATUS_POSTCOPY_PAUSED);
+    }
+}
+
+/* Wait for a connection and take it. Returns: false: there will be none. */
+static bool listen_recover(PostcopyIncoming *pi)
+{
+    MigrationIncoming *mis = pi->mis;
+    MigrationState *ms = mis->ms;
+    QIOChannel *ioc = NULL;
+
+    qemu_mutex_lock(&pi->lock);
+    while (!pi->next_ioc && !pi->quit && !pi->package_error) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    if (!pi->quit && !pi->package_error) {
+        ioc = g_steal_pointer(&pi->next_ioc);
+        qemu_file_free(mis->from_src_file);
+        mis->from_src_file = qemu_file_new_input(ioc);
+        qemu_file_prefill(mis->from_src_file, pi->prefill, pi->prefill_len);
+        migration_channel_track(ms, ioc);
+        migration_channel_close(ms, mis->from_src);
+        mis->from_src = ioc;
+        pi->paused = false;
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (!ioc) {
+        return false;
+    }
+    migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_PAUSED,
+                   MIGRATION_STATUS_POSTCOPY_RECOVER);
+    listen_note(mis, NULL);
+    ram_incoming_reconnect(mis->ram);
+    return_sender_replace(mis->to_src, ioc);
+    return true;
+}
+
+bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
+                               const void *prefill, size_t len, Error **errp)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+    bool taken;
+
+    qemu_mutex_lock(&pi->lock);
+    taken =
+        pi->paused && !pi->next_ioc && !pi->quit && len <= sizeof(pi->prefill);
+    if (taken) {
+        pi->next_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
+        memcpy(pi->prefill, prefill, len);
+        pi->prefill_len = len;
+        qemu_cond_broadcast(&pi->cond);
+    } else {
+        error_setg(errp, "post-copy does not wait for a connection");
+    }
+    qemu_mutex_unlock(&pi->lock);
+    return taken;
+}
+
+/* -- the guest's threads ---------------------------------------------------------------------- */
+
+/* While pages are missing they sleep and wake as often as ours. */
+static void listen_vcpus_short(PostcopyIncoming *pi, bool on)
+{
+    const MigrationHost *host = pi->mis->ms->host;
+    void *opaque = pi->mis->ms->host_opaque;
+
+    for (unsigned i = 0; i < host->vcpu_count(opaque); i++) {
+        int tid = host->vcpu_thread_id(opaque, i);
+
+        if (tid > 0) {
+            postcopy_thread_short(tid, on);
+        }
+    }
+}
+
+/* -- the listen thread ------------------------------------------------------------------------ */
+
+/* Watching memory and all threads end. */
+static void listen_stop(PostcopyIncoming *pi)
+{
+    urgent_stop(pi);
+    postcopy_faults_free(g_steal_pointer(&pi->faults));
+    for (unsigned i = 0; i < pi->blocks->n; i++) {
+        postcopy_block_restore(pi->blocks->block[i]);
+    }
+}
+
+/* All of memory, however often the connection breaks. Returns: false: the
+ * package could not be loaded, or quit. */
+static bool listen_all(PostcopyIncoming *pi)
+{
+    Error *err = NULL;
+
+    while (!listen_stream(pi, &err)) {
+        bool over;
+
+        qemu_mutex_lock(&pi->lock);
+        over = pi->package_error || pi->quit;
+        qemu_mutex_unlock(&pi->lock);
+        if (over) {
+            error_free(err);
+            return false;
+        }
+        listen_pause(pi, g_steal_pointer(&err));
+        if (!listen_recover(pi)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *listen_thread(void *opaque)
+{
+    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
+    MigrationIncoming *mis = pi->mis;
+    Error *err = NULL;
+    bool quit;
+
+    /* With a channel for urgent pages this thread brings nothing that anybody
+     * waits for. */
+    if (migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
+        postcopy_thread_bulk();
+    } else {
+        postcopy_thread_urgent();
+    }
+    listen_vcpus_short(pi, true);
+    listen_all(pi);
+    listen_vcpus_short(pi, false);
+    listen_wait_package(pi);
+
+    qemu_mutex_lock(&pi->lock);
+    quit = pi->quit;
+    pi->over = true;
+    if (pi->package_error) {
+        err = error_copy(pi->package_error);
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (quit) {
+        /* A guest whose memory is not all here must not see zeros instead. */
+        urgent_stop(pi);
+        postcopy_faults_stop(pi->faults);
+    } else {
+        listen_stop(pi);
+    }
+    if (quit && !err) {
+        error_setg(&err, "the program ended during post-copy");
+    } else if (!err) {
+        bitmap_loader_end(mis->bitmaps);
+        return_sender_shut(mis->to_src, 0, NULL, NULL);
+    }
+    qemu_mutex_lock(&pi->lock);
+    pi->listen_done = true;
+    qemu_cond_broadcast(&pi->cond);
+    qemu_mutex_unlock(&pi->lock);
+    /* @pi may be freed from now on. */
+    migration_incoming_postcopy_end(mis, err);
+    return NULL;
+}
+
+void postcopy_listen_start(PostcopyIncoming *pi)
+{
+    QemuThread thread;
+
+    qemu_mutex_lock(&pi->lock);
+    urgent_start(pi);
+    qemu_mutex_unlock(&pi->lock);
+    qemu_thread_create(&thread, "postcopy/listen", listen_thread, pi,
+                       QEMU_THREAD_DETACHED);
+}
+
+void postcopy_incoming_quit(MigrationIncoming *mis)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+
+    if (!pi) {
+        return;
+    }
+    qemu_mutex_lock(&pi->lock);
+    pi->quit = true;
+    if (pi->urgent_ioc) {
+        qio_channel_shutdown(pi->urgent_ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+    if (qatomic_read(&pi->listening)) {
+        qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+    qemu_cond_broadcast(&pi->cond);
+    qemu_mutex_unlock(&pi->lock);
+}
+
+void postcopy_incoming_free(MigrationIncoming *mis)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+
+    if (!pi) {
+        return;
+    }
+    qemu_mutex_lock(&pi->lock);
+    while (qatomic_read(&pi->listening) && !pi->listen_done) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    qemu_mutex_unlock(&pi->lock);
+    if (pi->blocks) {
+        listen_stop(pi);
+    }
+    mis->postcopy = NULL;
+    postcopy_times_free(pi->times);
+    if (pi->next_ioc) {
+        object_unref(OBJECT(pi->next_ioc));
+    }
+    error_free(pi->package_error);
+    error_free(pi->urgent_error);
+    qemu_cond_destroy(&pi->cond);
+    qemu_mutex_destroy(&pi->lock);
+    g_free(pi);
+}

@@ -1,0 +1,349 @@
+/*
+ * Post-copy's pages on the source: the background's and requested ones.
+ *
+ * The migration thread sends dirty pages in small batches, each under the send
+ * lock, and sleeps for the bandwidth limit outside of it. A request is served
+ * by the thread that reads it: on the urgent channel at once; on the main one
+ * if it gets the send lock without waiting, else by the lock's holder, who
+ * looks for requests before and after he lets go. So a request waits for one
+ * batch at most and for no thread to wake up, and no limit counts for it.
+ *
+ * The main channel's queue in the kernel is kept short: a requested page stands
+ * behind whatever is queued.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include <sys/socket.h>
+
+#include "io/channel-socket.h"
+#include "io/channel-tls.h"
+#include "migration/postcopy/source.h"
+#include "migration/return/path.h"
+
+/* Bytes of pages in one batch, and in the queue of the main channel's socket,
+ * when requested pages share that channel; and when they have their own. */
+#define BATCH_SHARED (32 * 1024)
+#define BATCH_APART  (256 * 1024)
+#define QUEUE_SHARED (64 * 1024)
+
+/* Requested pages sent before looking at the queue again. */
+#define URGENT_BATCH 16
+
+/* -- requests ------------------------------------------------------------------ */
+
+/* All that is asked for, as a section of the main channel. @send_lock held. */
+static bool send_urgent_main(PostcopySource *ps, Error **errp)
+{
+    QEMUFile *f = ps->ms->to_dst_file;
+    int n = URGENT_BATCH;
+
+    while (n == URGENT_BATCH) {
+        savevm_part_begin(ps->registry, f, ps->entry);
+        n = ram_send_urgent(ps->ram, ram_main_writer(ps->ram, f), URGENT_BATCH,
+                            errp);
+        ram_put_eos(f);
+        savevm_part_end(ps->registry, f, ps->entry);
+        if (n < 0) {
+            return false;
+        }
+        qemu_fflush(f);
+    }
+    return qemu_file_get_error_obj(f, errp) == 0;
+}
+
+/* The same on the channel of its own. */
+static bool send_urgent_apart(PostcopySource *ps, Error **errp)
+{
+    bool ok = true;
+
+    qemu_mutex_lock(&ps->urgent_lock);
+    if (ps->urgent_file) {
+        QEMUFile *f = ps->urgent_file;
+        int n = 1;
+
+        while (n > 0) {
+            n = ram_send_urgent(ps->ram, ps->urgent_writer, URGENT_BATCH, errp);
+            qemu_fflush(f);
+        }
+        ok = n == 0 && qemu_file_get_error_obj(f, errp) == 0;
+    }
+    qemu_mutex_unlock(&ps->urgent_lock);
+    return ok;
+}
+
+/* Serve requests noted in @urgent. @send_lock held. */
+static bool send_noted(PostcopySource *ps, Error **errp)
+{
+    while (qatomic_xchg(&ps->urgent, false) && !ps->finished) {
+        if (!send_urgent_main(ps, errp)) {
+            return false;
+        }
+        postcopy_carrier_awaited(&ps->carrier, false);
+    }
+    return true;
+}
+
+/*
+ * Let go of the send lock, unless somebody noted a request and found it taken:
+ * either he gets it now, or we see his note.
+ */
+static bool send_unlock(PostcopySource *ps, Error **errp)
+{
+    qemu_mutex_unlock(&ps->send_lock);
+    while (qatomic_mb_read(&ps->urgent) &&
+           qemu_mutex_trylock(&ps->send_lock) == 0) {
+        bool ok = send_noted(ps, errp);
+
+        if (!ok) {
+            ps->finished = true;
+        }
+        qemu_mutex_unlock(&ps->send_lock);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool postcopy_source_request(MigrationState *ms, const char *name,
+                             uint64_t start, uint32_t len, Error **errp)
+{
+    PostcopySource *ps = ms->postcopy;
+    RAMBlock *rb;
+
+    if (!ps || !qatomic_load_acquire(&ps->active)) {
+        error_setg(errp,
+                   "return path: pages of '%s' were asked for outside of "
+                   "post-copy",
+                   name);
+        return false;
+    }
+    rb = ram_block_find(ms->host->ram_blocks(ms->host_opaque), name);
+    if (!rb) {
+        error_setg(errp, "return path: there is no RAM block '%s'", name);
+        return false;
+    }
+    if (!ram_request_pages(ps->ram, rb, start, len, errp)) {
+        return false;
+    }
+    if (ps->urgent_file) {
+        return send_urgent_apart(ps, errp);
+    }
+    qatomic_mb_set(&ps->urgent, true);
+    if (qemu_mutex_trylock(&ps->send_lock) != 0) {
+        /* Its holder may have been put aside. */
+        postcopy_carrier_awaited(&ps->carrier, true);
+        return true;
+    }
+    if (!send_noted(ps, errp)) {
+        ps->finished = true;
+        qemu_mutex_unlock(&ps->send_lock);
+        return false;
+    }
+    return send_unlock(ps, errp);
+}
+
+/* -- the urgent channel ------------------------------------------------------------ */
+
+bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
+{
+    if (!migrate_cap(ps->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
+        return true;
+    }
+    ps->urgent_ioc =
+        migration_channel_open(ps->ms, MIGRATION_CHANNEL_PREEMPT, errp);
+    if (!ps->urgent_ioc) {
+        error_prepend(errp, "channel for urgent pages: ");
+        return false;
+    }
+    qio_channel_set_delay(ps->urgent_ioc, false);
+    return true;
+}
+
+void postcopy_urgent_attach(PostcopySource *ps)
+{
+    if (!ps->urgent_ioc) {
+        return;
+    }
+    qemu_mutex_lock(&ps->urgent_lock);
+    ps->urgent_file = qemu_file_new_output(ps->urgent_ioc);
+    ps->urgent_writer = ram_writer_new(ps->ram, ps->urgent_file);
+    qemu_mutex_unlock(&ps->urgent_lock);
+    ram_set_urgent_channel(ps->ram, true);
+}
+
+void postcopy_urgent_shutdown(PostcopySource *ps)
+{
+    if (ps->urgent_ioc) {
+        qio_channel_shutdown(ps->urgent_ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+}
+
+void postcopy_urgent_close(PostcopySource *ps)
+{
+    qemu_mutex_lock(&ps->urgent_lock);
+    ram_writer_free(g_steal_pointer(&ps->urgent_writer));
+    qemu_file_free(g_steal_pointer(&ps->urgent_file));
+    qemu_mutex_unlock(&ps->urgent_lock);
+    migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
+}
+
+/* Its records have an end of their own, for which the destination waits. */
+static bool urgent_finish(PostcopySource *ps, Error **errp)
+{
+    bool ok = true;
+
+    qemu_mutex_lock(&ps->urgent_lock);
+    if (ps->urgent_file) {
+        ram_put_eos(ps->urgent_file);
+        qemu_fflush(ps->urgent_file);
+        ok = qemu_file_get_error_obj(ps->urgent_file, errp) == 0;
+    }
+    qemu_mutex_unlock(&ps->urgent_lock);
+    return ok;
+}
+
+/* -- the background -------------------------------------------------------------------- */
+
+static QIOChannelSocket *send_socket(QIOChannel *ioc)
+{
+    QIOChannelTLS *tls =
+        (QIOChannelTLS *)object_dynamic_cast(OBJECT(ioc), TYPE_QIO_CHANNEL_TLS);
+
+    if (tls) {
+        ioc = tls->master;
+    }
+    return (QIOChannelSocket *)object_dynamic_cast(OBJECT(ioc),
+                                                   TYPE_QIO_CHANNEL_SOCKET);
+}
+
+/* Only a matter of latency: a channel that is no socket has no such queue. */
+static void send_queue_limit(PostcopySource *ps)
+{
+    QIOChannelSocket *sioc = send_socket(ps->ms->to_dst);
+    int bytes = QUEUE_SHARED;
+
+    if (sioc && !ps->urgent_file) {
+        setsockopt(sioc->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    }
+}
+
+static uint64_t send_batch_bytes(const PostcopySource *ps)
+{
+    uint64_t most = ps->urgent_file ? BATCH_APART : BATCH_SHARED;
+
+    return MIN(most, pacer_quantum(ps->ms->pacer));
+}
+
+/* One batch. Returns: bytes sent, 0 = nothing is dirty; -1 = error. */
+static int64_t send_batch(PostcopySource *ps, Error **errp)
+{
+    QEMUFile *f = ps->ms->to_dst_file;
+    uint64_t before;
+    int n = -1;
+
+    qemu_mutex_lock(&ps->send_lock);
+    before = qemu_file_transferred(f);
+    if (send_noted(ps, errp)) {
+        before = qemu_file_transferred(f);
+        savevm_part_begin(ps->registry, f, ps->entry);
+        n = ram_postcopy_send(ps->ram, ram_main_writer(ps->ram, f),
+                              send_batch_bytes(ps), errp);
+        ram_put_eos(f);
+        savevm_part_end(ps->registry, f, ps->entry);
+        if (n >= 0 && (qemu_fflush(f), qemu_file_get_error_obj(f, errp))) {
+            n = -1;
+        }
+    }
+    if (n < 0) {
+        ps->finished = true;
+    }
+    before = qemu_file_transferred(f) - before;
+    return send_unlock(ps, n < 0 ? NULL : errp) && n >= 0
+               ? (n > 0 ? (int64_t)before : 0)
+               : -1;
+}
+
+/* Dirty bitmaps, when no page is missing any more. Returns: as above. */
+static int64_t send_bitmaps(PostcopySource *ps, Error **errp)
+{
+    BitmapSender *bitmaps = ps->ms->bitmap_section.sender;
+    QEMUFile *f = ps->ms->to_dst_file;
+    uint64_t before;
+    bool last = true; /* part of all bitmaps */
+    bool ok;
+
+    if (!bitmaps) {
+        return 0;
+    }
+    qemu_mutex_lock(&ps->send_lock);
+    before = qemu_file_transferred(f);
+    ok = send_noted(ps, errp);
+    if (ok && !bitmap_sender_is_done(bitmaps)) {
+        const SaveStateEntry *se = savevm_find(ps->registry, "dirty-bitmap", 0);
+
+        savevm_part_begin(ps->registry, f, se);
+        last = bitmap_sender_put_bits(bitmaps, f, send_batch_bytes(ps));
+        savevm_part_end(ps->registry, f, se);
+        qemu_fflush(f);
+        ok = qemu_file_get_error_obj(f, errp) == 0;
+    }
+    ps->finished |= !ok;
+    before = qemu_file_transferred(f) - before;
+    if (!send_unlock(ps, ok ? errp : NULL) || !ok) {
+        return -1;
+    }
+    return last ? 0 : (int64_t)before;
+}
+
+static bool send_end(PostcopySource *ps, Error **errp)
+{
+    QEMUFile *f = ps->ms->to_dst_file;
+    bool ok;
+
+    qemu_mutex_lock(&ps->send_lock);
+    ok =
+        send_noted(ps, errp) && savevm_complete_postcopy(ps->registry, f, errp);
+    if (ok) {
+        savevm_send_eof(f);
+        qemu_fflush(f);
+        ok = qemu_file_get_error_obj(f, errp) == 0;
+    }
+    ps->finished = true;
+    qemu_mutex_unlock(&ps->send_lock);
+    return ok && urgent_finish(ps, errp);
+}
+
+bool postcopy_send_rest(PostcopySource *ps, Error **errp)
+{
+    MigrationState *ms = ps->ms;
+    MigrationStatsPeriod period = { 0 };
+    int64_t n;
+
+    qemu_mutex_lock(&ps->send_lock);
+    ps->finished = false;
+    qemu_mutex_unlock(&ps->send_lock);
+    send_queue_limit(ps);
+    postcopy_carrier_begin(&ps->carrier);
+    while ((n = send_batch(ps, errp)) > 0) {
+        if (!ps->runs && return_path_guest_runs(ms, ps->commits)) {
+            ps->runs = true;
+            ram_postcopy_release_ok(ps->ram);
+        }
+        stats_sample(&ms->stats, &period, get_clock());
+        if (!pacer_charge(ms->pacer, (uint64_t)n)) {
+            error_setg(errp, "post-copy was interrupted");
+            return false;
+        }
+    }
+    while (n == 0 && (n = send_bitmaps(ps, errp)) > 0) {
+        if (!pacer_charge(ms->pacer, (uint64_t)n)) {
+            error_setg(errp, "post-copy was interrupted: dirty bitmaps");
+            return false;
+        }
+        n = 0; /* no page of bitmaps */
+    }
+    return n == 0 && send_end(ps, errp);
+}

@@ -1,0 +1,234 @@
+/*
+ * The dirty bitmaps of the source.
+ *
+ * A page is claimed under the lock (its bit cleared) and only then read, so a
+ * page never goes twice for one bit, whoever sends. What the guest writes after
+ * the chunk of the page was cleared in the log comes back with the next sync.
+ *
+ * Order for one page in a pass: clear its chunk in the log; see whether it was
+ * ever touched; read it. Any other order could lose a write.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "migration/ram/internal.h"
+#include "migration/ram/page-present.h"
+#include "util/lockable.h"
+
+static void count_dirty(RAMSource *rs, int64_t pages)
+{
+    uint64_t now = qatomic_add_fetch(&rs->dirty_pages, (uint64_t)pages);
+
+    stats_set(&rs->config.stats->remaining_bytes, now << RAM_PAGE_BITS);
+}
+
+static bool sync_block(RAMSource *rs, RAMSourceBlock *sb, uint64_t *ret_new,
+                       Error **errp)
+{
+    const MigrationHost *host = rs->config.host;
+
+    if (!host->dirty_sync(rs->config.host_opaque, sb->rb, 0, sb->pages,
+                          sb->dirty, ret_new, errp)) {
+        return false;
+    }
+    bitmap_set(sb->uncleared, 0,
+               (long)DIV_ROUND_UP(sb->pages, RAM_CHUNK_PAGES));
+    return true;
+}
+
+bool ram_dirty_sync(RAMSource *rs, uint64_t *ret_new, Error **errp)
+{
+    uint64_t sum = 0;
+
+    /* Nobody else claims pages now: requests come after the last sync. */
+    for (unsigned i = 0; i < rs->n; i++) {
+        uint64_t fresh = 0;
+
+        if (!sync_block(rs, &rs->block[i], &fresh, errp)) {
+            return false;
+        }
+        sum += fresh;
+    }
+    count_dirty(rs, (int64_t)sum);
+    rs->chunk_block = NULL;
+    *ret_new = sum;
+    QEMU_LOCK_GUARD(&rs->lock);
+    rs->cursor_block = 0;
+    rs->cursor_page = 0;
+    return true;
+}
+
+/* The next dirty page from the cursor on. False: none up to the end. */
+static bool find_dirty(RAMSource *rs, RAMSourceBlock **ret_sb, uint64_t *ret)
+{
+    for (; rs->cursor_block < rs->n; rs->cursor_block++, rs->cursor_page = 0) {
+        RAMSourceBlock *sb = &rs->block[rs->cursor_block];
+        uint64_t page = find_next_bit(sb->dirty, sb->pages, rs->cursor_page);
+
+        if (page < sb->pages) {
+            *ret_sb = sb;
+            *ret = page;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ram_dirty_claim(RAMSource *rs, uint64_t max, RAMRun *run)
+{
+    RAMSourceBlock *sb;
+    uint64_t first, limit, end;
+
+    QEMU_LOCK_GUARD(&rs->lock);
+    if (!find_dirty(rs, &sb, &first)) {
+        return false;
+    }
+    limit =
+        MIN(sb->pages, ROUND_DOWN(first, RAM_CHUNK_PAGES) + RAM_CHUNK_PAGES);
+    limit = MIN(limit, first + max);
+    end = find_next_zero_bit(sb->dirty, limit, first);
+    bitmap_clear(sb->dirty, (long)first, (long)(end - first));
+    count_dirty(rs, -(int64_t)(end - first));
+    rs->cursor_page = end;
+    *run = (RAMRun){ .sb = sb, .first = first, .n = end - first };
+    return true;
+}
+
+uint64_t ram_dirty_claim_host(RAMSource *rs, RAMSourceBlock *sb, uint64_t page,
+                              unsigned long *claimed)
+{
+    uint64_t first = page - page % sb->host_pages;
+    uint64_t n = MIN(sb->host_pages, sb->pages - first);
+    uint64_t count = 0;
+
+    QEMU_LOCK_GUARD(&rs->lock);
+    for (uint64_t i = 0; i < n; i++) {
+        if (test_bit((long)(first + i), sb->dirty)) {
+            set_bit((long)i, claimed);
+            count++;
+        } else {
+            clear_bit((long)i, claimed);
+        }
+    }
+    bitmap_clear(sb->dirty, (long)first, (long)n);
+    count_dirty(rs, -(int64_t)count);
+    return count;
+}
+
+void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run)
+{
+    const MigrationHost *host = rs->config.host;
+    uint64_t chunk = run->first / RAM_CHUNK_PAGES;
+    uint64_t first = chunk * RAM_CHUNK_PAGES;
+    uint64_t n = MIN(RAM_CHUNK_PAGES, run->sb->pages - first);
+
+    if (rs->chunk_block == run->sb && rs->chunk == chunk) {
+        return;
+    }
+    rs->chunk_block = run->sb;
+    rs->chunk = chunk;
+    if (!rs->stopped && test_bit((long)chunk, run->sb->uncleared)) {
+        clear_bit((long)chunk, run->sb->uncleared);
+        host->dirty_clear(rs->config.host_opaque, run->sb->rb, first, n);
+    }
+    rs->chunk_known = rs->pass <= 1;
+    if (rs->chunk_known) {
+        page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, run->sb->rb, first, n,
+                         rs->chunk_touched, &run->sb->data_end);
+    }
+}
+
+/* -- post-copy ------------------------------------------------------------------ */
+
+/* A host page goes whole or not at all: widen dirty bits to host pages. */
+static uint64_t widen_to_host_pages(RAMSourceBlock *sb)
+{
+    uint64_t added = 0;
+    uint64_t page = 0;
+
+    if (sb->host_pages == 1) {
+        return 0;
+    }
+    while ((page = find_next_bit(sb->dirty, sb->pages, page)) < sb->pages) {
+        uint64_t first = page - page % sb->host_pages;
+        uint64_t n = MIN(sb->host_pages, sb->pages - first);
+
+        for (uint64_t i = first; i < first + n; i++) {
+            added += !test_bit((long)i, sb->dirty);
+        }
+        bitmap_set(sb->dirty, (long)first, (long)n);
+        page = first + n;
+    }
+    return added;
+}
+
+bool ram_postcopy_start(RAMSource *rs, Error **errp)
+{
+    uint64_t fresh;
+
+    if (!ram_dirty_sync(rs, &fresh, errp)) {
+        return false;
+    }
+    rs->stopped = true;
+    for (unsigned i = 0; i < rs->n; i++) {
+        RAMSourceBlock *sb = &rs->block[i];
+
+        /* The first pass is not over: much may never have been touched. */
+        if (rs->pass <= 1 && !sb->touched) {
+            sb->touched = bitmap_try_new((long)sb->pages);
+            if (sb->touched) {
+                sb->data_end = 0;
+                page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, sb->rb, 0,
+                                 sb->pages, sb->touched, &sb->data_end);
+            }
+        }
+        WITH_QEMU_LOCK_GUARD(&rs->lock)
+        {
+            count_dirty(rs, (int64_t)widen_to_host_pages(sb));
+        }
+    }
+    rs->postcopy = true;
+    return true;
+}
+
+bool ram_foreach_dirty_range(RAMSource *rs, RAMBlock *rb,
+                             bool (*fn)(RAMBlock *rb, uint64_t start,
+                                        uint64_t len, void *opaque),
+                             void *opaque)
+{
+    RAMSourceBlock *sb = ram_source_block(rs, rb);
+    uint64_t page = 0;
+
+    while (sb &&
+           (page = find_next_bit(sb->dirty, sb->pages, page)) < sb->pages) {
+        uint64_t end = find_next_zero_bit(sb->dirty, sb->pages, page);
+
+        if (!fn(rb, page << RAM_PAGE_BITS, (end - page) << RAM_PAGE_BITS,
+                opaque)) {
+            return false;
+        }
+        page = end;
+    }
+    return true;
+}
+
+void ram_reload_received(RAMSource *rs, RAMBlock *rb,
+                         const unsigned long *received)
+{
+    RAMSourceBlock *sb = ram_source_block(rs, rb);
+    int64_t before, after;
+
+    if (!sb) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&rs->lock);
+    before = bitmap_count_one(sb->dirty, (long)sb->pages);
+    bitmap_complement(sb->dirty, received, (long)sb->pages);
+    widen_to_host_pages(sb);
+    after = bitmap_count_one(sb->dirty, (long)sb->pages);
+    count_dirty(rs, after - before);
+    rs->request_n = 0;
+    rs->cursor_block = 0;
+    rs->cursor_page = 0;
+}

@@ -1,0 +1,196 @@
+/*
+ * Migration between two processes of one host: what both sides use. See ram/near.h.
+ *
+ * A host is known by the kernel's boot id, which containers share. A relay may
+ * stand between two ends that both look local; then the names differ, or the
+ * reader follows for nothing.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "migration/ram/near.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "io/channel-socket.h"
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+#define PING_MASK 0xff000000u
+#define PING_HOST 0xc8000000u
+#define PING_CPU  0xc9000000u
+
+/* TCP's own choice grows beyond the cache. The kernel doubles it. */
+#define TCP_BUFFER (256 * 1024)
+
+/* Weights of the past and of the slice that ended. */
+#define RATE_PAST 0.75
+/* Apart must be so much faster. */
+#define APART_GAIN 1.2
+
+/* -- the values of PING ------------------------------------------------------------ */
+
+uint32_t near_ping_host(void)
+{
+    g_autofree char *id = NULL;
+
+    if (!g_file_get_contents(BOOT_ID, &id, NULL, NULL)) {
+        return 0;
+    }
+    return PING_HOST | (g_str_hash(g_strchomp(id)) & ~PING_MASK);
+}
+
+uint32_t near_ping_cpu(unsigned channel, unsigned cpu)
+{
+    return PING_CPU | (channel & 0xff) << 16 | (cpu & 0xffff);
+}
+
+NearPing near_ping_decode(uint32_t value)
+{
+    switch (value & PING_MASK) {
+    case PING_HOST:
+        return (NearPing){ .kind = NEAR_PING_HOST,
+                           .here = value == near_ping_host() };
+    case PING_CPU:
+        return (NearPing){ .kind = NEAR_PING_CPU,
+                           .channel = value >> 16 & 0xff,
+                           .cpu = value & 0xffff };
+    default:
+        return (NearPing){ .kind = NEAR_PING_NONE };
+    }
+}
+
+/* -- channels ---------------------------------------------------------------------- */
+
+static bool is_inet(const QIOChannelSocket *s)
+{
+    return s->localAddr.ss_family == AF_INET ||
+           s->localAddr.ss_family == AF_INET6;
+}
+
+static bool same_address(const QIOChannelSocket *s)
+{
+    const struct sockaddr_in *a4 = (const void *)&s->localAddr;
+    const struct sockaddr_in *b4 = (const void *)&s->remoteAddr;
+    const struct sockaddr_in6 *a6 = (const void *)&s->localAddr;
+    const struct sockaddr_in6 *b6 = (const void *)&s->remoteAddr;
+
+    if (s->localAddr.ss_family != s->remoteAddr.ss_family) {
+        return false;
+    }
+    return s->localAddr.ss_family == AF_INET
+               ? a4->sin_addr.s_addr == b4->sin_addr.s_addr
+               : IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
+static QIOChannelSocket *plain_socket(QIOChannel *ioc)
+{
+    return (QIOChannelSocket *)object_dynamic_cast(OBJECT(ioc),
+                                                   TYPE_QIO_CHANNEL_SOCKET);
+}
+
+bool near_channel(QIOChannel *ioc)
+{
+    const QIOChannelSocket *s = plain_socket(ioc);
+
+    return s && (s->localAddr.ss_family == AF_UNIX ||
+                 (is_inet(s) && same_address(s)));
+}
+
+void near_channel_tune(QIOChannel *ioc)
+{
+    const QIOChannelSocket *s = plain_socket(ioc);
+    int bytes = TCP_BUFFER;
+
+    if (s && is_inet(s)) {
+        setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    }
+}
+
+/* -- threads ------------------------------------------------------------------------- */
+
+bool near_pin(NearPin *pin, QemuThread *thread, unsigned cpu)
+{
+    cpu_set_t one;
+
+    if (cpu >= CPU_SETSIZE ||
+        (!pin->pinned &&
+         pthread_getaffinity_np(thread->thread, sizeof(pin->before),
+                                &pin->before)) ||
+        !CPU_ISSET(cpu, &pin->before)) {
+        return false;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (pthread_setaffinity_np(thread->thread, sizeof(one), &one)) {
+        return false;
+    }
+    pin->pinned = true;
+    return true;
+}
+
+void near_unpin(NearPin *pin, QemuThread *thread)
+{
+    if (pin->pinned) {
+        pthread_setaffinity_np(thread->thread, sizeof(pin->before),
+                               &pin->before);
+        pin->pinned = false;
+    }
+}
+
+unsigned near_cpu(unsigned nth)
+{
+    int here = sched_getcpu();
+    unsigned cpu = here < 0 ? 0 : (unsigned)here % CPU_SETSIZE;
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0 || !CPU_COUNT(&set)) {
+        return cpu;
+    }
+    nth %= (unsigned)CPU_COUNT(&set);
+    while (!CPU_ISSET(cpu, &set) || nth--) {
+        do {
+            cpu = (cpu + 1) % CPU_SETSIZE;
+        } while (!CPU_ISSET(cpu, &set));
+    }
+    return cpu;
+}
+
+/* -- together or apart? --------------------------------------------------------------- */
+
+bool near_policy_together(const NearPolicy *p)
+{
+    return p->apart == p->probing;
+}
+
+void near_policy_slice(NearPolicy *p, int64_t now_ns, int64_t took_ns,
+                       uint64_t bytes, bool limited)
+{
+    double *rate = &p->rate[!near_policy_together(p)];
+    double seen;
+
+    if (!p->since_ns) {
+        p->since_ns = now_ns;
+    }
+    if (took_ns <= 0 || limited) {
+        if (p->probing) {
+            p->probing = false;
+            p->since_ns = now_ns;
+        }
+        return;
+    }
+    seen = (double)bytes / (double)took_ns;
+    *rate = *rate > 0 && !p->probing
+                ? *rate * RATE_PAST + seen * (1 - RATE_PAST)
+                : seen;
+    if (p->probing) {
+        p->probing = false;
+        p->apart = p->rate[1] > p->rate[0] * APART_GAIN;
+        p->since_ns = now_ns;
+    } else if (now_ns - p->since_ns >= NEAR_PROBE_NS) {
+        p->probing = true;
+    }
+}
