@@ -123,8 +123,8 @@ def test_data_file(t: Test) -> None:
     for raw in ('off', 'on'):
         for create, writer in ((img, 'qemu-io'), (qemu_img, IO)):
             q, d = t.path('q.qcow2'), t.path('q.data')
-            t.run(create, 'create', '-q', '-f', 'qcow2', '-o',
-                  f'data_file={d},data_file_raw={raw}', q, str(SIZE))
+            create(t, 'create', '-q', '-f', 'qcow2', '-o',
+                   f'data_file={d},data_file_raw={raw}', q, str(SIZE))
             lines, data = script(random.Random(3), 15, compressed=False)
             t.run(writer, '-f', 'qcow2', *commands(lines), q)
             assert contents(t, q, 'qcow2') == data
