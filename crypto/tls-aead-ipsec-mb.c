@@ -36,14 +36,19 @@
 
 #define CHACHA_KEY 32
 
+#define PATCH_LEVEL 0xffu /* of a version of the library */
+#define VECTOR      64    /* bytes; what the library would align a key to */
+
 /* -- the library -------------------------------------------------------------- */
 
+static __typeof__(imb_get_version) *p_imb_get_version;
 static __typeof__(alloc_mb_mgr) *p_alloc_mb_mgr;
 static __typeof__(free_mb_mgr) *p_free_mb_mgr;
 static __typeof__(init_mb_mgr_auto) *p_init_mb_mgr_auto;
 static __typeof__(imb_get_errno) *p_imb_get_errno;
 
 static const LibrarySymbol ipsec_mb_symbols[] = {
+    { "imb_get_version", &p_imb_get_version },
     { "alloc_mb_mgr", &p_alloc_mb_mgr },
     { "free_mb_mgr", &p_free_mb_mgr },
     { "init_mb_mgr_auto", &p_init_mb_mgr_auto },
@@ -109,6 +114,11 @@ static void functions_find(void)
         !library_load(&ipsec_mb_library, NULL)) {
         return;
     }
+    /* The shape of keys and of the manager changes from one release to the next
+     * under the same soname: 1.4 would write past a key of 1.3. */
+    if ((p_imb_get_version() ^ IMB_VERSION_NUM) & ~PATCH_LEVEL) {
+        return;
+    }
     m = p_alloc_mb_mgr(0);
     if (!m) {
         return;
@@ -125,7 +135,7 @@ static void functions_find(void)
 typedef struct ImbAead {
     TLSAead parent;
     const GcmFunctions *gcm; /* NULL = ChaCha20-Poly1305 */
-    union {
+    _Alignas(VECTOR) union {
         struct {
             struct gcm_key_data key;
             struct gcm_context_data message;
