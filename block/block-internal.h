@@ -143,7 +143,8 @@ struct BlockNode {
     bool named;         /* by the user */
     bool is_open;       /* the driver's open() went well */
     bool by_user;       /* blockdev-add: holds a reference until blockdev-del */
-    bool implicit;      /* a filter that a job put in; not shown to users */
+    bool of_job;        /* a filter that a job put in */
+    bool implicit;      /* and has no name of the user's: not shown to users */
     bool inactive;      /* the image is another process's */
     bool tracks_writes; /* by open(): a user of node_request_begin() */
     bool options_are_text;        /* they came from a command line */

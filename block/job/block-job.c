@@ -93,6 +93,7 @@ BlockNode *block_job_insert_filter(BlockNode *node, json_t *opts,
     filter = block_node_new_with_flags(opts, false, node->ctx,
                                        NODE_OPEN_INTERNAL, errp);
     if (filter) {
+        filter->of_job = true;
         filter->implicit = !name;
         if (!node_insert_above(node, filter, errp)) {
             g_clear_pointer(&filter, block_node_unref);
@@ -106,12 +107,12 @@ static bool has_job_filter(const BlockNode *node)
 {
     const NodeLink *link;
 
-    if (node->implicit) {
+    if (node->of_job) {
         return true;
     }
     QLIST_FOREACH(link, &node->users, of_node) {
         if ((link->role & NODE_ROLE_FILTERED) &&
-            ((BlockNode *)link->owner)->implicit) {
+            ((BlockNode *)link->owner)->of_job) {
             return true;
         }
     }

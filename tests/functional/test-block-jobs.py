@@ -488,6 +488,36 @@ def test_internal_driver(t: Test) -> None:
     assert 'copy-on-read' in out and '_top' not in out, out
 
 
+def test_named_filters(t: Test) -> None:
+    """A job's filter is the job's, with a name as without one: a second job
+    there would take it for the disk."""
+    images = chain(t)
+    want = contents(t, images[-1])
+    d = Disks(t)
+    d.add('top', images[-1])
+    d.add('copy', qcow2(t, 'copy.qcow2'))
+    d.add('other', qcow2(t, 'other.qcow2'))
+    for command, more in (('block-stream', {}),
+                          ('blockdev-backup',
+                           {'target': 'copy', 'sync': 'full'})):
+        d.qmp.raw(command, {'job-id': 'j', 'device': 'top', 'speed': 64 * KIB,
+                            'filter-node-name': 'seen', **more})
+        for node in 'top', 'seen':
+            for second in 'blockdev-mirror', 'blockdev-backup':
+                refused(d, 'in use by block job', second, job_id='k',
+                        device=node, target='other', sync='full')
+            refused(d, 'in use by block job', 'block-stream', job_id='k',
+                    device=node)
+            refused(d, 'in use by block job', 'block-commit', job_id='k',
+                    device=node)
+        d.qmp.raw('block-job-cancel', {'device': 'j', 'force': True})
+        d.qmp.event('BLOCK_JOB_CANCELLED')
+        assert 'seen' not in nodes(d)
+    assert d.f.quit() == 0
+    check(t, images[-1])
+    assert contents(t, images[-1]) == want
+
+
 def failing(d: Disks, name: str, path, sector: int, iotype: str) -> None:
     """A raw node with one sector that is broken."""
     d.qmp.raw('blockdev-add', {
