@@ -106,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Fuzz fz = { 0 };
     BitmapLoader *l;
 
-    if (size < 1) {
+    if (size < 2) {
         return 0;
     }
     l = bitmap_loader_new(&ops, &fz, NULL, true, &stats);
