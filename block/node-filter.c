@@ -118,6 +118,13 @@ static void filter_child_resized(BlockNode *node, NodeLink *link)
     }
 }
 
+/* The core tells of a new length later: too late for what is above. */
+static int coroutine_fn filter_co_activate(BlockNode *node, Error **errp)
+{
+    block_node_set_length(node, block_node_length(child(node)));
+    return 0;
+}
+
 static const Property filter_props[] = {
     { "file", PROP_JSON, offsetof(BlockFilter, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -141,6 +148,7 @@ static void filter_class_init(ObjectClass *oc, void *data)
     nc->co_pwrite_zeroes = filter_co_pwrite_zeroes;
     nc->co_block_status = filter_co_block_status;
     nc->co_truncate = filter_co_truncate;
+    nc->co_activate = filter_co_activate;
 }
 
 extern const TypeInfo block_type_filter;

@@ -157,6 +157,17 @@ static int coroutine_fn pre_co_truncate(BlockNode *node, int64_t bytes,
     return ret;
 }
 
+/* The other process cut it, too. */
+static int coroutine_fn pre_co_activate(BlockNode *node, Error **errp)
+{
+    BlockPreallocate *p = BLOCK_PREALLOCATE(node);
+    int ret = filter_base()->co_activate(node, errp);
+
+    QEMU_LOCK_GUARD(&p->lock);
+    qatomic_set(&p->file_end, block_node_length(node));
+    return ret;
+}
+
 static int coroutine_fn pre_close_entry(void *opaque)
 {
     return pre_co_cut(opaque, NULL);
@@ -219,6 +230,7 @@ static void pre_class_init(ObjectClass *oc, void *data)
     nc->co_truncate = pre_co_truncate;
     nc->co_block_status = pre_co_block_status;
     nc->co_inactivate = pre_co_cut;
+    nc->co_activate = pre_co_activate;
 }
 
 extern const TypeInfo block_type_preallocate;

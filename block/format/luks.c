@@ -56,6 +56,13 @@ static bool luks_open_children(BlockNode *node, Error **errp)
                                  "header", NODE_ROLE_METADATA, errp);
 }
 
+static int64_t luks_length(const BlockLuks *luks)
+{
+    int64_t length = block_node_length(luks->file.node) - luks->payload_offset;
+
+    return ROUND_DOWN(MAX(0, length), luks->sector_size);
+}
+
 static bool luks_set_length(BlockNode *node, Error **errp)
 {
     BlockLuks *luks = BLOCK_LUKS(node);
@@ -70,7 +77,7 @@ static bool luks_set_length(BlockNode *node, Error **errp)
         return false;
     }
     luks->payload_offset = (int64_t)payload;
-    node->length = ROUND_DOWN(length - luks->payload_offset, luks->sector_size);
+    node->length = luks_length(luks);
     return true;
 }
 
@@ -222,12 +229,16 @@ static int coroutine_fn luks_co_truncate(BlockNode *node, int64_t bytes,
     ret = node_co_truncate(luks->file.node, bytes + luks->payload_offset, exact,
                            prealloc, 0, errp);
     if (ret == 0) {
-        int64_t length = block_node_length(luks->file.node);
-
-        block_node_set_length(node, ROUND_DOWN(length - luks->payload_offset,
-                                               luks->sector_size));
+        block_node_set_length(node, luks_length(luks));
     }
     return ret;
+}
+
+/* The other process may have made it longer. */
+static int coroutine_fn luks_co_activate(BlockNode *node, Error **errp)
+{
+    block_node_set_length(node, luks_length(BLOCK_LUKS(node)));
+    return 0;
 }
 
 /* -- what it is ------------------------------------------------------------------- */
@@ -328,6 +339,7 @@ static void luks_class_init(ObjectClass *oc, void *data)
     nc->co_preadv = luks_co_preadv;
     nc->co_pwritev = luks_co_pwritev;
     nc->co_truncate = luks_co_truncate;
+    nc->co_activate = luks_co_activate;
     nc->specific_info = luks_specific_info;
 }
 

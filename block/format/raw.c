@@ -223,6 +223,12 @@ static void raw_child_resized(BlockNode *node, NodeLink *link)
     }
 }
 
+static int coroutine_fn raw_co_activate(BlockNode *node, Error **errp)
+{
+    raw_child_resized(node, &BLOCK_RAW(node)->file);
+    return 0;
+}
+
 static const Property raw_props[] = {
     { "file", PROP_JSON, offsetof(BlockRaw, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -254,6 +260,7 @@ static void raw_class_init(ObjectClass *oc, void *data)
     nc->writes_to = raw_writes_to;
     nc->co_block_status = raw_co_block_status;
     nc->co_truncate = raw_co_truncate;
+    nc->co_activate = raw_co_activate;
 }
 
 extern const TypeInfo block_type_raw;

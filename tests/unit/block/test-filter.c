@@ -536,6 +536,55 @@ static void test_preallocate(void)
                "prealloc-align 1000");
 }
 
+/* Another process made the file longer: all above it know before it is used,
+ * and do not read zeroes where the file is longer now. */
+static void test_activate(void)
+{
+    static const char *const nodes[] = {
+        "{'driver':'raw','file':{'driver':'copy-on-read','file':{'driver':"
+        "'preallocate','file':" FILE_OF("act") "}}}",
+        "{'driver':'raw','offset':4096,'file':" FILE_OF("act") "}",
+        "{'driver':'luks','key-secret':'key','file':" FILE_OF("act") "}",
+    };
+    g_autofree char *path = path_of("act");
+    struct stat st;
+
+    make_file("act", 0);
+    create("luks",
+           "{'file':" FILE_OF("act") ",'size':262144,"
+                                     "'key-secret':'key','iter-time':1}");
+    for (size_t i = 0; i < G_N_ELEMENTS(nodes); i++) {
+        BlockBackend *blk = open_text(nodes[i]);
+        int64_t length = block_node_length(blk_node(blk));
+
+        g_assert_true(node_inactivate_all(&error_abort));
+        g_assert_cmpint(stat(path, &st), ==, 0);
+        g_assert_cmpint(truncate(path, st.st_size + DISK_BYTES), ==, 0);
+        g_assert_true(node_activate_all(&error_abort));
+        g_assert_cmpint(block_node_length(blk_node(blk)), ==,
+                        length + DISK_BYTES);
+        blk_unref(blk);
+    }
+}
+
+static void test_activate_format(void)
+{
+    BlockBackend *blk, *other;
+
+    make_file("act", 0);
+    create("qcow2", "{'file':" FILE_OF("act") ",'size':8388608}");
+    blk = open_text("{'driver':'qcow2','file':{'driver':'preallocate','file':{"
+                    "'driver':'copy-on-read','file':" FILE_OF("act") "}}}");
+    g_assert_true(node_inactivate_all(&error_abort));
+    other = open_text("{'driver':'qcow2','file':" FILE_OF("act") "}");
+    write_byte(other, 0, 8388608, 0x21);
+    blk_unref(other);
+    g_assert_true(node_activate_all(&error_abort));
+    check_byte(blk, 0, 8388608, 0x21);
+    write_byte(blk, 65536, 65536, 0x22);
+    blk_unref(blk);
+}
+
 /* -- null ------------------------------------------------------------------------------ */
 
 static void test_null_latency(void)
@@ -594,6 +643,8 @@ int main(int argc, char **argv)
     g_test_add_func("/filter/blklogwrites/file", test_blklogwrites);
     g_test_add_func("/filter/blklogwrites/format", test_blklogwrites_format);
     g_test_add_func("/filter/preallocate", test_preallocate);
+    g_test_add_func("/filter/activate/length", test_activate);
+    g_test_add_func("/filter/activate/format", test_activate_format);
     g_test_add_func("/null/latency", test_null_latency);
     ret = g_test_run();
     remove_dir();
