@@ -333,18 +333,33 @@ bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
 /* -- the guest's threads ---------------------------------------------------------------------- */
 
 /* While pages are missing they sleep and wake as often as ours. */
-static void listen_vcpus_short(PostcopyIncoming *pi, bool on)
-{
-    const MigrationHost *host = pi->mis->ms->host;
-    void *opaque = pi->mis->ms->host_opaque;
+typedef struct VCPUSlices {
+    unsigned n;
+    PostcopySlice *slice; /* owned */
+} VCPUSlices;
 
-    for (unsigned i = 0; i < host->vcpu_count(opaque); i++) {
-        int tid = host->vcpu_thread_id(opaque, i);
+static void vcpus_shorten(const MigrationState *ms, VCPUSlices *s)
+{
+    s->n = ms->host->vcpu_count(ms->host_opaque);
+    s->slice = g_new0(PostcopySlice, s->n);
+    for (unsigned i = 0; i < s->n; i++) {
+        int tid = ms->host->vcpu_thread_id(ms->host_opaque, i);
 
         if (tid > 0) {
-            postcopy_thread_short(tid, on);
+            postcopy_slice_shorten(&s->slice[i], tid);
         }
     }
+}
+
+static void vcpus_restore(const MigrationState *ms, VCPUSlices *s)
+{
+    unsigned n = MIN(s->n, ms->host->vcpu_count(ms->host_opaque));
+
+    for (unsigned i = 0; i < n; i++) {
+        postcopy_slice_restore(&s->slice[i],
+                               ms->host->vcpu_thread_id(ms->host_opaque, i));
+    }
+    g_free(s->slice);
 }
 
 /* -- the listen thread ------------------------------------------------------------------------ */
@@ -387,19 +402,18 @@ static void *listen_thread(void *opaque)
 {
     PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
     MigrationIncoming *mis = pi->mis;
+    VCPUSlices slices;
     Error *err = NULL;
     bool quit;
 
-    /* With a channel for urgent pages this thread brings nothing that anybody
-     * waits for. */
-    if (migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
-        postcopy_thread_bulk();
-    } else {
+    /* With a channel for urgent pages this thread brings few of them, though not
+     * none: it must not stand back, but need not hurry. */
+    if (!migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
         postcopy_thread_urgent();
     }
-    listen_vcpus_short(pi, true);
+    vcpus_shorten(mis->ms, &slices);
     listen_all(pi);
-    listen_vcpus_short(pi, false);
+    vcpus_restore(mis->ms, &slices);
     listen_wait_package(pi);
 
     qemu_mutex_lock(&pi->lock);

@@ -58,6 +58,8 @@ static void recovery_break(PostcopySource *ps)
     postcopy_urgent_shutdown(ps);
     return_path_stop(ms);
     postcopy_urgent_close(ps);
+    /* This thread makes that of the next return path, which inherits. */
+    postcopy_carrier_end(&ps->carrier);
 }
 
 /* Returns: (transfer full) the next connection; NULL: there will be none. */

@@ -11,6 +11,11 @@
  * The main channel's queue in the kernel is kept short: a requested page stands
  * behind whatever is queued.
  *
+ * With an urgent channel the background still carries pages that somebody waits
+ * for: it goes on behind the last request, and who asks for what it has claimed
+ * already finds nothing left to send. So it stands back only without one, where
+ * the send lock shows who waits.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
@@ -135,6 +140,10 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     if (qemu_mutex_trylock(&ps->send_lock) != 0) {
         /* Its holder may have been put aside. */
         postcopy_carrier_awaited(&ps->carrier, true);
+        if (!qatomic_mb_read(&ps->urgent)) {
+            /* Or he was quicker, and has lowered himself before that. */
+            postcopy_carrier_awaited(&ps->carrier, false);
+        }
         return true;
     }
     if (!send_noted(ps, errp)) {
@@ -326,7 +335,9 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     ps->finished = false;
     qemu_mutex_unlock(&ps->send_lock);
     send_queue_limit(ps);
-    postcopy_carrier_begin(&ps->carrier);
+    if (!ps->urgent_file) {
+        postcopy_carrier_begin(&ps->carrier);
+    }
     while ((n = send_batch(ps, errp)) > 0) {
         if (!ps->runs && return_path_guest_runs(ms, ps->commits)) {
             ps->runs = true;

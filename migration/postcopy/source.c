@@ -51,6 +51,7 @@ bool postcopy_source_setup(MigrationState *ms, Error **errp)
     qemu_mutex_init(&ps->urgent_lock);
     qemu_mutex_init(&ps->lock);
     qemu_cond_init(&ps->cond);
+    postcopy_carrier_init(&ps->carrier);
     ms->postcopy = ps;
 
     ps->registry = ms->host->registry(ms->host_opaque);
@@ -82,6 +83,7 @@ void postcopy_source_cleanup(MigrationState *ms)
     if (ps->resume_ioc) {
         object_unref(OBJECT(ps->resume_ioc));
     }
+    postcopy_carrier_destroy(&ps->carrier);
     qemu_cond_destroy(&ps->cond);
     qemu_mutex_destroy(&ps->lock);
     qemu_mutex_destroy(&ps->urgent_lock);
@@ -251,7 +253,7 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     return true;
 }
 
-PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
+static PostcopyResult source_run(MigrationState *ms, Error **errp)
 {
     PostcopySource *ps = ms->postcopy;
 
@@ -273,4 +275,12 @@ PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
             return POSTCOPY_LOST;
         }
     }
+}
+
+PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
+{
+    PostcopyResult result = source_run(ms, errp);
+
+    postcopy_carrier_end(&ms->postcopy->carrier);
+    return result;
 }

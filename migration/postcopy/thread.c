@@ -13,6 +13,9 @@
  * pages are missing. And threads that carry what nobody waits for do not preempt
  * anybody when they wake (SCHED_BATCH), and get less than others.
  *
+ * Threads inherit all this from the one that makes them. So who has it for a
+ * while gives it back before it makes another.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
@@ -23,7 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "util/atomic.h"
+#include "util/lockable.h"
 
 #define URGENT_SLICE_NS 100000 /* the shortest that the kernel takes */
 #define URGENT_NICE     -10
@@ -89,23 +92,32 @@ static int bulk_nice(int nice)
     return MAX(nice, MIN(nice + BULK_NICE, NICE_MAX));
 }
 
-void postcopy_thread_bulk(void)
+void postcopy_slice_shorten(PostcopySlice *s, int tid)
 {
     SchedAttr attr;
 
-    if (thread_get(0, &attr)) {
-        set_bulk(0, bulk_nice(attr.sched_nice));
+    *s = (PostcopySlice){ 0 };
+    if (!thread_get(tid, &attr)) {
+        return;
+    }
+    s->before_ns = attr.sched_runtime;
+    attr.sched_runtime = URGENT_SLICE_NS;
+    if (thread_set(tid, &attr)) {
+        s->tid = tid;
     }
 }
 
-void postcopy_thread_short(int tid, bool on)
+void postcopy_slice_restore(PostcopySlice *s, int tid)
 {
     SchedAttr attr;
 
-    if (thread_get(tid, &attr)) {
-        attr.sched_runtime = on ? URGENT_SLICE_NS : 0;
+    /* Not what somebody else has set meanwhile. */
+    if (s->tid && s->tid == tid && thread_get(tid, &attr) &&
+        attr.sched_runtime == URGENT_SLICE_NS) {
+        attr.sched_runtime = s->before_ns;
         thread_set(tid, &attr);
     }
+    s->tid = 0;
 }
 
 void postcopy_thread_urgent(void)
@@ -121,13 +133,27 @@ void postcopy_thread_urgent(void)
 
 /* -- both in turn --------------------------------------------------------------- */
 
+void postcopy_carrier_init(PostcopyCarrier *c)
+{
+    *c = (PostcopyCarrier){ 0 };
+    qemu_mutex_init(&c->lock);
+}
+
+void postcopy_carrier_destroy(PostcopyCarrier *c)
+{
+    qemu_mutex_destroy(&c->lock);
+}
+
 void postcopy_carrier_begin(PostcopyCarrier *c)
 {
     SchedAttr attr;
 
-    if (qatomic_read(&c->tid) || !thread_get(0, &attr)) {
+    QEMU_LOCK_GUARD(&c->lock);
+    if (c->tid || !thread_get(0, &attr)) {
         return;
     }
+    c->nice_before = attr.sched_nice;
+    c->slice_before_ns = attr.sched_runtime;
     c->nice_urgent = MIN(attr.sched_nice, URGENT_NICE);
     c->nice_bulk = bulk_nice(attr.sched_nice);
     if (!set_urgent(0, c->nice_urgent)) {
@@ -135,20 +161,37 @@ void postcopy_carrier_begin(PostcopyCarrier *c)
         c->nice_urgent = c->nice_bulk = attr.sched_nice;
     }
     set_bulk(0, c->nice_bulk);
-    qatomic_store_release(&c->tid, (int)syscall(SYS_gettid));
+    c->awaited = false;
+    c->tid = qemu_get_thread_id();
+}
+
+void postcopy_carrier_end(PostcopyCarrier *c)
+{
+    SchedAttr attr = {
+        .size = sizeof(attr),
+        .sched_policy = SCHED_OTHER,
+    };
+
+    QEMU_LOCK_GUARD(&c->lock);
+    if (c->tid) {
+        attr.sched_nice = c->nice_before;
+        attr.sched_runtime = c->slice_before_ns;
+        thread_set(c->tid, &attr);
+        c->tid = 0;
+        c->awaited = false;
+    }
 }
 
 void postcopy_carrier_awaited(PostcopyCarrier *c, bool awaited)
 {
-    int tid = qatomic_load_acquire(&c->tid);
-
-    if (!tid || qatomic_read(&c->awaited) == awaited ||
-        qatomic_xchg(&c->awaited, awaited) == awaited) {
+    QEMU_LOCK_GUARD(&c->lock);
+    if (!c->tid || c->awaited == awaited) {
         return;
     }
+    c->awaited = awaited;
     if (awaited) {
-        set_urgent(tid, c->nice_urgent);
+        set_urgent(c->tid, c->nice_urgent);
     } else {
-        set_bulk(tid, c->nice_bulk);
+        set_bulk(c->tid, c->nice_bulk);
     }
 }

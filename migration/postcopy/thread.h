@@ -7,6 +7,9 @@
 #define MIGRATION_POSTCOPY_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "util/thread.h"
 
 /**
  * postcopy_thread_urgent:
@@ -16,40 +19,53 @@
  */
 void postcopy_thread_urgent(void);
 
-/**
- * postcopy_thread_bulk:
- *
- * The calling thread moves pages that nobody waits for: when it wakes it does
- * not take a processor from a thread that runs, and its share is smaller.
- */
-void postcopy_thread_bulk(void);
+/* A thread whose time slices were shortened. All zero: none. */
+typedef struct PostcopySlice {
+    int tid;
+    uint64_t before_ns;
+} PostcopySlice;
 
 /**
- * postcopy_thread_short:
+ * postcopy_slice_shorten:
+ * @s: (out)
  * @tid: (in) of this process
- * @on: (in) false: as threads are by default
  *
  * The thread gets what it got of the processors, but in short pieces: it is let
  * in soon when it wakes, and does not keep others out for long. Its priority
  * stays. Where the system does not know of it, nothing changes.
  */
-void postcopy_thread_short(int tid, bool on);
+void postcopy_slice_shorten(PostcopySlice *s, int tid);
 
-/* A thread that moves both kinds of pages: urgent while one is awaited, bulk
- * else. All zero: none yet. */
+/** postcopy_slice_restore: @tid has slices as before, if it is the thread of
+ *  @s and nobody else has changed them. */
+void postcopy_slice_restore(PostcopySlice *s, int tid);
+
+/* A thread that moves both kinds of pages: urgent while one is awaited, else
+ * bulk: when it wakes it does not take a processor from a thread that runs, and
+ * its share is smaller. */
 typedef struct PostcopyCarrier {
-    int tid;      /* atomic; 0: none, or one that must stay as it is */
-    bool awaited; /* atomic */
+    QemuMutex lock; /* guards all below; a leaf */
+    int tid;        /* 0: none, or one that must stay as it is */
+    bool awaited;
+    int nice_before;
     int nice_urgent;
     int nice_bulk;
+    uint64_t slice_before_ns;
 } PostcopyCarrier;
 
+void postcopy_carrier_init(PostcopyCarrier *c);
+void postcopy_carrier_destroy(PostcopyCarrier *c);
+
 /** postcopy_carrier_begin: the calling thread is @c, and bulk at first. More
- *  than once is allowed. It must live as long as others may call below. */
+ *  than once is allowed. */
 void postcopy_carrier_begin(PostcopyCarrier *c);
 
+/** postcopy_carrier_end: that thread is as it was before; also if there was no
+ *  begin. Thread: that one, before it makes others. */
+void postcopy_carrier_end(PostcopyCarrier *c);
+
 /** postcopy_carrier_awaited: somebody waits for a page of @c; or nobody does any
- *  more. Never blocks. Thread: any. */
+ *  more. Without a begin nothing happens. Thread: any. */
 void postcopy_carrier_awaited(PostcopyCarrier *c, bool awaited);
 
 #endif

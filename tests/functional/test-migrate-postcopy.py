@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Post-copy: a guest runs at the destination before its memory is there; the
 connection breaks at any moment and comes back."""
+import contextlib
 import itertools
 import os
 import random
@@ -187,6 +188,33 @@ def test_pause_command(t: Test) -> None:
             f.qmp.cmd('query-migrate')
         r.recover()
         r.p.wait_status('postcopy-active')
+    r.finish()
+
+
+def scheduling(f: ferrytest.Ferry, name: str) -> list[tuple[int, int]]:
+    """Policy and nice value of the threads of that name."""
+    found = []
+    for task in Path(f'/proc/{f.proc.pid}/task').iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            if (task / 'comm').read_text().strip() == name:
+                tid = int(task.name)
+                found.append((os.sched_getscheduler(tid),
+                              os.getpriority(os.PRIO_PROCESS, tid)))
+    return found
+
+
+def test_requests_are_urgent_again(t: Test) -> None:
+    """Who serves them after a recovery is as before it."""
+    requires_userfaultfd(t)
+    r = Recoverable(t, bandwidth=64 << 10)
+    before = scheduling(r.p.source, 'return-path')
+    assert [policy for policy, _ in before] == [os.SCHED_OTHER], before
+    r.p.source.qmp.cmd('migrate-pause')
+    r.wait_paused()
+    r.recover()
+    r.p.wait_status('postcopy-active')
+    after = scheduling(r.p.source, 'return-path')
+    assert after == before, (before, after)
     r.finish()
 
 
