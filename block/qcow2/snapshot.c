@@ -396,32 +396,34 @@ static uint64_t *coroutine_fn l1_of(BlockQcow2 *s, const QcowSnapshot *sn,
     return qcow_read_l1(s, sn->l1_offset, sn->l1_size, errp);
 }
 
+static int coroutine_fn store_l1(BlockQcow2 *s, const uint64_t *l1,
+                                 uint32_t entries, uint64_t *ret_offset)
+{
+    int ret = qcow_space_alloc_exact(
+        s, MAX(qcow_clusters(s, (uint64_t)entries * 8), 1), ret_offset);
+
+    if (ret == 0) {
+        ret = qcow_write_l1(s, *ret_offset, l1, entries);
+    }
+    return ret == 0 ? qcow_commit_all(s) : ret;
+}
+
 /* The new active tree is on disk and counted; switch over. */
 static int coroutine_fn switch_tree(BlockQcow2 *s, const QcowSnapshot *sn,
                                     uint64_t *l1, uint32_t entries,
-                                    Error **errp)
+                                    uint64_t offset)
 {
     uint64_t old_offset = s->l1_offset;
-    g_autofree uint64_t *old = s->l1;
     uint32_t old_entries = s->l1_size;
-    uint64_t offset;
-    int ret = qcow_space_alloc_exact(
-        s, MAX(qcow_clusters(s, (uint64_t)entries * 8), 1), &offset);
+    g_autofree uint64_t *old = NULL;
+    int ret = qcow_header_set_l1(s, offset, entries, sn->disk_size);
 
-    if (ret == 0) {
-        ret = qcow_write_l1(s, offset, l1, entries);
-    }
-    if (ret == 0) {
-        ret = qcow_commit_all(s);
-    }
-    if (ret == 0) {
-        ret = qcow_header_set_l1(s, offset, entries, sn->disk_size);
-    }
     if (ret < 0) {
-        error_setg_errno(errp, -ret, "Could not write the L1 table");
-        g_steal_pointer(&old);
+        /* The disk may have it all the same: both trees stay counted. */
+        qcow_header_set_l1(s, old_offset, old_entries, s->header.size);
         return ret;
     }
+    old = s->l1;
     qemu_spin_lock(&s->spin);
     s->l1 = l1;
     s->l1_size = entries;
@@ -433,17 +435,20 @@ static int coroutine_fn switch_tree(BlockQcow2 *s, const QcowSnapshot *sn,
         qcow_drop(s, old_offset, MAX((uint64_t)old_entries * 8, 1),
                   QCOW_DISCARD_SNAPSHOT);
     }
-    /* From here on an error is a leak. */
+    /* From here on the disk is the snapshot's; an error is a leak. */
     qcow_tree_drop(s, old, old_entries);
     qcow_commit_all(s);
     qcow_overlap_load(s, NULL);
-    return qcow_tree_copied(s, false, errp);
+    /* Flags that are missing cost copies only. */
+    qcow_tree_copied(s, false, NULL);
+    return 0;
 }
 
 static int coroutine_fn go_to(BlockQcow2 *s, const QcowSnapshot *sn,
                               Error **errp)
 {
     uint32_t entries;
+    uint64_t offset;
     g_autofree uint64_t *l1 = NULL;
     int ret = qcow_commit_all(s);
 
@@ -462,11 +467,17 @@ static int coroutine_fn go_to(BlockQcow2 *s, const QcowSnapshot *sn,
     if (ret < 0) {
         return ret;
     }
-    ret = switch_tree(s, sn, l1, entries, errp);
+    ret = store_l1(s, l1, entries, &offset);
+    if (ret < 0) {
+        qcow_tree_refs(s, l1, entries, -1, NULL);
+    } else {
+        ret = switch_tree(s, sn, l1, entries, offset);
+    }
     if (s->l1 == l1) {
         g_steal_pointer(&l1);
-    } else {
-        qcow_tree_refs(s, l1, entries, -1, NULL);
+    }
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write the L1 table");
     }
     return ret;
 }
