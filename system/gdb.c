@@ -12,7 +12,9 @@
 #include "monitor/monitor.h"
 #include "util/error.h"
 
+#include "migration.h"
 #include "runstate.h"
+#include "snapshot.h"
 #include "startup.h"
 
 static GdbServer *server; /* the one there is; main thread */
@@ -57,13 +59,21 @@ static void host_hold(void *opaque, unsigned cpu, bool hold)
     machine_cpu_hold(machine_of(opaque), cpu, hold);
 }
 
+/* A guest that a snapshot holds runs, for those who ask from outside. */
 static bool host_running(void *opaque)
 {
-    return run_state_is_running();
+    return run_state_is_running() || snapshot_will_run(opaque);
 }
 
 static void host_stop(void *opaque)
 {
+    if (snapshot_note_run(opaque, false)) {
+        /* It stands already. */
+        if (server) {
+            gdb_server_stopped(server, 0, NULL);
+        }
+        return;
+    }
     if (run_state_is_running()) {
         vm_stop(RUN_STATE_PAUSED);
     }
@@ -71,8 +81,18 @@ static void host_stop(void *opaque)
 
 static bool host_cont(void *opaque, Error **errp)
 {
+    if (snapshot_note_run(opaque, true)) {
+        return true;
+    }
     if (run_state_needs_reset()) {
         error_setg(errp, "the guest can go on only after a reset");
+        return false;
+    }
+    if (run_state_get() == RUN_STATE_INMIGRATE) {
+        system_migration_cont(NULL); /* when it has come */
+        return true;
+    }
+    if (!system_migration_cont(errp)) {
         return false;
     }
     vm_start();

@@ -23,11 +23,13 @@
 #include "migration/snapshot.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
+#include "util/error-report.h"
 #include "util/main-loop.h"
 #include "util/thread.h"
 #include "util/timer.h"
 
 #include "main-call.h"
+#include "migration.h"
 #include "runstate.h"
 #include "startup.h"
 
@@ -52,6 +54,7 @@ struct SnapshotWork {
     bool run_after;    /* it is to run at the end */
     bool decided;      /* too late to cancel */
     bool changed;      /* load: the guest is no longer what it was */
+    bool ending;       /* the program ends */
     uint64_t clock_ns; /* that is in the image */
     char *text;
 
@@ -160,6 +163,24 @@ static void hold(SnapshotWork *w, RunState state)
         (uint64_t)qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) - w->s->clock_origin_ns;
 }
 
+/* Whether it runs. What forbids `cont` forbids this. */
+static bool try_start(void)
+{
+    Error *err = NULL;
+
+    if (!run_state_can_move(RUN_STATE_RUNNING)) {
+        return false;
+    }
+    if (!system_migration_cont(&err)) {
+        if (err) {
+            error_reportf_err(err, "the guest cannot go on: ");
+        }
+        return false;
+    }
+    vm_start();
+    return true;
+}
+
 static void let_go(SnapshotWork *w)
 {
     RunState now = run_state_get();
@@ -170,13 +191,14 @@ static void let_go(SnapshotWork *w)
     }
     w->held = false;
     run_hold_reset(false);
-    if (run_end_requested()) {
+    if (w->ending || run_end_requested()) {
         return;
     }
     /* Something else may have stopped it for good meanwhile. */
-    if (w->run_after && (ours || !w->ran)) {
-        vm_start();
-    } else if (ours) {
+    if (w->run_after && (ours || !w->ran) && try_start()) {
+        return;
+    }
+    if (ours) {
         run_state_move(RUN_STATE_PAUSED);
     }
 }
@@ -190,6 +212,11 @@ bool snapshot_note_run(System *s, bool run)
     }
     w->run_after = run;
     return true;
+}
+
+bool snapshot_will_run(const System *s)
+{
+    return s->snapshot && s->snapshot->held && s->snapshot->run_after;
 }
 
 /* -- saving ------------------------------------------------------------------------------ */
@@ -321,9 +348,10 @@ static bool do_load(SnapshotWork *w, Error **errp)
 /* A guest that is half of the one and half of the other never runs. */
 static void condemn(SnapshotWork *w)
 {
-    if (run_state_can_move(RUN_STATE_INTERNAL_ERROR)) {
-        run_state_move(RUN_STATE_INTERNAL_ERROR);
+    if (!run_state_can_move(RUN_STATE_INTERNAL_ERROR)) {
+        run_state_move(RUN_STATE_PRELAUNCH); /* leads there, and all here */
     }
+    run_state_move(RUN_STATE_INTERNAL_ERROR);
     w->run_after = false;
     error_prepend(&w->err, "Error while loading VM state: ");
     error_append_hint(&w->err, "The machine stays stopped until it is reset or "
@@ -431,8 +459,11 @@ bool snapshot_work_run(SnapshotWork *w, Error **errp)
 
 void snapshot_end(System *s)
 {
-    if (s->snapshot && snapshot_work_may_cancel(s->snapshot)) {
-        block_progress_cancel(s->snapshot->progress);
+    if (s->snapshot) {
+        s->snapshot->ending = true;
+        if (snapshot_work_may_cancel(s->snapshot)) {
+            block_progress_cancel(s->snapshot->progress);
+        }
     }
     AIO_WAIT_WHILE_UNLOCKED(NULL, s->snapshot);
 }

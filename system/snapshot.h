@@ -57,6 +57,9 @@ const char *snapshot_work_text(const SnapshotWork *w);
  * Returns: false: none does. Thread: main.
  */
 bool snapshot_note_run(System *s, bool run);
+/** snapshot_will_run: a snapshot holds a guest that runs at its end. Thread:
+ *  main. */
+bool snapshot_will_run(const System *s);
 
 /** snapshot_end: the program ends: give up what is under way. Thread: main. */
 void snapshot_end(System *s);
