@@ -130,20 +130,30 @@ static GPtrArray *filter(GPtrArray *list, bool inactive)
     return some;
 }
 
+/* Those of @list from @first on, which were activated, are given back. */
+static void give_back(GPtrArray *list, guint first)
+{
+    for (guint i = first; i < list->len; i++) {
+        ActiveCall c = { g_ptr_array_index(list, i), NULL };
+
+        node_run_co(NULL, inactivate_entry, &c);
+    }
+    set_inactive(list, true);
+    refresh(list, NULL); /* less is always allowed */
+}
+
 static bool activate_list(GPtrArray *list, Error **errp)
 {
     set_inactive(list, false);
     if (!refresh(list, errp)) {
-        set_inactive(list, true);
-        refresh(list, NULL); /* less is always allowed */
+        give_back(list, list->len);
         return false;
     }
     for (guint i = list->len; i-- > 0;) {
         ActiveCall c = { g_ptr_array_index(list, i), errp };
 
         if (node_run_co(NULL, activate_entry, &c) < 0) {
-            set_inactive(list, true);
-            refresh(list, NULL);
+            give_back(list, i + 1);
             return false;
         }
     }
