@@ -62,8 +62,8 @@ static int coroutine_fn load_bits(BlockQcow2 *s, const QcowBitmap *bm,
     return ret;
 }
 
-static bool coroutine_fn load_one(BlockQcow2 *s, const QcowBitmap *bm,
-                                  Error **errp)
+static DirtyBitmap *coroutine_fn load_one(BlockQcow2 *s, const QcowBitmap *bm,
+                                          Error **errp)
 {
     BlockNode *node = BLOCK_NODE(s);
     DirtyBitmap *b =
@@ -71,54 +71,70 @@ static bool coroutine_fn load_one(BlockQcow2 *s, const QcowBitmap *bm,
     int ret;
 
     if (!b) {
-        return false;
+        return NULL;
     }
     b->persistent = true;
     b->read_only = !s->active;
     if (bm->was_in_use) {
         b->inconsistent = true;
         dirty_bitmap_disable(b);
-        return true;
+        return b;
     }
     ret = load_bits(s, bm, b);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not read bitmap '%s'", bm->name);
         dirty_bitmap_release(b);
-        return false;
+        return NULL;
     }
     if (!(bm->flags & QCOW_BITMAP_AUTO)) {
         dirty_bitmap_disable(b);
     }
-    return true;
+    return b;
 }
 
-/* The first @n, which were made: they may change before we try again. */
-static void unmake(BlockQcow2 *s, uint32_t n)
+static GHashTable *names_of_bitmaps(BlockNode *node)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        DirtyBitmap *b = dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name);
+    GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
+    DirtyBitmap *b;
 
-        if (b && !b->busy && !b->moving) {
-            dirty_bitmap_release(b);
+    QLIST_FOREACH(b, &node->bitmaps, next) {
+        if (b->name) {
+            g_hash_table_insert(names, b->name, b);
         }
     }
+    return names;
 }
 
 /* What another process has in memory is not on disk yet. One that is here
- * already came from there, or is in use: what is in memory counts. */
+ * already came from there, or is in use: what is in memory counts. Only when
+ * all have been read they are marked, so that an error costs none of them. */
 bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp)
 {
+    g_autoptr(GHashTable) here = names_of_bitmaps(BLOCK_NODE(s));
+    g_autoptr(GPtrArray) made = g_ptr_array_new();
+    bool ok = true;
+
     if (BLOCK_NODE(s)->inactive) {
         return true;
     }
-    for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
-        if (!dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name) &&
-            !load_one(s, &s->bitmaps[i], errp)) {
-            unmake(s, i);
-            return false;
+    for (uint32_t i = 0; ok && s->bitmaps && i < s->header.nb_bitmaps; i++) {
+        if (!g_hash_table_contains(here, s->bitmaps[i].name)) {
+            DirtyBitmap *b = load_one(s, &s->bitmaps[i], errp);
+
+            ok = b != NULL;
+            g_ptr_array_add(made, b);
         }
     }
-    return true;
+    if (ok && (!s->active || qcow_bitmaps_begin(s, errp) == 0)) {
+        return true;
+    }
+    /* They may change before we try again. */
+    for (guint i = 0; i < made->len; i++) {
+        if (made->pdata[i]) {
+            dirty_bitmap_release(made->pdata[i]);
+        }
+    }
+    return false;
 }
 
 void qcow_bitmaps_set_read_only(BlockQcow2 *s, bool read_only)

@@ -568,7 +568,8 @@ int coroutine_fn qcow_co_change_backing(BlockNode *node, const char *file,
 /** qcow_load: read header and tables. */
 int coroutine_fn qcow_load(BlockQcow2 *s, Error **errp);
 void qcow_unload(BlockQcow2 *s);
-/** qcow_take_over: after qcow_load() or later: begin to write. */
+/** qcow_take_over: after qcow_load() or later: begin to write; stored bitmaps
+ *  are to be marked then. */
 int coroutine_fn qcow_take_over(BlockQcow2 *s, Error **errp);
 /** qcow_write_out: everything on disk, closed cleanly. */
 int coroutine_fn qcow_write_out(BlockQcow2 *s, Error **errp);
@@ -631,7 +632,8 @@ int coroutine_fn qcow_rebuild_refcounts(BlockQcow2 *s, unsigned order,
 bool coroutine_fn qcow_bitmaps_load(BlockQcow2 *s, Error **errp);
 /** qcow_bitmaps_begin: the disk will be written: mark them as in use. */
 int coroutine_fn qcow_bitmaps_begin(BlockQcow2 *s, Error **errp);
-/** qcow_bitmaps_make: bitmaps of the node from what is stored. */
+/** qcow_bitmaps_make: bitmaps of the node from what is stored; then, if the
+ *  disk may be written, qcow_bitmaps_begin(). Errors: none is made. */
 bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp);
 void qcow_bitmaps_set_read_only(BlockQcow2 *s, bool read_only);
 /** qcow_bitmaps_store: all persistent ones of the node; gate closed. */

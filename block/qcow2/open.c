@@ -3,8 +3,9 @@
  *
  * Opening reads header and tables; only a node that may write, and whose image
  * is this process's, then takes the image over: unknown "autoclear" features
- * are cleared, stored bitmaps are marked as in use, an image that was not
- * closed well is repaired. Closing writes everything out, in order.
+ * are cleared, an image that was not closed well is repaired, stored bitmaps
+ * are marked as in use when all of them have been read. Closing writes
+ * everything out, in order.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -298,9 +299,6 @@ int coroutine_fn qcow_take_over(BlockQcow2 *s, Error **errp)
         h->autoclear = known;
         ret = qcow_header_rewrite(s, errp);
     }
-    if (ret == 0 && h->has_bitmaps) {
-        ret = qcow_bitmaps_begin(s, errp);
-    }
     qcow_bitmaps_set_read_only(s, ret < 0);
     if (ret == 0 && (h->incompatible & QCOW_INCOMPAT_DIRTY)) {
         ret = qcow_check_and_fix(s, errp);
@@ -547,8 +545,16 @@ bool qcow_reopen_prepare(BlockNode *node, const json_t *opts, void **state,
 static int coroutine_fn take_over_entry(void *opaque)
 {
     OpenJob *j = opaque;
+    int ret = qcow_take_over(j->s, j->errp);
 
-    return qcow_take_over(j->s, j->errp);
+    if (ret == 0) {
+        ret = qcow_bitmaps_begin(j->s, j->errp);
+    }
+    if (ret < 0) {
+        j->s->active = false;
+        qcow_bitmaps_set_read_only(j->s, true);
+    }
+    return ret;
 }
 
 void qcow_reopen_commit(BlockNode *node, void *state)

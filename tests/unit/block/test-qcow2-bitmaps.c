@@ -7,7 +7,9 @@
 #include "util/osdep.h"
 
 #include "block/dirty-bitmap.h"
+#include "qapi/json.h"
 #include "util/error.h"
+#include "util/main-loop.h"
 
 #include "qcow2-bench.h"
 
@@ -70,10 +72,108 @@ static void test_bitmap_faults(void)
     }
 }
 
+/* One that fails to be read costs no other one: the next time they count. */
+static void test_bitmap_reads(void)
+{
+    bool failed = true;
+
+    for (int n = 0; failed; n++) {
+        MemNode *mem = mem_new("mem", "", 0);
+        BlockNode *top;
+
+        bench_create(DISK, "");
+        top = bench_open("", 0, &error_abort);
+        dirty_bitmap_set(stored_bitmap(top, "a"), 0, 65536);
+        dirty_bitmap_set(stored_bitmap(top, "b"), 0, 2 * 65536);
+        for (int opening = 0; opening < 2; opening++) {
+            if (opening) {
+                block_node_unref(top);
+            } else {
+                g_assert_true(node_inactivate_all(&error_abort));
+            }
+            mem->fail_reads_after = n;
+            if (opening) {
+                top = bench_open("", 0, NULL);
+                failed = !top;
+            } else {
+                failed = !node_activate_all(NULL);
+            }
+            g_assert_cmpint(failed, ==, mem->fail_reads_after < 0);
+            mem->fail_reads_after = -1;
+            if (failed && opening) {
+                top = bench_open("", 0, &error_abort);
+            } else if (failed) {
+                g_assert_true(node_activate_all(&error_abort));
+            }
+            g_assert_cmpint(stored_count(top, "a"), ==, 65536);
+            g_assert_cmpint(stored_count(top, "b"), ==, 2 * 65536);
+        }
+        block_node_unref(top);
+        mem_free(mem);
+    }
+}
+
+static BlockNode *open_disk(const char *file)
+{
+    g_autoptr(json_t) opts =
+        json_pack("{s:s, s:s}", "driver", "qcow2", "file", file);
+
+    return block_node_new(opts, false, qemu_get_aio_context(), &error_abort);
+}
+
+/* For the process whose turn it is: the bitmap counts. */
+static void assert_given_back(const GByteArray *bytes)
+{
+    MemNode *mem = mem_new("mem", bytes->data, bytes->len);
+    BlockNode *top = bench_open("", 0, &error_abort);
+
+    g_assert_cmpint(stored_count(top, "a"), ==, 65536);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+/* A disk that was activated before another one that cannot be is given back
+ * as it was. */
+static void test_bitmap_give_back(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    MemNode *files[2];
+    BlockNode *disks[2];
+    BlockNode *top;
+
+    bench_create(DISK, "");
+    top = bench_open("", 0, &error_abort);
+    dirty_bitmap_set(stored_bitmap(top, "a"), 0, 65536);
+    block_node_unref(top);
+    files[0] = mem_new("file0", mem->bytes->data, mem->bytes->len);
+    files[1] = mem_new("file1", mem->bytes->data, mem->bytes->len);
+    mem_free(mem);
+    disks[0] = open_disk("file0");
+    disks[1] = open_disk("file1");
+    g_assert_true(node_inactivate_all(&error_abort));
+    for (int bad = 0; bad < 2; bad++) { /* one of them is the second */
+        Error *err = NULL;
+
+        files[bad]->fail_reads_after = 0;
+        g_assert_false(node_activate_all(&err));
+        error_free_or_abort(&err);
+        assert_given_back(files[0]->bytes);
+        assert_given_back(files[1]->bytes);
+    }
+    g_assert_true(node_activate_all(&error_abort));
+    for (int i = 0; i < 2; i++) {
+        g_assert_cmpint(stored_count(disks[i], "a"), ==, 65536);
+        block_node_unref(disks[i]);
+        mem_free(files[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     bench_init();
     g_test_add_func("/qcow2-bitmaps/faults", test_bitmap_faults);
+    g_test_add_func("/qcow2-bitmaps/reads", test_bitmap_reads);
+    g_test_add_func("/qcow2-bitmaps/give-back", test_bitmap_give_back);
     return g_test_run();
 }
