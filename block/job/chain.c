@@ -94,7 +94,11 @@ static void coroutine_fn copy_queue(ChainJob *c, GQueue *queue)
     guint n = g_queue_get_length(queue);
 
     while (n-- > 0 && !should_end(c)) {
-        task_pool_start(c->pool, piece_task, g_queue_pop_head(queue));
+        Piece *p = g_queue_pop_head(queue);
+        int64_t bytes = p->bytes;
+
+        task_pool_start(c->pool, piece_task, p);
+        block_job_throttle(BLOCK_JOB(c), bytes);
     }
     task_pool_wait_all(c->pool);
 }
