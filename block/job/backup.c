@@ -32,9 +32,10 @@ struct BackupJob {
     BlockdevOnError on_target_error;
     unsigned workers;
     TaskPool *pool;
-    bool again;       /* a piece failed and is to be tried again */
-    bool left_out;    /* pieces are to be tried a last time at the end */
-    bool is_last_try; /* an error ends the job now */
+    bool again;            /* a piece failed and is to be tried again */
+    bool is_last_try;      /* an error ends the job now */
+    DirtyBitmap *left_out; /* what is to be tried a last time at the end; NULL:
+                              no error is ignored */
 
     DirtyBitmap *bitmap; /* the user's, or NULL; split */
     BitmapSyncMode bitmap_mode;
@@ -71,7 +72,7 @@ static int coroutine_fn copy_piece(BackupJob *b, const Piece *p)
         b->again = true;
         return 0;
     case BLOCK_ERROR_ACTION_IGNORE:
-        b->left_out = true;
+        dirty_bitmap_set(b->left_out, p->offset, p->bytes);
         return 0;
     default:
         return ret;
@@ -85,17 +86,40 @@ static int coroutine_fn piece_task(void *opaque)
     return copy_piece(p->job, p);
 }
 
+/* Cut [@start, @start + *@bytes) to what is not left out. Returns: where it
+ * begins, or -1: all of it is left out. */
+static int64_t skip_left_out(BackupJob *b, int64_t start, int64_t *bytes)
+{
+    int64_t end = start + *bytes;
+    int64_t next;
+
+    if (!b->left_out || b->is_last_try) {
+        return start;
+    }
+    start = dirty_bitmap_next_zero(b->left_out, start, *bytes);
+    if (start < 0) {
+        return -1;
+    }
+    next = dirty_bitmap_next_dirty(b->left_out, start, end - start);
+    *bytes = (next < 0 ? end : next) - start;
+    return start;
+}
+
 static int64_t next_piece(BackupJob *b, int64_t offset, int64_t *ret_bytes)
 {
     BlockCbw *cbw = cbw_of(b);
     int64_t end = cbw->todo->size;
-    int64_t start;
+    int64_t start, found;
 
-    if (!dirty_bitmap_next_area(cbw->todo, offset, end, PIECE_BYTES, &start,
-                                ret_bytes)) {
-        return -1;
+    while (dirty_bitmap_next_area(cbw->todo, offset, end, PIECE_BYTES, &start,
+                                  ret_bytes)) {
+        offset = start + *ret_bytes;
+        found = skip_left_out(b, start, ret_bytes);
+        if (found >= 0) {
+            return found;
+        }
     }
-    return start;
+    return -1;
 }
 
 static bool should_end(BackupJob *b)
@@ -133,7 +157,7 @@ static int coroutine_fn copy_all(BackupJob *b)
         job_sleep_ns(JOB(b), RETRY_NS);
         copy_pass(b);
     }
-    if (b->left_out && !should_end(b)) {
+    if (b->left_out && dirty_bitmap_count(b->left_out) > 0 && !should_end(b)) {
         b->is_last_try = true;
         copy_pass(b);
     }
@@ -247,6 +271,9 @@ static void backup_clean(Job *job)
     BlockNode *source = BLOCK_FILTER(b->filter)->file.node;
 
     block_job_remove_nodes(BLOCK_JOB(job));
+    if (b->left_out) {
+        dirty_bitmap_release(b->left_out);
+    }
     node_drained_begin(source);
     cbw_of(b)->progress = NULL;
     node_replace(b->filter, source, &error_abort);
@@ -302,6 +329,22 @@ static bool check(const BackupOptions *o, Error **errp)
            block_job_check_free(o->target, errp);
 }
 
+/* A bitmap of its own: what is left out is still to be saved before the guest
+ * writes there. */
+static bool make_left_out(BackupJob *b, BlockNode *source, Error **errp)
+{
+    if (b->on_source_error == BLOCKDEV_ON_ERROR_IGNORE ||
+        b->on_target_error == BLOCKDEV_ON_ERROR_IGNORE) {
+        b->left_out =
+            dirty_bitmap_new(source, NULL, (uint32_t)cbw_of(b)->cluster, errp);
+        if (!b->left_out) {
+            return false;
+        }
+        dirty_bitmap_disable(b->left_out);
+    }
+    return true;
+}
+
 /* Drained: no write is between the filter's moment and the bitmap's. */
 static bool attach(BackupJob *b, const BackupOptions *o, Error **errp)
 {
@@ -309,7 +352,8 @@ static bool attach(BackupJob *b, const BackupOptions *o, Error **errp)
     if (!b->filter) {
         return false;
     }
-    if (o->bitmap && !dirty_bitmap_split(o->bitmap, errp)) {
+    if (!make_left_out(b, o->source, errp) ||
+        (o->bitmap && !dirty_bitmap_split(o->bitmap, errp))) {
         backup_clean(JOB(b));
         return false;
     }

@@ -4,6 +4,7 @@
 through an NBD export; results read by qemu-img."""
 import json
 import threading
+import time
 
 import ferrytest
 from ferrytest import QmpError, Test, wait_for
@@ -518,27 +519,35 @@ def test_named_filters(t: Test) -> None:
     assert contents(t, images[-1]) == want
 
 
-def failing(d: Disks, name: str, path, sector: int, iotype: str) -> None:
-    """A raw node with one sector that is broken."""
+def failing(d: Disks, name: str, path, iotype: str, *sectors: int,
+            once: bool = False) -> None:
+    """A raw node with sectors that are broken."""
     d.qmp.raw('blockdev-add', {
         'driver': 'raw', 'node-name': name, 'file': {
             'driver': 'blkdebug', 'inject-error': [
-                {'event': 'none', 'iotype': iotype, 'sector': sector}],
+                {'event': 'none', 'iotype': iotype, 'sector': sector,
+                 'once': once} for sector in sectors],
             'image': {'driver': 'file', 'filename': str(path)}}})
+
+
+def full_raw(t: Test):
+    """No piece of it is zero."""
+    raw = t.path('disk.raw')
+    raw.write_bytes((bytes(range(1, 251)) * (SIZE // 250 + 1))[:SIZE])
+    return raw
 
 
 def test_ignored(t: Test) -> None:
     """What cannot be copied is left out, said once and once more at the end;
     the rest is copied."""
-    raw = t.path('disk.raw')
-    want = bytes(range(1, 251)) * (SIZE // 250) + bytes(SIZE % 250)
-    raw.write_bytes(want)
+    raw = full_raw(t)
+    want = raw.read_bytes()
     for job in 'backup', 'mirror':
         copy = t.path(f'{job}.raw')
         with open(copy, 'wb') as f:
             f.truncate(SIZE)
         d = Disks(t)
-        failing(d, 'disk', raw, 3 * MIB // 512, 'read')
+        failing(d, 'disk', raw, 'read', 3 * MIB // 512)
         d.add('copy', copy, 'raw')
         d.qmp.raw(f'blockdev-{job}', {
             'job-id': 'j', 'device': 'disk', 'target': 'copy', 'sync': 'full',
@@ -553,6 +562,52 @@ def test_ignored(t: Test) -> None:
         got = copy.read_bytes()
         assert got[:3 * MIB] == want[:3 * MIB]
         assert got[4 * MIB:] == want[4 * MIB:]
+
+
+def test_ignored_and_stopped(t: Test) -> None:
+    """What is ignored is not tried again with what the job stopped for."""
+    raw = full_raw(t)
+    copy = t.path('copy.raw')
+    with open(copy, 'wb') as f:
+        f.truncate(SIZE)
+    d = Disks(t)
+    failing(d, 'disk', raw, 'read', 5 * MIB // 512, once=True)
+    failing(d, 'copy', copy, 'write', 3 * MIB // 512)
+    d.qmp.raw('blockdev-backup', {
+        'job-id': 'j', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+        'on-source-error': 'stop', 'on-target-error': 'ignore'})
+    events = []
+    while ('write', 'report') not in events:
+        ev = d.qmp.event('BLOCK_JOB_ERROR')['data']
+        events.append((ev['operation'], ev['action']))
+        if ev['action'] == 'stop':
+            d.qmp.raw('block-job-resume', {'device': 'j'})
+    assert 'Input/output error' in d.done('j')['error']
+    assert sorted(events) == [('read', 'stop'), ('write', 'ignore'),
+                              ('write', 'report')], events
+    assert d.f.quit() == 0
+    want, got = raw.read_bytes(), copy.read_bytes()
+    assert got[:3 * MIB] == want[:3 * MIB] and got[4 * MIB:] == want[4 * MIB:]
+
+
+def test_last_try_is_slow(t: Test) -> None:
+    """What is tried again keeps to the speed, and can be cancelled."""
+    raw = full_raw(t)
+    d = Disks(t)
+    failing(d, 'base', raw, 'read', *range(7, SIZE // 512, MIB // 512),
+            once=True)
+    d.add('top', qcow2(t, 'top.qcow2'), backing='base')
+    d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top',
+                               'on-error': 'ignore', 'speed': SIZE})
+    for _ in range(SIZE // MIB):
+        assert d.qmp.event('BLOCK_JOB_ERROR')['data']['action'] == 'ignore'
+    time.sleep(0.4)
+    [job] = d.qmp.cmd('query-block-jobs')
+    assert 0 < job['offset'] <= SIZE * 3 // 4, job
+    d.qmp.raw('block-job-cancel', {'device': 's'})
+    end = d.qmp.event('BLOCK_JOB_CANCELLED')['data']
+    assert end['offset'] < SIZE, end
+    assert d.f.quit() == 0
 
 
 def test_backup_progress(t: Test) -> None:
