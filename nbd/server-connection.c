@@ -10,6 +10,10 @@
  *        ^ waits while there are NBD_CONN_REQUESTS, or NBD_CONN_BYTES of them,
  *          or replies that the socket does not take
  *
+ * A client that always has something to say does not keep the thread for
+ * itself: now and then the coroutine lets the loop run, for the timers, kicks
+ * and connections that wait there.
+ *
  * Nobody reads ahead of a client that is slower than we are: the data would
  * have left the processor's cache by the time it is sent.
  *
@@ -96,7 +100,22 @@ static void coroutine_fn conn_wait(NBDConn *c, bool *flag)
     c->receiving = false;
     qemu_coroutine_yield();
     c->receiving = true;
+    c->work = 0;
     *flag = false;
+}
+
+/* Nobody else wakes @c->co meanwhile: it waits for nothing, as no flag says. */
+void coroutine_fn nbd_conn_breathe(NBDConn *c, size_t work)
+{
+    c->work += work;
+    if (c->work < NBD_BREATH_BYTES) {
+        return;
+    }
+    c->work = 0;
+    c->receiving = false;
+    aio_co_schedule(c->ctx, c->co);
+    qemu_coroutine_yield();
+    c->receiving = true;
 }
 
 /* -- receiving ------------------------------------------------------------------ */
@@ -247,10 +266,14 @@ static bool coroutine_fn recv_payload(NBDConn *c, uint8_t *buf, size_t len)
 static bool coroutine_fn recv_skip(NBDConn *c, uint64_t len)
 {
     while (len > 0) {
+        size_t n;
+
         if (!recv_need(c, 1)) {
             return false;
         }
-        len -= take_buffered(c, NULL, len);
+        n = take_buffered(c, NULL, len);
+        len -= n;
+        nbd_conn_breathe(c, n);
     }
     return true;
 }
@@ -424,8 +447,11 @@ static bool coroutine_fn conn_request(NBDConn *c)
     if (!err && payload_bytes(c, &r) > payload_max(&r)) {
         err = EOVERFLOW;
     }
-    return err ? conn_refuse(c, &r, err, refusal_text(err))
-               : conn_start_job(c, &r);
+    if (err) {
+        return conn_refuse(c, &r, err, refusal_text(err));
+    }
+    c->work += job_cost(&r);
+    return conn_start_job(c, &r);
 }
 
 static void coroutine_fn conn_receive(NBDConn *c)
@@ -440,6 +466,7 @@ static void coroutine_fn conn_receive(NBDConn *c)
                 conn_wait(c, &c->wait_slot);
             }
         }
+        nbd_conn_breathe(c, NBD_BREATH_BYTES / NBD_BREATH_REQUESTS);
     }
     nbd_send_flush(c);
 }

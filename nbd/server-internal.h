@@ -52,6 +52,13 @@
 #define NBD_SKIP_MAX (4 * (uint64_t)NBD_MAX_PAYLOAD)
 /* At the end of the server: how long a client may take the last replies. */
 #define NBD_LINGER_MS 1000
+/* A connection that always finds something to do lets its thread's loop run
+ * after so many bytes, requests or options. */
+#define NBD_BREATH_BYTES    (4 * 1024 * 1024)
+#define NBD_BREATH_REQUESTS 64
+#define NBD_BREATH_OPTIONS  16
+/* Options of one handshake: two for each of very many exports. */
+#define NBD_OPTIONS_MAX (64 * 1024)
 
 typedef struct NBDConn NBDConn;
 typedef struct NBDJob NBDJob;
@@ -163,6 +170,7 @@ struct NBDConn {
     bool wait_slot;  /* @co waits for a job to end */
     bool wait_sent;  /* @co waits for the last reply to go */
     bool receiving;  /* @co runs: it sends before it waits */
+    size_t work;     /* done since @co last left its thread to others */
     bool closing;    /* told to end: requests get ESHUTDOWN */
     NBDSpin spin;
     bool watch_read; /* handlers that are set */
@@ -231,6 +239,9 @@ void nbd_conn_job_gone(NBDConn *c, NBDJob *j);
 /** nbd_conn_wake: let the coroutine see what changed. @c may be gone on
  *  return. */
 void nbd_conn_wake(NBDConn *c);
+/** nbd_conn_breathe: @work bytes, or what takes as long, were done; let others
+ *  run now and then. */
+void coroutine_fn nbd_conn_breathe(NBDConn *c, size_t work);
 /** nbd_conn_move: go on in @ctx. */
 void coroutine_fn nbd_conn_move(NBDConn *c, AioContext *ctx);
 

@@ -323,7 +323,17 @@ bool coroutine_fn nbd_negotiate(NBDConn *c, Error **errp)
     if (!greet(c, errp)) {
         return false;
     }
-    while (!o.done) {
+    for (unsigned n = 0; !o.done; n++) {
+        if (n == NBD_OPTIONS_MAX) {
+            error_setg(errp, "client sent more than %d options",
+                       NBD_OPTIONS_MAX);
+            return false;
+        }
+        nbd_conn_breathe(c, NBD_BREATH_BYTES / NBD_BREATH_OPTIONS);
+        if (c->broken) {
+            error_setg(errp, "the handshake was given up");
+            return false;
+        }
         if (!negotiate_option(c, &o, errp)) {
             return false;
         }

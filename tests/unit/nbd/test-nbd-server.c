@@ -1,13 +1,14 @@
 /*
  * The NBD server against clients that do what they should not: every option
  * with wrong lengths, requests that make no sense, a close at every point,
- * crowds that say nothing, and words in the clear where TLS is due. After each
- * a good client is served, and no descriptor is left behind.
+ * crowds that say nothing, floods, and words in the clear where TLS is due.
+ * After each a good client is served, and no descriptor is left behind.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -18,6 +19,7 @@
 #include "util/atomic.h"
 #include "util/bswap.h"
 #include "util/main-loop.h"
+#include "util/thread.h"
 
 #include "nbd-disk.h"
 #include "pki.h"
@@ -65,19 +67,25 @@ static unsigned count_fds(void)
 
 /* -- a client of bytes ------------------------------------------------------------ */
 
-static int connect_raw(Fixture *f)
+static int serve_one_of(Fixture *f, const int sv[2])
 {
     struct timeval patience = { .tv_sec = PATIENCE_S };
     QIOChannelSocket *sioc;
-    int sv[2];
 
-    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), ==,
-                    0);
     setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     sioc = qio_channel_socket_new_fd(sv[1], &error_abort);
     nbd_server_serve(f->server, sioc);
     object_unref(OBJECT(sioc));
     return sv[0];
+}
+
+static int connect_raw(Fixture *f)
+{
+    int sv[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), ==,
+                    0);
+    return serve_one_of(f, sv);
 }
 
 /* Returns: whether the server took it. */
@@ -129,6 +137,27 @@ static int connect_greeted(Fixture *f)
 
     greet(fd, NBD_GREET_FIXED_NEWSTYLE | NBD_GREET_NO_ZEROES);
     return fd;
+}
+
+/* TCP holds much, and takes more after its reading side was shut down. */
+static int connect_tcp_greeted(Fixture *f)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof(a);
+    int sv[2];
+
+    g_assert_cmpint(bind(listener, (struct sockaddr *)&a, len), ==, 0);
+    g_assert_cmpint(listen(listener, 1), ==, 0);
+    getsockname(listener, (struct sockaddr *)&a, &len);
+    sv[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(connect(sv[0], (struct sockaddr *)&a, len), ==, 0);
+    sv[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    close(listener);
+    serve_one_of(f, sv);
+    greet(sv[0], NBD_GREET_FIXED_NEWSTYLE | NBD_GREET_NO_ZEROES);
+    return sv[0];
 }
 
 static void put_opt(int fd, uint32_t option, const void *data, uint32_t len)
@@ -541,6 +570,154 @@ static void test_handshake_timeout(void)
     fixture_clear(&f);
 }
 
+/* -- floods -------------------------------------------------------------------------------- */
+
+/* A client that sends the same refused thing again and again, and reads what
+ * it is told, so that its socket always has something for the server. */
+typedef struct Flood {
+    int fd;
+    uint8_t *what; /* owned */
+    size_t bytes;
+    uint64_t sent; /* atomic */
+    QemuThread sender, reader;
+} Flood;
+
+static void *flood_send(void *opaque)
+{
+    Flood *f = opaque;
+    ssize_t n;
+
+    while ((n = send(f->fd, f->what, f->bytes, MSG_NOSIGNAL)) ==
+           (ssize_t)f->bytes) {
+        qatomic_add(&f->sent, (uint64_t)n);
+    }
+    return NULL;
+}
+
+static void *flood_read(void *opaque)
+{
+    Flood *f = opaque;
+    g_autofree uint8_t *buf = g_malloc(1024 * 1024);
+
+    while (recv(f->fd, buf, 1024 * 1024, 0) > 0) {
+    }
+    return NULL;
+}
+
+static void flood_begin(Flood *f, int fd, const uint8_t *what, size_t len)
+{
+    unsigned n = 64 * 1024 / len;
+
+    f->fd = fd;
+    f->bytes = n * len;
+    f->what = g_malloc(f->bytes);
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(f->what + i * len, what, len);
+    }
+    f->sent = 0;
+    qemu_thread_create(&f->sender, "flood-send", flood_send, f,
+                       QEMU_THREAD_JOINABLE);
+    qemu_thread_create(&f->reader, "flood-read", flood_read, f,
+                       QEMU_THREAD_JOINABLE);
+    while (qatomic_read(&f->sent) < 4 * f->bytes) {
+        g_usleep(1000);
+    }
+}
+
+/* The server has hung up, or does so. */
+static void flood_end(Flood *f)
+{
+    qemu_thread_join(&f->sender);
+    qemu_thread_join(&f->reader);
+    close(f->fd);
+    g_free(f->what);
+}
+
+/* However much is there: the loop runs many times until all is answered. */
+static void test_flood_rounds(void)
+{
+    static const NBDRequest bad = { .type = NBD_CMD_READ,
+                                    .offset = DISK_BYTES,
+                                    .length = 4096 };
+    NBDServerConfig config = { .threads = 1 };
+    uint8_t replies[NBD_REPLY_SIZE * 64];
+    NBDExportConfig e;
+    const size_t want = 3000;
+    g_autofree uint8_t *requests = g_malloc(want * NBD_REQUEST_EXT_SIZE);
+    size_t len = 0;
+    unsigned rounds = 0;
+    Fixture f;
+    int fd;
+
+    fixture_init(&f, &config);
+    e = nbd_disk_export(f.disk, "here", true);
+    e.ctx = qemu_get_aio_context(); /* runs when this thread says so */
+    e.gone = NULL;
+    nbd_server_add_export(f.server, &e, &error_abort);
+    fd = connect_greeted(&f);
+    g_assert_cmpuint(go(fd, "here"), ==, NBD_REP_ACK);
+    for (size_t i = 0; i < want; i++) {
+        len += nbd_request_encode(NBD_MODE_SIMPLE, &bad, requests + len);
+    }
+    g_assert_true(put(fd, requests, len)); /* in one piece: it has room */
+    for (size_t got = 0; got < want * NBD_REPLY_SIZE; rounds++) {
+        ssize_t n;
+
+        main_loop_wait(true);
+        while ((n = recv(fd, replies, sizeof(replies), MSG_DONTWAIT)) > 0) {
+            got += n;
+        }
+    }
+    g_assert_cmpuint(rounds, >=, want / 100);
+    close(fd);
+    fixture_clear(&f);
+}
+
+/* A flood of requests keeps neither others nor the end of the server waiting. */
+static void test_flood_requests(void)
+{
+    static const NBDRequest bad = { .type = NBD_CMD_READ,
+                                    .offset = DISK_BYTES,
+                                    .length = 4096 };
+    NBDServerConfig config = { .threads = 1 };
+    uint8_t buf[NBD_REQUEST_EXT_SIZE];
+    size_t len = nbd_request_encode(NBD_MODE_SIMPLE, &bad, buf);
+    Flood flood;
+    Fixture f;
+    int fd;
+
+    fixture_init(&f, &config);
+    fd = connect_tcp_greeted(&f);
+    g_assert_cmpuint(go(fd, "disk"), ==, NBD_REP_ACK);
+    flood_begin(&flood, fd, buf, len);
+    for (int i = 0; i < 5; i++) {
+        check_good_client(&f);
+    }
+    fixture_clear(&f);
+    flood_end(&flood);
+}
+
+/* One of options does not either, and ends by itself. */
+static void test_flood_options(void)
+{
+    NBDServerConfig config = { .threads = 1 };
+    uint8_t buf[NBD_OPT_HEADER];
+    Flood flood;
+    Fixture f;
+
+    nbd_opt_encode(&(NBDOptHeader){ 99, 0 }, buf);
+    fixture_init(&f, &config);
+    for (int i = 0; i < 3; i++) {
+        flood_begin(&flood, connect_tcp_greeted(&f), buf, sizeof(buf));
+        check_good_client(&f);
+        flood_end(&flood); /* not for ever */
+        g_assert_cmpuint(flood.sent, <, 64 * 1024 * 1024);
+    }
+    flood_begin(&flood, connect_tcp_greeted(&f), buf, sizeof(buf));
+    fixture_clear(&f);
+    flood_end(&flood);
+}
+
 /* -- TLS ------------------------------------------------------------------------------------- */
 
 static void test_tls_in_the_clear(void)
@@ -608,6 +785,9 @@ int main(int argc, char **argv)
     g_test_add_func("/nbd/server/close-everywhere", test_close_everywhere);
     g_test_add_func("/nbd/server/crowd", test_crowd);
     g_test_add_func("/nbd/server/handshake-timeout", test_handshake_timeout);
+    g_test_add_func("/nbd/server/flood-rounds", test_flood_rounds);
+    g_test_add_func("/nbd/server/flood-requests", test_flood_requests);
+    g_test_add_func("/nbd/server/flood-options", test_flood_options);
     g_test_add_func("/nbd/server/tls-in-the-clear", test_tls_in_the_clear);
     return g_test_run();
 }
