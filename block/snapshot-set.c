@@ -279,11 +279,23 @@ bool snapshot_set_absent(SnapshotSet *set, const char *tag, Error **errp)
     return true;
 }
 
+/* Two of one name are what a save over the older one leaves that was cut off;
+ * other disks may have but one of them. */
 static bool may_go_back(const SetMember *m, const char *tag, Error **errp)
 {
-    if (!has(m, tag)) {
+    g_autoptr(SnapshotInfo) one = find(m, tag, NULL);
+    g_autoptr(SnapshotInfo) two = one ? find(m, tag, one->id) : NULL;
+
+    if (!one) {
         error_setg(errp, "Snapshot '%s' does not exist on device '%s'", tag,
                    m->device);
+        return false;
+    }
+    if (two) {
+        error_setg(errp,
+                   "Device '%s' has two snapshots '%s' (ids %s, %s): delete "
+                   "one by its id",
+                   m->device, tag, one->id, two->id);
         return false;
     }
     if (!QLIST_EMPTY(&node_of(m)->bitmaps)) {
@@ -445,13 +457,14 @@ static bool delete_older(SnapshotSet *set, const char *tag, Error **errp)
 
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfo) old = NULL;
+        g_autoptr(SnapshotInfoList) list = list_of(m);
 
-        while ((old = find(m, tag, m->made_id))) {
-            if (!delete_id(m, old->id, errp)) {
+        for (SnapshotInfoList *l = list; l; l = l->next) {
+            if (g_str_equal(l->value->name, tag) &&
+                !g_str_equal(l->value->id, m->made_id) &&
+                !delete_id(m, l->value->id, errp)) {
                 return false;
             }
-            g_clear_pointer(&old, qapi_free_SnapshotInfo);
         }
     }
     return true;
@@ -578,13 +591,31 @@ void block_snapshots_print(GString *out, const SnapshotInfoList *list)
     }
 }
 
-static bool on_all(SnapshotSet *set, const char *tag)
+/* The names of each member's snapshots, in the members' order. */
+static GPtrArray *names_of(SnapshotSet *set)
 {
+    GPtrArray *names =
+        g_ptr_array_new_with_free_func((GDestroyNotify)g_hash_table_unref);
     SetMember *m;
 
     FOREACH_MEMBER(m, set)
     {
-        if (!has(m, tag)) {
+        g_autoptr(SnapshotInfoList) list = list_of(m);
+        GHashTable *own =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+        for (SnapshotInfoList *l = list; l; l = l->next) {
+            g_hash_table_add(own, g_strdup(l->value->name));
+        }
+        g_ptr_array_add(names, own);
+    }
+    return names;
+}
+
+static bool on_all(const GPtrArray *names, const char *tag)
+{
+    for (guint i = 0; i < names->len; i++) {
+        if (!g_hash_table_contains(g_ptr_array_index(names, i), tag)) {
             return false;
         }
     }
@@ -592,14 +623,15 @@ static bool on_all(SnapshotSet *set, const char *tag)
 }
 
 /* (transfer full) those of @m that all have, or those that some lack. */
-static SnapshotInfoList *pick(SnapshotSet *set, const SetMember *m, bool all)
+static SnapshotInfoList *pick(const GPtrArray *names, const SetMember *m,
+                              bool all)
 {
     SnapshotInfoList *from = list_of(m);
     SnapshotInfoList *to = NULL;
     SnapshotInfoList **tail = &to;
 
     for (SnapshotInfoList *l = from; l; l = l->next) {
-        if (on_all(set, l->value->name) == all) {
+        if (on_all(names, l->value->name) == all) {
             QAPI_LIST_APPEND(tail, g_steal_pointer(&l->value));
         }
     }
@@ -610,7 +642,8 @@ static SnapshotInfoList *pick(SnapshotSet *set, const SetMember *m, bool all)
 char *snapshot_set_describe(SnapshotSet *set)
 {
     GString *out = g_string_new(NULL);
-    g_autoptr(SnapshotInfoList) whole = pick(set, set->vmstate, true);
+    g_autoptr(GPtrArray) names = names_of(set);
+    g_autoptr(SnapshotInfoList) whole = pick(names, set->vmstate, true);
     SetMember *m;
 
     if (whole) {
@@ -624,7 +657,7 @@ char *snapshot_set_describe(SnapshotSet *set)
     }
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfoList) partial = pick(set, m, false);
+        g_autoptr(SnapshotInfoList) partial = pick(names, m, false);
 
         if (partial) {
             g_string_append_printf(

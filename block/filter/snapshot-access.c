@@ -16,9 +16,14 @@
 
 #define TYPE_BLOCK_SNAPSHOT_ACCESS TYPE_BLOCK_NODE "-snapshot-access"
 
+/* What is below may be replaced (a job ends, blockdev-reopen). NULL: by a node
+ * that does not have the old contents. */
 static BlockCbw *cbw_of(BlockNode *node)
 {
-    return BLOCK_CBW(filter_child(node));
+    Object *below = OBJECT(filter_child(node));
+    BlockCbw *cbw = (BlockCbw *)object_dynamic_cast(below, TYPE_BLOCK_CBW);
+
+    return cbw && !cbw->bitmap_ref ? cbw : NULL;
 }
 
 /* Held: where do the first bytes of the range come from, and how many? */
@@ -61,6 +66,9 @@ static int coroutine_fn access_co_preadv(BlockNode *node, int64_t offset,
     RangeHold hold;
     int ret;
 
+    if (!cbw) {
+        return -EACCES;
+    }
     range_lock(&cbw->busy, &hold, ROUND_DOWN(offset, cbw->cluster),
                ROUND_UP(offset + bytes, cbw->cluster));
     ret = read_held(cbw, offset, bytes, qiov, qiov_offset);
@@ -78,6 +86,9 @@ static int coroutine_fn access_co_block_status(BlockNode *node, unsigned want,
     BlockNode *from;
     int ret;
 
+    if (!cbw) {
+        return -EACCES;
+    }
     range_lock(&cbw->busy, &hold, ROUND_DOWN(offset, cbw->cluster),
                ROUND_UP(offset + bytes, cbw->cluster));
     from = source_of(cbw, offset, bytes, &bytes);
@@ -127,6 +138,11 @@ static bool access_open(BlockNode *node, Error **errp)
         error_setg(errp,
                    "node '%s' copies what a bitmap says only: it does not "
                    "have the whole disk as it was",
+                   below->name);
+        return false;
+    }
+    if (BLOCK_CBW(below)->progress) {
+        error_setg(errp, "node '%s' belongs to a job, and goes when that ends",
                    below->name);
         return false;
     }
