@@ -13,6 +13,7 @@
 
 #include "block/graph-internal.h"
 #include "block/qcow2/internal.h"
+#include "util/error-report.h"
 #include "util/error.h"
 #include "util/host-utils.h"
 
@@ -319,8 +320,13 @@ int coroutine_fn qcow_write_out(BlockQcow2 *s, Error **errp)
     qcow_close_gate(s);
     ret = qatomic_read(&s->broken) ? 0 : qcow_commit_all(s);
     if (ret == 0 && !qatomic_read(&s->broken)) {
-        /* A bitmap that cannot be stored stays marked as in use. */
-        qcow_bitmaps_store(s, NULL);
+        int stored = qcow_bitmaps_store(s, NULL);
+
+        if (stored < 0) {
+            /* They stay marked as in use; the data is safe without them. */
+            error_report("Lost persistent bitmaps of '%s': %s",
+                         BLOCK_NODE(s)->name, strerror(-stored));
+        }
         ret = qcow_header_set_incompatible(s, 0, QCOW_INCOMPAT_DIRTY);
         qcow_file_trim(s);
         ret = ret < 0 ? ret : node_co_flush(s->file.node);
