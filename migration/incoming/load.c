@@ -170,35 +170,42 @@ static bool load_open_return_path(void *opaque, Error **errp)
 /* Away from the source's processor: what begins here may go anywhere. */
 static void leave_source(MigrationIncoming *mis)
 {
-    QemuThread self;
-
-    qemu_thread_get_self(&self);
-    near_unpin(&mis->run->near_pin, &self);
+    near_unpin(&mis->run->near_pin, qemu_get_thread_id());
     ram_incoming_set_near(mis->ram, false);
     if (mis->multifd) {
         multifd_recv_unpin(mis->multifd);
     }
 }
 
-/* Only a source that was found to be on this host can place threads. */
-static void join_source(MigrationIncoming *mis, const NearPing *ping)
+/* Returns: false: a thread of ours may not run where the source's does. */
+static bool follow_source(MigrationIncoming *mis, const NearPing *ping)
 {
-    QemuThread self;
+    bool ok;
 
+    if (ping->channel != NEAR_MAIN) {
+        return !mis->multifd ||
+               multifd_recv_pin(mis->multifd, ping->channel, ping->cpu);
+    }
+    ok = near_pin(&mis->run->near_pin, qemu_get_thread_id(), ping->cpu);
+    ram_incoming_set_near(mis->ram, ok);
+    return ok;
+}
+
+/* Only a source that was found to be on this host can place threads. */
+static bool join_source(MigrationIncoming *mis, const NearPing *ping,
+                        Error **errp)
+{
     if (!mis->run->near) {
-        return;
+        return true;
     }
     if (ping->cpu == NEAR_ANYWHERE) {
         leave_source(mis);
-    } else if (ping->channel != NEAR_MAIN) {
-        if (mis->multifd) {
-            multifd_recv_pin(mis->multifd, ping->channel, ping->cpu);
-        }
-    } else {
-        qemu_thread_get_self(&self);
-        ram_incoming_set_near(mis->ram,
-                              near_pin(&mis->run->near_pin, &self, ping->cpu));
+    } else if (!follow_source(mis, ping)) {
+        leave_source(mis);
+        mis->run->near = false;
+        return return_sender_pong(mis->to_src, NEAR_PONG_FAR, errp);
     }
+    return true;
 }
 
 static bool load_near(MigrationIncoming *mis, uint32_t value, Error **errp)
@@ -206,9 +213,10 @@ static bool load_near(MigrationIncoming *mis, uint32_t value, Error **errp)
     NearPing ping = near_ping_decode(value);
 
     if (ping.kind == NEAR_PING_CPU) {
-        join_source(mis, &ping);
-    } else if (ping.kind == NEAR_PING_HOST && ping.here &&
-               near_channel(mis->from_src)) {
+        return join_source(mis, &ping, errp);
+    }
+    if (ping.kind == NEAR_PING_HOST && ping.here &&
+        near_channel(mis->from_src)) {
         mis->run->near = true;
         near_channel_tune(mis->from_src);
         return return_sender_pong(mis->to_src, NEAR_PONG, errp);

@@ -19,6 +19,7 @@
 #include "migration/stats.h"
 #include "trace/trace-migration.h"
 #include "util/iov.h"
+#include "util/lockable.h"
 
 /* One run of pages may follow the header. */
 #define PIECES_MAX (1 + MULTIFD_PAGES_MAX)
@@ -296,16 +297,24 @@ static bool channel_run(MultiFDSendChannel *c, Error **errp)
     }
 }
 
+static void channel_note_tid(MultiFDSendChannel *c, int tid)
+{
+    QEMU_LOCK_GUARD(&c->s->lock);
+    c->tid = tid;
+}
+
 void *multifd_send_thread(void *opaque)
 {
     MultiFDSendChannel *c = opaque;
     Error *err = NULL;
 
+    channel_note_tid(c, qemu_get_thread_id());
     if (!channel_run(c, &err)) {
         error_prepend(&err, "multifd channel %u: ", c->id);
         multifd_send_fail(c->s, err);
     }
     g_clear_pointer(&c->stream, multifd_stream_free);
     g_clear_pointer(&c->blob, g_free);
+    channel_note_tid(c, 0);
     return NULL;
 }

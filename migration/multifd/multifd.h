@@ -134,7 +134,8 @@ void multifd_send_set_paced(MultiFDSend *s, bool paced);
 unsigned multifd_send_channels(const MultiFDSend *s);
 
 /** multifd_send_pin: the thread of channel @id runs on @cpu only (ram/near.h);
- *  multifd_send_unpin: all are free again. */
+ *  multifd_send_unpin: all are free again. Returns: false: it may not, or has
+ *  ended. */
 bool multifd_send_pin(MultiFDSend *s, unsigned id, unsigned cpu);
 void multifd_send_unpin(MultiFDSend *s);
 
@@ -223,7 +224,9 @@ bool multifd_recv_has_all(MultiFDRecv *r);
 bool multifd_recv_sync(MultiFDRecv *r, Error **errp);
 
 /** multifd_recv_pin: as multifd_send_pin(), asked for by the source; @id may be
- *  any number. Thread: the one that loads the main stream. */
+ *  any number. Returns: false: it may not run there; a channel that is not there
+ *  (yet) is nothing to complain about. Thread: the one that loads the main
+ *  stream. */
 bool multifd_recv_pin(MultiFDRecv *r, unsigned id, unsigned cpu);
 void multifd_recv_unpin(MultiFDRecv *r);
 

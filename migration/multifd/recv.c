@@ -36,6 +36,7 @@ typedef struct RecvChannel {
     unsigned id;
     QemuThread thread;
     bool running;    /* the thread was made and not joined; under lock */
+    int tid;         /* of it while it lives, else 0; under lock */
     NearPin pin;     /* of it; under lock */
     QIOChannel *ioc; /* reference; set before the thread is made */
 
@@ -336,12 +337,19 @@ static bool channel_run(RecvChannel *c, Error **errp)
     }
 }
 
+static void channel_note_tid(RecvChannel *c, int tid)
+{
+    QEMU_LOCK_GUARD(&c->r->lock);
+    c->tid = tid;
+}
+
 static void *recv_thread(void *opaque)
 {
     RecvChannel *c = opaque;
     MultiFDRecv *r = c->r;
     Error *err = NULL;
 
+    channel_note_tid(c, qemu_get_thread_id());
     if (!channel_run(c, &err)) {
         g_autoptr(Error) copy = NULL;
 
@@ -356,6 +364,7 @@ static void *recv_thread(void *opaque)
         g_clear_pointer(&c->stream[i], multifd_stream_free);
     }
     g_clear_pointer(&c->blob, g_free);
+    channel_note_tid(c, 0);
     return NULL;
 }
 
@@ -514,16 +523,14 @@ bool multifd_recv_pin(MultiFDRecv *r, unsigned id, unsigned cpu)
     RecvChannel *c = id < r->config.channels ? &r->channel[id] : NULL;
 
     QEMU_LOCK_GUARD(&r->lock);
-    return c && c->running && near_pin(&c->pin, &c->thread, cpu);
+    return !c || !c->tid || near_pin(&c->pin, c->tid, cpu);
 }
 
 void multifd_recv_unpin(MultiFDRecv *r)
 {
     QEMU_LOCK_GUARD(&r->lock);
     for (unsigned i = 0; i < r->config.channels; i++) {
-        if (r->channel[i].running) {
-            near_unpin(&r->channel[i].pin, &r->channel[i].thread);
-        }
+        near_unpin(&r->channel[i].pin, r->channel[i].tid);
     }
 }
 

@@ -18,7 +18,8 @@ typedef struct MultiFDSendChannel {
     unsigned id;
     QemuThread thread;
     bool running; /* @thread was made and not joined */
-    NearPin pin;  /* of @thread; the migration thread's */
+    int tid;      /* of @thread while it lives, else 0; under s->lock */
+    NearPin pin;  /* of it; the migration thread's */
 
     QIOChannel *ioc; /* set by the thread under MultiFDSend.lock; the
                         thread uses it, cancel shuts it down */
@@ -43,7 +44,8 @@ struct MultiFDSend {
     bool synced; /* no page was named since the last sync, which went well:
                     all threads wait for work; the migration thread's own */
 
-    QemuMutex lock; /* guards stopped and each channel's ioc; after queue's */
+    QemuMutex lock; /* guards stopped, each channel's ioc and tid; after
+                       queue's */
     bool stopped;   /* channels are shut down, those to come as well */
 };
 

@@ -241,15 +241,15 @@ bool multifd_send_pin(MultiFDSend *s, unsigned id, unsigned cpu)
 {
     MultiFDSendChannel *c = &s->channel[id];
 
-    return c->running && near_pin(&c->pin, &c->thread, cpu);
+    QEMU_LOCK_GUARD(&s->lock);
+    return near_pin(&c->pin, c->tid, cpu);
 }
 
 void multifd_send_unpin(MultiFDSend *s)
 {
+    QEMU_LOCK_GUARD(&s->lock);
     for (unsigned i = 0; i < s->config.channels; i++) {
-        if (s->channel[i].running) {
-            near_unpin(&s->channel[i].pin, &s->channel[i].thread);
-        }
+        near_unpin(&s->channel[i].pin, s->channel[i].tid);
     }
 }
 

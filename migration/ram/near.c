@@ -112,33 +112,48 @@ void near_channel_tune(QIOChannel *ioc)
 
 /* -- threads ------------------------------------------------------------------------- */
 
-bool near_pin(NearPin *pin, QemuThread *thread, unsigned cpu)
+static bool is_only(const cpu_set_t *set, unsigned cpu)
 {
-    cpu_set_t one;
+    return CPU_COUNT(set) == 1 && CPU_ISSET(cpu, set);
+}
 
-    if (cpu >= CPU_SETSIZE ||
-        (!pin->pinned &&
-         pthread_getaffinity_np(thread->thread, sizeof(pin->before),
-                                &pin->before)) ||
-        !CPU_ISSET(cpu, &pin->before)) {
+bool near_pin(NearPin *pin, int tid, unsigned cpu)
+{
+    cpu_set_t one, now;
+
+    /* 0 would be the caller. */
+    if (tid <= 0 || cpu >= CPU_SETSIZE ||
+        sched_getaffinity(tid, sizeof(now), &now) < 0) {
+        return false;
+    }
+    if (!pin->pinned || !is_only(&now, pin->cpu)) {
+        pin->pinned = false;
+        pin->before = now;
+    }
+    if (!CPU_ISSET(cpu, &pin->before)) {
         return false;
     }
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    if (pthread_setaffinity_np(thread->thread, sizeof(one), &one)) {
+    if (sched_setaffinity(tid, sizeof(one), &one) < 0) {
         return false;
     }
     pin->pinned = true;
+    pin->cpu = cpu;
     return true;
 }
 
-void near_unpin(NearPin *pin, QemuThread *thread)
+void near_unpin(NearPin *pin, int tid)
 {
-    if (pin->pinned) {
-        pthread_setaffinity_np(thread->thread, sizeof(pin->before),
-                               &pin->before);
-        pin->pinned = false;
+    cpu_set_t now;
+
+    /* Where somebody else has sent it meanwhile, it stays. */
+    if (pin->pinned && tid > 0 &&
+        sched_getaffinity(tid, sizeof(now), &now) == 0 &&
+        is_only(&now, pin->cpu)) {
+        sched_setaffinity(tid, sizeof(pin->before), &pin->before);
     }
+    pin->pinned = false;
 }
 
 unsigned near_cpu(unsigned nth)

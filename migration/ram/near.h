@@ -10,6 +10,7 @@
  *   source: PING host    ------>    same host, and a channel that can?
  *                        <------    PONG "FNEA"
  *   PING cpu (channel)   ------>    its reader goes there; or anywhere again
+ *                        <------    PONG "FFAR": it may not; both go on apart
  *
  * The source measures now and then whether it is faster apart (NearPolicy). The
  * values are ours; others answer them as any PING.
@@ -22,10 +23,11 @@
 #include <sched.h>
 
 #include "io/channel.h"
-#include "util/thread.h"
 
-/* PONG of a destination that is on this host and goes along. */
-#define NEAR_PONG 0x464e4541u /* "FNEA" */
+/* PONG of a destination that is on this host and goes along; and of one that
+ * finds that it cannot. */
+#define NEAR_PONG     0x464e4541u /* "FNEA" */
+#define NEAR_PONG_FAR 0x46464152u /* "FFAR" */
 
 #define NEAR_MAIN     255u    /* the main channel; others: multifd's numbers */
 #define NEAR_ANYWHERE 0xffffu /* in place of a CPU */
@@ -60,13 +62,16 @@ void near_channel_tune(QIOChannel *ioc);
 /* Where a thread may run when it is not pinned. Zeroed: not pinned. */
 typedef struct NearPin {
     bool pinned;
+    unsigned cpu; /* pinned to */
     cpu_set_t before;
 } NearPin;
 
-/** near_pin: @thread runs on @cpu only. Returns: false: it may not run there, or
- *  the kernel refuses; then it is as it was. */
-bool near_pin(NearPin *pin, QemuThread *thread, unsigned cpu);
-void near_unpin(NearPin *pin, QemuThread *thread);
+/** near_pin: thread @tid (0: none) runs on @cpu only. Returns: false: it may not
+ *  run there, or the kernel refuses; then it is as it was. */
+bool near_pin(NearPin *pin, int tid, unsigned cpu);
+/** near_unpin: it runs where it did before, unless somebody else has sent it
+ *  elsewhere meanwhile. */
+void near_unpin(NearPin *pin, int tid);
 
 /** near_cpu: the @nth CPU, round and round, from the current one on, of those
  *  on which the caller may run. */

@@ -30,6 +30,7 @@ struct ReturnPath {
     bool commits;   /* the destination waits for the commit */
     bool known;     /* whether it does */
     bool near;      /* it is on this host, see ram/near.h */
+    bool far;       /* but cannot go along */
     bool runs;      /* and has carried it out */
     unsigned bitmaps;
     bool resume_acked;
@@ -59,6 +60,7 @@ static bool path_pong(void *opaque, uint32_t value, Error **errp)
     }
     rp->commits |= value == MIGRATION_PONG_COMMITS;
     rp->near |= value == NEAR_PONG;
+    rp->far |= value == NEAR_PONG_FAR;
     rp->known |= value == MIGRATION_PING_WILL_COMMIT;
     rp->runs |= value == MIGRATION_PING_COMMIT;
     qemu_cond_broadcast(&rp->cond);
@@ -321,7 +323,7 @@ bool return_path_near(MigrationState *ms)
         return false;
     }
     QEMU_LOCK_GUARD(&rp->lock);
-    return rp->near;
+    return rp->near && !rp->far;
 }
 
 bool return_path_guest_runs(MigrationState *ms, bool commits)

@@ -59,7 +59,8 @@ bool return_path_wait_known(MigrationState *ms, Error **errp);
  *  return_path_wait_known(). Thread: any. */
 bool return_path_commits(MigrationState *ms);
 
-/** return_path_near: has the destination said NEAR_PONG? Thread: any. */
+/** return_path_near: has the destination said NEAR_PONG, and not NEAR_PONG_FAR?
+ *  Thread: any. */
 bool return_path_near(MigrationState *ms);
 
 /** return_path_guest_runs: has the destination said that the guest runs there?

@@ -71,13 +71,11 @@ static void join(MigrationRun *run)
 {
     SourceNear *near = &run->near;
     unsigned cpu = near_cpu(0);
-    QemuThread self;
 
     near_channel_tune(run->ms->to_dst);
-    qemu_thread_get_self(&self);
     if (run->ms->multifd) {
         join_channels(run);
-    } else if (near_pin(&near->pin, &self, cpu)) {
+    } else if (near_pin(&near->pin, qemu_get_thread_id(), cpu)) {
         qemu_file_set_piece(run->ms->to_dst_file, NEAR_PIECE);
         tell(run, NEAR_MAIN, cpu);
     }
@@ -87,10 +85,8 @@ static void join(MigrationRun *run)
 static void part(MigrationRun *run)
 {
     SourceNear *near = &run->near;
-    QemuThread self;
 
-    qemu_thread_get_self(&self);
-    near_unpin(&near->pin, &self);
+    near_unpin(&near->pin, qemu_get_thread_id());
     if (run->ms->multifd) {
         multifd_send_unpin(run->ms->multifd);
     }

@@ -266,6 +266,8 @@ static SourceNext send_pass(MigrationRun *run, const SaveStateEntry *se,
 
         if (near) {
             source_near_slice_begin(run);
+        } else {
+            source_near_pass_end(run);
         }
         if (migration_has_failed(ms) || !send_slice(run, se, &done, errp)) {
             return SOURCE_FAILED;

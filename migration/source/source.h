@@ -124,7 +124,7 @@ SourceNext source_passes(MigrationRun *run, Error **errp);
 void source_near_offer(MigrationRun *run);
 /** source_near_wanted: is a pass of @pass_bytes to be sent that way? Then each
  *  of its slices has a begin and an end, and source_near_pass_end() follows,
- *  however it ended. */
+ *  however it ended; before the first that is not to be any more, too. */
 bool source_near_wanted(MigrationRun *run, uint64_t pass_bytes);
 void source_near_slice_begin(MigrationRun *run);
 void source_near_slice_end(MigrationRun *run);

@@ -29,13 +29,14 @@ BUSY = VERIFY.replace('rate=20000', 'rate=0')
 class Relay:
     """A TCP port or UNIX socket in front of another; connections can be held
     (no byte passes) and cut, those too that come later. `after` cuts once so
-    many bytes went to the destination."""
+    many bytes went to the destination. `back` is what came from there."""
 
     def __init__(self, t: Test, target: tuple | str, name: str = 'relay',
                  after: int | None = None):
         self.target = target
         self.after = after
         self.passed = 0
+        self.back = bytearray()
         self.dead = False
         self.held = threading.Event()
         self.conns: list[tuple[socket.socket, socket.socket]] = []
@@ -83,6 +84,8 @@ class Relay:
                     time.sleep(0.005)
                 if not data:
                     break
+                if not there:
+                    self.back += data
                 dst.sendall(data)
                 if there:
                     self.passed += len(data)

@@ -3,13 +3,14 @@
 """A guest goes from one emulator to another while it writes its memory, by
 every way and method; migrations that fail leave it where it was."""
 import json
+import os
 import re
 import socket
 import struct
 import time
 
 import ferrytest
-from ferrytest import QmpError, Test, wait_for
+from ferrytest import QmpError, Skip, Test, wait_for
 from migrate import BUSY, VERIFY, Pair, Relay
 
 def test_transports(t: Test) -> None:
@@ -282,6 +283,48 @@ def test_control_answers(t: Test) -> None:
     print(f'# query-status: median {times[len(times) // 2] * 1e6:.0f} us, '
           f'p99 {times[len(times) * 99 // 100] * 1e3:.2f} ms', flush=True)
     p.check()
+
+
+def pongs(relay: Relay) -> list[bytes]:
+    return re.findall(rb'\0\x02\0\x04(....)', bytes(relay.back), re.DOTALL)
+
+
+def run_on(f: ferrytest.Ferry, cpus: set[int]) -> None:
+    for tid in os.listdir(f'/proc/{f.proc.pid}/task'):
+        os.sched_setaffinity(int(tid), cpus)
+
+
+def test_destination_cannot_follow(t: Test) -> None:
+    """On one host, but no processor is allowed to both: the destination says
+    so, and the source goes on alone, at once and for good."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise Skip('one processor')
+    for n, (capabilities, apart) in enumerate(
+            (([], True), (['multifd'], True), ([], False))):
+        p = Pair(t, memory='96', append=BUSY.replace('20M', '40M'))
+        p.new_target()
+        if apart:
+            run_on(p.source, {cpus[0]})
+            run_on(p.target, {cpus[1]})
+        p.settings(capabilities, {'max-bandwidth': 20 << 20})
+        relay = Relay(t, p.listen('unix').removeprefix('unix:'), f'relay{n}')
+        p.source.qmp.cmd('migrate', uri=f'unix:{relay.path}')
+        if apart:
+            wait_for(lambda: b'\xc9\xff\xff\xff' in pongs(relay),
+                     'threads apart')
+            info = p.status()
+            assert info['status'] == 'active', info
+            assert info['ram']['dirty-sync-count'] <= 1, info
+        p.source.qmp.raw('migrate-set-parameters', {'max-bandwidth': 0})
+        p.finish()
+        said = pongs(relay)
+        assert said.count(b'FNEA') == 1, said
+        assert said.count(b'FFAR') == apart, said
+        if apart:
+            assert said.count(b'\xc9\xff\xff\xff') == 1, said
+        relay.close()
+        t.cleanup_ferries()
 
 
 if __name__ == '__main__':

@@ -6,6 +6,8 @@
  */
 #include "util/osdep.h"
 
+#include <sched.h>
+
 #include "migration/stats.h"
 #include "util/thread.h"
 
@@ -275,6 +277,46 @@ static void test_open_fails(void)
     error_free_or_abort(&err);
 }
 
+static void *ended_thread_pin(void *opaque)
+{
+    MultiFDLink *l = opaque;
+    gint64 end = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+    cpu_set_t before, now;
+
+    g_assert_cmpint(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+    for (unsigned i = 0; i < l->channels; i++) {
+        while (multifd_send_pin(l->send, i, (unsigned)sched_getcpu())) {
+            g_assert_cmpint(g_get_monotonic_time(), <, end);
+            g_usleep(1000);
+        }
+    }
+    multifd_send_unpin(l->send);
+    for (unsigned i = 0; i < l->channels; i++) {
+        g_assert_true(multifd_recv_pin(l->recv, i, (unsigned)sched_getcpu()));
+    }
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&before, &now));
+    multifd_recv_unpin(l->recv);
+    g_assert_true(multifd_recv_pin(l->recv, UINT_MAX, 0));
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&before, &now));
+    return NULL;
+}
+
+/* Who pins threads that have ended does not pin himself. */
+static void test_pin_ended(void)
+{
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 2);
+    QemuThread thread;
+
+    multifd_link_start(l, MULTIFD_METHOD_NONE, 0);
+    multifd_send_cancel(l->send, NULL);
+    multifd_recv_cancel(l->recv, NULL);
+    qemu_thread_create(&thread, "pin", ended_thread_pin, l,
+                       QEMU_THREAD_JOINABLE);
+    qemu_thread_join(&thread);
+}
+
 /* The destination dies in the middle. */
 static void test_peer_dies(void)
 {
@@ -449,6 +491,7 @@ int main(int argc, char **argv)
     g_test_add_func("/multifd/zero-copy", test_zero_copy);
     g_test_add_func("/multifd/fail/write", test_write_fails);
     g_test_add_func("/multifd/fail/open", test_open_fails);
+    g_test_add_func("/multifd/pin-ended", test_pin_ended);
     g_test_add_func("/multifd/fail/peer-dies", test_peer_dies);
     g_test_add_func("/multifd/fail/source-dies", test_source_dies);
     g_test_add_func("/multifd/cancel/any-time", test_cancel);

@@ -11,6 +11,7 @@
 #include "io/channel-buffer.h"
 #include "io/channel-socket.h"
 #include "migration/ram/near.h"
+#include "util/thread.h"
 
 #define SLICE (INT64_C(20) * 1000 * 1000)
 
@@ -59,32 +60,63 @@ static void test_pin(void)
 {
     NearPin pin = { 0 };
     cpu_set_t before, now;
-    QemuThread self;
+    int self = qemu_get_thread_id();
     unsigned n;
 
-    qemu_thread_get_self(&self);
     g_assert_cmpint(sched_getaffinity(0, sizeof(before), &before), ==, 0);
     n = (unsigned)CPU_COUNT(&before);
-    g_assert_false(near_pin(&pin, &self, CPU_SETSIZE));
-    g_assert_false(near_pin(&pin, &self, NEAR_ANYWHERE));
+    g_assert_false(near_pin(&pin, self, CPU_SETSIZE));
+    g_assert_false(near_pin(&pin, self, NEAR_ANYWHERE));
     for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         bool allowed = CPU_ISSET(cpu, &before);
 
-        g_assert_cmpint(near_pin(&pin, &self, cpu), ==, allowed);
+        g_assert_cmpint(near_pin(&pin, self, cpu), ==, allowed);
         if (allowed) {
             g_assert_cmpint(sched_getcpu(), ==, (int)cpu);
             g_assert_cmpuint(near_cpu(0), ==, cpu);
             g_assert_cmpuint(near_cpu(5), ==, cpu); /* of one */
         }
     }
-    near_unpin(&pin, &self);
+    near_unpin(&pin, self);
     g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
     g_assert_true(CPU_EQUAL(&before, &now));
-    near_unpin(&pin, &self);
+    near_unpin(&pin, self);
+    g_assert_false(near_pin(&pin, 0, near_cpu(0))); /* no thread */
     CPU_ZERO(&now);
     for (unsigned i = 0; i < n; i++) {
         g_assert_true(CPU_ISSET(near_cpu(i), &before));
     }
+}
+
+/* What somebody else has set meanwhile stays, and is gone back to. */
+static void test_pin_of_others(void)
+{
+    NearPin pin = { 0 };
+    cpu_set_t before, one, now;
+    int self = qemu_get_thread_id();
+    unsigned first = near_cpu(0), second = near_cpu(1);
+
+    if (first == second) {
+        g_test_skip("one processor");
+        return;
+    }
+    g_assert_cmpint(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+    CPU_ZERO(&one);
+    CPU_SET(second, &one);
+    g_assert_true(near_pin(&pin, self, first));
+    g_assert_cmpint(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+    near_unpin(&pin, self);
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&one, &now));
+    sched_setaffinity(0, sizeof(before), &before);
+    g_assert_true(near_pin(&pin, self, first));
+    g_assert_cmpint(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+    g_assert_false(near_pin(&pin, self, first));
+    g_assert_true(near_pin(&pin, self, second));
+    near_unpin(&pin, self);
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&one, &now));
+    sched_setaffinity(0, sizeof(before), &before);
 }
 
 /* @seconds of slices at these rates (bytes per slice). Returns: how many were
@@ -133,6 +165,7 @@ int main(int argc, char **argv)
     g_test_add_func("/near/ping", test_ping);
     g_test_add_func("/near/channel", test_channel);
     g_test_add_func("/near/pin", test_pin);
+    g_test_add_func("/near/pin-of-others", test_pin_of_others);
     g_test_add_func("/near/policy", test_policy);
     return g_test_run();
 }
