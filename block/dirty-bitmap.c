@@ -35,10 +35,6 @@ static bool check_new(BlockNode *node, const char *name, uint32_t granularity,
                    DIRTY_BITMAP_NAME_MAX);
         return false;
     }
-    if (name && dirty_bitmap_find(node, name)) {
-        error_setg(errp, "Bitmap already exists: %s", name);
-        return false;
-    }
     if (!is_power_of_2(granularity) ||
         granularity < DIRTY_BITMAP_GRANULARITY_MIN ||
         granularity > DIRTY_BITMAP_GRANULARITY_MAX) {
@@ -82,6 +78,16 @@ static DirtyBitmap *alloc(BlockNode *node, const char *name,
 }
 
 DirtyBitmap *dirty_bitmap_new(BlockNode *node, const char *name,
+                              uint32_t granularity, Error **errp)
+{
+    if (name && dirty_bitmap_find(node, name)) {
+        error_setg(errp, "Bitmap already exists: %s", name);
+        return NULL;
+    }
+    return dirty_bitmap_add(node, name, granularity, errp);
+}
+
+DirtyBitmap *dirty_bitmap_add(BlockNode *node, const char *name,
                               uint32_t granularity, Error **errp)
 {
     DirtyBitmap *b;

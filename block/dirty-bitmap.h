@@ -70,6 +70,10 @@ typedef enum DirtyBitmapUse {
  */
 DirtyBitmap *dirty_bitmap_new(BlockNode *node, const char *name,
                               uint32_t granularity, Error **errp);
+/** dirty_bitmap_add: as dirty_bitmap_new(), of a name that @node does not have;
+ *  its bitmaps are not searched. */
+DirtyBitmap *dirty_bitmap_add(BlockNode *node, const char *name,
+                              uint32_t granularity, Error **errp);
 /** dirty_bitmap_release: and its successor. Thread: main loop. */
 void dirty_bitmap_release(DirtyBitmap *b);
 /** dirty_bitmaps_release_all: the node closes. */

@@ -48,14 +48,16 @@ static int coroutine_fn load_cluster(BlockQcow2 *s, DirtyBitmap *b,
 static int coroutine_fn load_bits(BlockQcow2 *s, const QcowBitmap *bm,
                                   DirtyBitmap *b)
 {
-    uint64_t bytes = (uint64_t)bm->table_size * 8;
+    uint64_t need = qcow_clusters(s, dirty_bitmap_bytes(b));
+    uint32_t n = (uint32_t)MIN(bm->table_size, MAX(need, 1));
+    uint64_t bytes = (uint64_t)n * 8;
     g_autofree uint64_t *table = g_try_malloc(bytes);
     g_autofree uint8_t *buf = g_try_malloc(s->cluster_bytes);
     int ret = table && buf
                   ? qcow_file_read(s->file.node, bm->table_offset, table, bytes)
                   : -ENOMEM;
 
-    for (uint32_t i = 0; ret == 0 && i < bm->table_size; i++) {
+    for (uint32_t i = 0; ret == 0 && i < n; i++) {
         ret = load_cluster(s, b, be64_to_cpu(table[i]),
                            (size_t)i * s->cluster_bytes, buf);
     }
@@ -67,7 +69,7 @@ static DirtyBitmap *coroutine_fn load_one(BlockQcow2 *s, const QcowBitmap *bm,
 {
     BlockNode *node = BLOCK_NODE(s);
     DirtyBitmap *b =
-        dirty_bitmap_new(node, bm->name, 1u << bm->granularity_bits, errp);
+        dirty_bitmap_add(node, bm->name, 1u << bm->granularity_bits, errp);
     int ret;
 
     if (!b) {
@@ -281,6 +283,16 @@ static int coroutine_fn write_directory(BlockQcow2 *s, const QcowBitmap *list,
     return ret;
 }
 
+static GHashTable *names_stored(BlockQcow2 *s)
+{
+    GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
+        g_hash_table_insert(names, s->bitmaps[i].name, &s->bitmaps[i]);
+    }
+    return names;
+}
+
 static QcowBitmap *find_stored(BlockQcow2 *s, const char *name)
 {
     for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
@@ -303,14 +315,16 @@ static int coroutine_fn replace(BlockQcow2 *s, QcowBitmap *list, uint32_t count,
 {
     uint32_t old_count = s->bitmaps ? s->header.nb_bitmaps : 0;
     QcowBitmap *old = s->bitmaps;
+    g_autoptr(GHashTable) names = NULL;
     int ret = write_directory(s, list, count, errp);
 
     if (ret < 0) {
         return ret;
     }
     s->bitmaps = list;
+    names = names_stored(s);
     for (uint32_t i = 0; i < old_count; i++) {
-        const QcowBitmap *now = find_stored(s, old[i].name);
+        const QcowBitmap *now = g_hash_table_lookup(names, old[i].name);
 
         if (!now || now->table_offset != old[i].table_offset) {
             free_bits(s, &old[i]);
@@ -324,8 +338,10 @@ static int coroutine_fn replace(BlockQcow2 *s, QcowBitmap *list, uint32_t count,
 /* They stay marked as in use: nobody takes them for what they were. */
 static uint32_t keep_stale(BlockQcow2 *s, QcowBitmap *list, uint32_t n)
 {
+    g_autoptr(GHashTable) here = names_of_bitmaps(BLOCK_NODE(s));
+
     for (uint32_t i = 0; s->bitmaps && i < s->header.nb_bitmaps; i++) {
-        DirtyBitmap *b = dirty_bitmap_find(BLOCK_NODE(s), s->bitmaps[i].name);
+        DirtyBitmap *b = g_hash_table_lookup(here, s->bitmaps[i].name);
 
         if (b && (b->inconsistent || (b->moving && b->persistent))) {
             list[n] = s->bitmaps[i];
@@ -373,59 +389,27 @@ int coroutine_fn qcow_bitmaps_store(BlockQcow2 *s, Error **errp)
 }
 
 /* Is all of @b in the image, so that it can be loaded again? */
-static bool is_in_image(BlockQcow2 *s, const DirtyBitmap *b)
+static bool is_in_image(GHashTable *stored, const DirtyBitmap *b)
 {
-    const QcowBitmap *bm = b->persistent ? find_stored(s, b->name) : NULL;
+    const QcowBitmap *bm = g_hash_table_lookup(stored, b->name);
 
-    return bm && !b->busy && !b->moving &&
+    return bm && b->persistent && !b->busy && !b->moving &&
            (b->inconsistent || !(bm->flags & QCOW_BITMAP_IN_USE));
 }
 
 void qcow_bitmaps_forget(BlockQcow2 *s)
 {
+    g_autoptr(GHashTable) stored = names_stored(s);
     DirtyBitmap *b, *next;
 
     QLIST_FOREACH_SAFE(b, &BLOCK_NODE(s)->bitmaps, next, next) {
-        if (b->name && is_in_image(s, b)) {
+        if (b->name && is_in_image(stored, b)) {
             dirty_bitmap_release(b);
         }
     }
 }
 
 /* -- one of them ---------------------------------------------------------------------- */
-
-bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
-                                           uint32_t granularity, Error **errp)
-{
-    BlockQcow2 *s = BLOCK_QCOW2(node);
-
-    if (s->header.version < 3) {
-        error_setg(errp, "Cannot store dirty bitmaps in a qcow2 image of "
-                         "version 2");
-        return false;
-    }
-    if (strlen(name) > QCOW_BITMAP_NAME_MAX) {
-        error_setg(errp, "Name of the bitmap is longer than %d bytes",
-                   QCOW_BITMAP_NAME_MAX);
-        return false;
-    }
-    if (granularity < 1u << QCOW_BITMAP_GRANULARITY_BITS_MIN) {
-        error_setg(errp, "Granularity of bitmap '%s' is under %u bytes", name,
-                   1u << QCOW_BITMAP_GRANULARITY_BITS_MIN);
-        return false;
-    }
-    /* Before it is ours the directory may be another process's. */
-    if (s->active && find_stored(s, name)) {
-        error_setg(errp, "Bitmap '%s' is in the image already", name);
-        return false;
-    }
-    if (s->bitmaps && s->header.nb_bitmaps >= QCOW_BITMAPS_MAX) {
-        error_setg(errp, "Image '%s' has %u bitmaps, the most it may have",
-                   node->name, QCOW_BITMAPS_MAX);
-        return false;
-    }
-    return true;
-}
 
 int coroutine_fn qcow_co_remove_bitmap(BlockNode *node, const char *name,
                                        Error **errp)

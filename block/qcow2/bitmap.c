@@ -3,14 +3,17 @@
  *
  * While the disk may be written the bitmaps on disk are not up to date: they
  * are marked as in use, and a process that finds that mark at the next opening
- * knows that their contents are worth nothing.
+ * knows that their contents are worth nothing. What may be stored is limited
+ * to what may be loaded.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include "block/dirty-bitmap.h"
 #include "block/qcow2/internal.h"
 #include "qapi/util.h"
+#include "util/host-utils.h"
 
 bool coroutine_fn qcow_bitmaps_load(BlockQcow2 *s, Error **errp)
 {
@@ -69,6 +72,87 @@ int coroutine_fn qcow_bitmaps_begin(BlockQcow2 *s, Error **errp)
     }
     return ret;
 }
+
+/* -- limits --------------------------------------------------------------------------- */
+
+/* What those that are stored would take if the disk had @disk_size bytes. */
+static uint64_t maps_at(BlockQcow2 *s, uint64_t disk_size, uint32_t *ret_count)
+{
+    uint64_t total = 0;
+    DirtyBitmap *b;
+
+    *ret_count = 0;
+    QLIST_FOREACH(b, &BLOCK_NODE(s)->bitmaps, next) {
+        if (b->name && b->persistent) {
+            total += qcow_bitmap_map_bytes(disk_size, b->shift);
+            ++*ret_count;
+        }
+    }
+    return total;
+}
+
+bool qcow_bitmaps_may_resize(BlockQcow2 *s, int64_t bytes, Error **errp)
+{
+    uint32_t count;
+    DirtyBitmap *b;
+
+    if (maps_at(s, (uint64_t)bytes, &count) > QCOW_BITMAP_MAPS_MAX) {
+        error_setg(errp,
+                   "The %u bitmaps of '%s' would take more than %" PRIu64
+                   " bytes of memory for a disk of %" PRId64 " bytes",
+                   count, BLOCK_NODE(s)->name, QCOW_BITMAP_MAPS_MAX, bytes);
+        return false;
+    }
+    QLIST_FOREACH(b, &BLOCK_NODE(s)->bitmaps, next) {
+        if (b->persistent &&
+            bytes / b->granularity / 8 > DIRTY_BITMAP_MAP_MAX) {
+            error_setg(errp,
+                       "The granularity of bitmap '%s' is too small for a disk "
+                       "of %" PRId64 " bytes",
+                       b->name, bytes);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool coroutine_fn qcow_co_can_store_bitmap(BlockNode *node, const char *name,
+                                           uint32_t granularity, Error **errp)
+{
+    BlockQcow2 *s = BLOCK_QCOW2(node);
+    uint32_t count;
+
+    if (s->header.version < 3) {
+        error_setg(errp, "Cannot store dirty bitmaps in a qcow2 image of "
+                         "version 2");
+        return false;
+    }
+    if (strlen(name) > QCOW_BITMAP_NAME_MAX) {
+        error_setg(errp, "Name of the bitmap is longer than %d bytes",
+                   QCOW_BITMAP_NAME_MAX);
+        return false;
+    }
+    if (granularity < 1u << QCOW_BITMAP_GRANULARITY_BITS_MIN) {
+        error_setg(errp, "Granularity of bitmap '%s' is under %u bytes", name,
+                   1u << QCOW_BITMAP_GRANULARITY_BITS_MIN);
+        return false;
+    }
+    /* One of that name that only the image has is stale: storing drops it. */
+    if (maps_at(s, s->header.size, &count) +
+                qcow_bitmap_map_bytes(s->header.size,
+                                      (unsigned)ctz32(granularity)) >
+            QCOW_BITMAP_MAPS_MAX ||
+        count >= QCOW_BITMAPS_MAX) {
+        error_setg(errp,
+                   "Image '%s' may have at most %u bitmaps, of %" PRIu64
+                   " bytes in memory, and has %u",
+                   node->name, QCOW_BITMAPS_MAX, QCOW_BITMAP_MAPS_MAX, count);
+        return false;
+    }
+    return true;
+}
+
+/* -- what people see ------------------------------------------------------------------ */
 
 Qcow2BitmapInfoList *qcow_bitmap_info(BlockQcow2 *s)
 {

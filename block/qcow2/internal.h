@@ -636,6 +636,9 @@ int coroutine_fn qcow_bitmaps_begin(BlockQcow2 *s, Error **errp);
  *  disk may be written, qcow_bitmaps_begin(). Errors: none is made. */
 bool coroutine_fn qcow_bitmaps_make(BlockQcow2 *s, Error **errp);
 void qcow_bitmaps_set_read_only(BlockQcow2 *s, bool read_only);
+/** qcow_bitmaps_may_resize: may the disk have @bytes? What is stored must be
+ *  possible to load. */
+bool qcow_bitmaps_may_resize(BlockQcow2 *s, int64_t bytes, Error **errp);
 /** qcow_bitmaps_store: all persistent ones of the node; gate closed. */
 int coroutine_fn qcow_bitmaps_store(BlockQcow2 *s, Error **errp);
 /** qcow_bitmaps_forget: another process may change the stored ones: they are

@@ -288,7 +288,7 @@ static bool may_resize(BlockQcow2 *s, int64_t bytes, PreallocMode mode,
         error_setg(errp, "Image '%s' is read-only", BLOCK_NODE(s)->name);
         return false;
     }
-    return true;
+    return shrinks || qcow_bitmaps_may_resize(s, bytes, errp);
 }
 
 int coroutine_fn qcow_co_truncate(BlockNode *node, int64_t bytes, bool exact,

@@ -260,6 +260,11 @@ void qcow_bitmaps_free(QcowBitmap *list, uint32_t count)
     g_free(list);
 }
 
+uint64_t qcow_bitmap_map_bytes(uint64_t disk_size, unsigned granularity_bits)
+{
+    return DIV_ROUND_UP(disk_size, UINT64_C(8) << granularity_bits);
+}
+
 static bool check_bitmap(const QcowBitmap *bm, unsigned cluster_bits,
                          uint64_t disk_size, Error **errp)
 {
@@ -333,9 +338,19 @@ QcowBitmap *qcow_bitmaps_decode(const uint8_t *buf, size_t len, uint32_t count,
     WireBuffer b = WIRE_READER(buf, len);
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     QcowBitmap *list = g_new0(QcowBitmap, count + 1);
+    uint64_t total = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         if (!get_bitmap(&list[i], &b, cluster_bits, disk_size, errp)) {
+            qcow_bitmaps_free(list, count);
+            return NULL;
+        }
+        total += qcow_bitmap_map_bytes(disk_size, list[i].granularity_bits);
+        if (total > QCOW_BITMAP_MAPS_MAX) {
+            error_setg(errp,
+                       "Bitmaps up to '%s' need %" PRIu64 " bytes of memory; "
+                       "at most %" PRIu64 " may be used",
+                       list[i].name, total, QCOW_BITMAP_MAPS_MAX);
             qcow_bitmaps_free(list, count);
             return NULL;
         }

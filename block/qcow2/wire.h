@@ -41,7 +41,8 @@
 #define QCOW_BITMAPS_MAX                 65535u
 #define QCOW_BITMAP_DIR_MAX              (64u * 1024 * 1024)
 #define QCOW_BITMAP_NAME_MAX             1023
-#define QCOW_BITMAP_TABLE_MAX            (8u * 1024 * 1024) /* entries */
+#define QCOW_BITMAP_TABLE_MAX            (8u * 1024 * 1024)  /* entries */
+#define QCOW_BITMAP_MAPS_MAX             (UINT64_C(1) << 30) /* bytes, of all */
 #define QCOW_BITMAP_GRANULARITY_BITS_MIN 9
 #define QCOW_BITMAP_GRANULARITY_BITS_MAX 31
 #define QCOW_CRYPT_HEADER_MAX            (64u * 1024 * 1024)
@@ -272,6 +273,8 @@ typedef struct QcowBitmap {
     char *name;
 } QcowBitmap;
 
+/** qcow_bitmap_map_bytes: what a bitmap takes in memory. */
+uint64_t qcow_bitmap_map_bytes(uint64_t disk_size, unsigned granularity_bits);
 /** qcow_bitmaps_decode: Returns: (transfer full) array of @count entries. */
 QcowBitmap *qcow_bitmaps_decode(const uint8_t *buf, size_t len, uint32_t count,
                                 unsigned cluster_bits, uint64_t disk_size,

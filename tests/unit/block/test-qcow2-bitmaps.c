@@ -47,7 +47,7 @@ static void test_bitmap_faults(void)
 
         bench_create(DISK, "");
         top = bench_open("", 0, &error_abort);
-        stored_bitmap(top, "a");
+        dirty_bitmap_disable(stored_bitmap(top, "a"));
         stored_bitmap(top, "b");
         block_node_unref(top);
         top = bench_open("", 0, &error_abort);
@@ -55,6 +55,7 @@ static void test_bitmap_faults(void)
         mem->fail_writes_after = n;
         if (!node_inactivate_all(NULL)) {
             g_assert_cmpint(mem->fail_writes_after, ==, -1);
+            g_assert_cmpint(bench_zero(top, 0, 65536, false), ==, 0);
             g_assert_true(node_inactivate_all(&error_abort));
         }
         failed = mem->fail_writes_after < 0;
@@ -168,6 +169,68 @@ static void test_bitmap_give_back(void)
     }
 }
 
+/* One that was dropped, as after a broken migration, can be made anew. */
+static void test_bitmap_anew(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    BlockNode *top;
+
+    bench_create(DISK, "");
+    for (int i = 0; i < 3; i++) {
+        top = bench_open("", 0, &error_abort);
+        if (i > 0) {
+            g_assert_cmpint(stored_count(top, "a"), ==, i * 65536);
+            dirty_bitmap_release(dirty_bitmap_find(top, "a"));
+        }
+        dirty_bitmap_set(stored_bitmap(top, "a"), 0, (i + 1) * 65536);
+        block_node_unref(top);
+    }
+    top = bench_open("", 0, &error_abort);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
+/* What could not be loaded again is not made: too much of all, or of one. */
+static void test_bitmap_limits(void)
+{
+    const uint64_t disk = UINT64_C(2) << 40;
+    const char *names[] = { "a", "b", "c" };
+    MemNode *mem = mem_new("mem", "", 0);
+    DirtyBitmap *b[3];
+    BlockNode *top;
+    Error *err = NULL;
+
+    bench_create(disk, "");
+    top = bench_open("", 0, &error_abort);
+    for (int i = 0; i < 3; i++) {
+        b[i] = dirty_bitmap_new(top, names[i], 512, &error_abort);
+        if (i < 2) {
+            g_assert_true(dirty_bitmap_can_store(b[i], &error_abort));
+            b[i]->persistent = true;
+        }
+    }
+    g_assert_false(dirty_bitmap_can_store(b[2], &err));
+    error_free_or_abort(&err);
+    for (int n = 2; n > 0; n--) {
+        g_assert_cmpint(bench_truncate(top, (int64_t)disk + 65536,
+                                       PREALLOC_MODE_OFF, &err),
+                        <, 0);
+        g_assert_nonnull(strstr(error_get_pretty(err),
+                                n == 2 ? "The 2 bitmaps" : "bitmap 'a'"));
+        error_free_or_abort(&err);
+        b[n - 1]->persistent = false;
+    }
+    for (int i = 0; i < 3; i++) {
+        dirty_bitmap_release(b[i]);
+    }
+    g_assert_cmpint(bench_truncate(top, (int64_t)disk + 65536,
+                                   PREALLOC_MODE_OFF, &error_abort),
+                    ==, 0);
+    block_node_unref(top);
+    mem_free(mem);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -175,5 +238,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2-bitmaps/faults", test_bitmap_faults);
     g_test_add_func("/qcow2-bitmaps/reads", test_bitmap_reads);
     g_test_add_func("/qcow2-bitmaps/give-back", test_bitmap_give_back);
+    g_test_add_func("/qcow2-bitmaps/anew", test_bitmap_anew);
+    g_test_add_func("/qcow2-bitmaps/limits", test_bitmap_limits);
     return g_test_run();
 }

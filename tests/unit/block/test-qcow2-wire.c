@@ -277,6 +277,35 @@ static void test_bitmaps(void)
     g_assert_null(qcow_bitmaps_decode(buf, len / 2, 1, 16, 1 << 20, NULL));
 }
 
+/* All of them together are limited, marked as in use or not. */
+static void test_bitmap_memory(void)
+{
+    uint64_t disk = QCOW_BITMAP_MAPS_MAX << (16 + 3); /* for one of them */
+    QcowBitmap list[2] = {
+        { .table_offset = 0x400000,
+          .table_size = 512,
+          .granularity_bits = 16,
+          .name = (char *)"a" },
+        { .table_offset = 0x600000,
+          .table_size = 1,
+          .granularity_bits = 31,
+          .flags = QCOW_BITMAP_IN_USE,
+          .name = (char *)"b" },
+    };
+    g_autofree uint8_t *one = NULL;
+    g_autofree uint8_t *two = NULL;
+    Error *err = NULL;
+    size_t len;
+
+    one = qcow_bitmaps_encode(list, 1, &len, &error_abort);
+    qcow_bitmaps_free(qcow_bitmaps_decode(one, len, 1, 21, disk, &error_abort),
+                      1);
+    two = qcow_bitmaps_encode(list, 2, &len, &error_abort);
+    g_assert_null(qcow_bitmaps_decode(two, len, 2, 21, disk, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), "'b' need"));
+    error_free_or_abort(&err);
+}
+
 static void test_pack(gconstpointer data)
 {
     QcowCompression type = (QcowCompression)GPOINTER_TO_INT(data);
@@ -323,6 +352,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2-wire/compressed", test_compressed);
     g_test_add_func("/qcow2-wire/snapshots", test_snapshots);
     g_test_add_func("/qcow2-wire/bitmaps", test_bitmaps);
+    g_test_add_func("/qcow2-wire/bitmap-memory", test_bitmap_memory);
     g_test_add_data_func("/qcow2-wire/zlib",
                          GINT_TO_POINTER(QCOW_COMPRESSION_ZLIB), test_pack);
     g_test_add_data_func("/qcow2-wire/zstd",
