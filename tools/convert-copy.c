@@ -91,9 +91,10 @@ static void coroutine_fn wait_for_turn(Worker *w, uint64_t ticket)
     if (s->out_of_order) {
         return;
     }
-    /* Usually the other thread is about to write. */
-    for (int i = 0; i < TURN_SPINS && qatomic_read(&s->turn) != ticket &&
-                    !qatomic_read(&s->is_slow);
+    /* Usually the other thread is about to write; with one there is none. */
+    for (int i = 0;
+         s->threads > 1 && i < TURN_SPINS && qatomic_read(&s->turn) != ticket &&
+         !qatomic_read(&s->is_slow);
          i++) {
         cpu_relax();
     }
