@@ -4,7 +4,9 @@
  * Who copies an image asks what is where, piece after piece. A server answers
  * for many pieces at once, so that one trip serves hundreds of questions. What
  * it said is used up from the front, is forgotten at the next write through
- * this node, and after a short time: somebody else may write as well.
+ * this node, at a new connection and after a short time: somebody else may
+ * write as well. Each byte is told once: who begins at the front again, as a
+ * second job does, hears the server.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -39,12 +41,13 @@ uint64_t nbd_status_now(NBDStatus *s)
     return qatomic_read(&s->changes);
 }
 
-bool nbd_status_find(NBDStatus *s, uint64_t offset, NBDExtent *ret)
+bool nbd_status_find(NBDStatus *s, uint64_t offset, uint64_t bytes,
+                     NBDExtent *ret)
 {
     QEMU_LOCK_GUARD(&s->lock);
 
     if (s->first >= s->n || s->seen != qatomic_read(&s->changes) ||
-        offset < s->start ||
+        offset < s->next ||
         qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - s->asked_ns > STATUS_KEEP_NS) {
         return false;
     }
@@ -56,8 +59,21 @@ bool nbd_status_find(NBDStatus *s, uint64_t offset, NBDExtent *ret)
     if (s->first == s->n) {
         return false;
     }
-    ret->length = s->extents[s->first].length - (offset - s->start);
+    ret->length = MIN(s->extents[s->first].length - (offset - s->start), bytes);
     ret->flags = s->extents[s->first].flags;
+    s->next = offset + ret->length;
+    s->unused = false;
+    return true;
+}
+
+bool nbd_status_pays(NBDStatus *s)
+{
+    QEMU_LOCK_GUARD(&s->lock);
+
+    if (s->unused && s->seen != qatomic_read(&s->changes)) {
+        s->unused = false;
+        return false;
+    }
     return true;
 }
 
@@ -69,7 +85,9 @@ void nbd_status_keep(NBDStatus *s, uint64_t seen, uint64_t offset,
     s->seen = seen;
     s->asked_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
     s->start = offset;
+    s->next = offset + extents[0].length;
     s->first = 0;
     s->n = MIN(n, NBD_STATUS_EXTENTS);
+    s->unused = n > 1;
     memcpy(s->extents, extents, s->n * sizeof(*extents));
 }

@@ -17,6 +17,8 @@ typedef struct NBDStatus {
     QemuMutex lock;   /* guards what follows */
     uint64_t seen;    /* changes when the server was asked */
     int64_t asked_ns;
+    uint64_t next;  /* what is before it was told to somebody */
+    bool unused;    /* nothing but the first extent was of use yet */
     uint64_t start; /* of extents[first] */
     unsigned first; /* not looked at yet */
     unsigned n;
@@ -25,12 +27,18 @@ typedef struct NBDStatus {
 
 void nbd_status_init(NBDStatus *s);
 void nbd_status_deinit(NBDStatus *s);
-/** nbd_status_changed: before and after each request that writes. */
+/** nbd_status_changed: before and after each request that writes; and when a
+ *  connection is new. Thread: any. */
 void nbd_status_changed(NBDStatus *s);
 /** nbd_status_now: what nbd_status_keep() wants; before the server is asked. */
 uint64_t nbd_status_now(NBDStatus *s);
-/** nbd_status_find: *@ret is what is known from @offset on; false: nothing. */
-bool nbd_status_find(NBDStatus *s, uint64_t offset, NBDExtent *ret);
+/** nbd_status_find: *@ret is what is known from @offset on, up to @bytes; each
+ *  byte is told once. false: nothing. */
+bool nbd_status_find(NBDStatus *s, uint64_t offset, uint64_t bytes,
+                     NBDExtent *ret);
+/** nbd_status_pays: ask for more than is wanted; false, once: what was asked
+ *  for the last time was in vain. */
+bool nbd_status_pays(NBDStatus *s);
 /** nbd_status_keep: what the server said about @offset. */
 void nbd_status_keep(NBDStatus *s, uint64_t seen, uint64_t offset,
                      const NBDExtent *extents, unsigned n);

@@ -154,6 +154,8 @@ static void nbd_watch(void *opaque, QIOChannel *ioc)
 
     yank_register_function(BLOCKDEV_YANK_INSTANCE(node->name),
                            yank_generic_iochannel, ioc);
+    /* While there was none, others may have written. */
+    nbd_status_changed(&BLOCK_NBD(node)->status);
 }
 
 static void nbd_unwatch(void *opaque, QIOChannel *ioc)
@@ -419,12 +421,11 @@ static int coroutine_fn ask_status(BlockNBD *s, int64_t offset, int64_t bytes,
 {
     int n;
 
-    if (nbd_status_find(&s->status, offset, ret)) {
-        ret->length = MIN(ret->length, (uint64_t)bytes);
+    if (nbd_status_find(&s->status, offset, bytes, ret)) {
         return 0;
     }
     bytes = MIN(bytes, (int64_t)s->max_simple);
-    if (bytes > NBD_STATUS_AHEAD) {
+    if (bytes > NBD_STATUS_AHEAD && nbd_status_pays(&s->status)) {
         return ask_ahead(s, offset, bytes, ret);
     }
     n = nbd_client_co_extents(s->client, 0, offset, bytes, ret, 1);
