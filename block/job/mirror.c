@@ -9,6 +9,10 @@
  * and target in the graph. So that the moment comes however fast the guest
  * writes, its writes go to both sides from when the end is asked for.
  *
+ * Pieces with errors that the user ignores are left out: the target lacks them,
+ * they are not dirty, and they are tried again now and then. The job is not
+ * ready, and does not end well, before they are copied, too.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
@@ -23,6 +27,8 @@
 #define CLOSE_BYTES      (1024 * 1024)
 #define RETRY_NS         (100 * 1000 * 1000)
 #define IDLE_NS          (1000 * 1000 * 1000)
+#define LEFT_OUT_NS      IDLE_NS /* from a failure until it is tried again */
+#define LEFT_OUT_PIECES  16      /* that are tried again at a time */
 
 OBJECT_DECLARE_SIMPLE_TYPE(MirrorJob, MIRROR_JOB)
 
@@ -41,7 +47,10 @@ struct MirrorJob {
     Copier copier;
     TaskPool *pool;
     bool again;            /* a piece failed and is to be tried again */
-    DirtyBitmap *left_out; /* pieces to be tried a last time at the end */
+    DirtyBitmap *left_out; /* pieces whose errors were ignored */
+    int64_t left_out_at;   /* from where on they are tried again */
+    int64_t left_out_time; /* and when */
+    bool is_last_try;      /* errors are not ignored now */
     bool complete;         /* job-complete; atomic */
     bool is_drained;
     bool target_was_read_only; /* and is so again at the end */
@@ -112,6 +121,21 @@ static int coroutine_fn mark_first(MirrorJob *m)
 
 /* -- copying ------------------------------------------------------------------------ */
 
+static int64_t now_ns(void)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+}
+
+static BlockdevOnError on_error_of(MirrorJob *m, bool is_read)
+{
+    BlockdevOnError on_error =
+        is_read ? m->on_source_error : m->on_target_error;
+
+    return m->is_last_try && on_error == BLOCKDEV_ON_ERROR_IGNORE
+               ? BLOCKDEV_ON_ERROR_REPORT
+               : on_error;
+}
+
 static int coroutine_fn copy_piece(MirrorJob *m, int64_t offset, int64_t bytes)
 {
     bool is_read = true;
@@ -124,12 +148,12 @@ static int coroutine_fn copy_piece(MirrorJob *m, int64_t offset, int64_t bytes)
         return 0;
     }
     if (!job_is_cancelled(JOB(m))) {
-        action = block_job_error_action(
-            BLOCK_JOB(m), is_read ? m->on_source_error : m->on_target_error,
-            is_read, -ret);
+        action = block_job_error_action(BLOCK_JOB(m), on_error_of(m, is_read),
+                                        is_read, -ret);
     }
     if (action == BLOCK_ERROR_ACTION_IGNORE) {
         dirty_bitmap_set(m->left_out, offset, bytes);
+        m->left_out_time = now_ns() + LEFT_OUT_NS;
         return 0;
     }
     dirty_bitmap_set(m->state.dirty, offset, bytes);
@@ -162,6 +186,10 @@ static Piece *take_piece(MirrorJob *m, int64_t offset)
                                   &start, &bytes)) {
         Piece *p = g_new(Piece, 1);
 
+        if (dirty_bitmap_get(m->left_out, start)) {
+            /* It failed: now without those that it failed with. */
+            bytes = MIN(bytes, dirty->granularity);
+        }
         if (range_trylock(&m->state.busy, &p->hold, start, start + bytes)) {
             p->job = m;
             p->offset = start;
@@ -214,17 +242,21 @@ static void coroutine_fn copy_pass(MirrorJob *m)
     task_pool_wait_all(m->pool);
 }
 
-/* What is dirty counts as to be done; it may have become more. */
+/* What the target lacks, or more: a piece that was left out, and that the guest
+ * wrote since, counts twice. */
+static int64_t missing(MirrorJob *m)
+{
+    return dirty_bitmap_count(m->state.dirty) + dirty_bitmap_count(m->left_out);
+}
+
+/* What is missing is to be done; it may have become more, or less. */
 static void update_total(MirrorJob *m)
 {
     uint64_t current, total;
-    uint64_t want;
 
     block_progress_get(&JOB(m)->progress, &current, &total);
-    want = current + (uint64_t)dirty_bitmap_count(m->state.dirty);
-    if (want > total) {
-        block_progress_add(&JOB(m)->progress, want - total);
-    }
+    block_progress_add(&JOB(m)->progress,
+                       current + (uint64_t)missing(m) - total);
 }
 
 static bool is_clean(MirrorJob *m)
@@ -235,8 +267,51 @@ static bool is_clean(MirrorJob *m)
 /* Is what is left a matter of milliseconds? */
 static bool is_close(MirrorJob *m)
 {
-    return dirty_bitmap_count(m->state.dirty) <=
+    return missing(m) <=
            MAX(CLOSE_BYTES, 4 * (int64_t)m->state.dirty->granularity);
+}
+
+/* Up to @max bytes of what was left out are to be copied again. They stay left
+ * out until they are: a write to both sides may take a piece out of what is
+ * dirty, of which the target still lacks the rest. */
+static void mark_left_out(MirrorJob *m, int64_t max)
+{
+    DirtyBitmap *b = m->left_out;
+    int64_t at = m->left_out_at;
+    int64_t n;
+
+    while (max > 0 && dirty_bitmap_next_area(b, at, b->size, max, &at, &n)) {
+        dirty_bitmap_set(m->state.dirty, at, n);
+        at += n;
+        max -= n;
+    }
+    m->left_out_at = max > 0 ? 0 : at;
+}
+
+static void retry_left_out(MirrorJob *m)
+{
+    if (dirty_bitmap_count(m->left_out) > 0 && now_ns() >= m->left_out_time) {
+        mark_left_out(m, LEFT_OUT_PIECES * (int64_t)m->left_out->granularity);
+    }
+}
+
+/* The job is to end, with all there is, while the guest still runs. Returns:
+ * true: what is missing may be copied while it does not. */
+static bool may_end(MirrorJob *m)
+{
+    bool lacks_some = dirty_bitmap_count(m->left_out) > 0;
+
+    /* Even if it may: it may have to wait for others, or for job-finalize. */
+    qatomic_set(&m->state.writes_both, true);
+    if (!lacks_some && is_close(m) && !m->again) {
+        return true;
+    }
+    if (lacks_some) {
+        m->is_last_try = true;
+        m->left_out_at = 0;
+        mark_left_out(m, m->left_out->size);
+    }
+    return false;
 }
 
 /* Until the guest writes or somebody wants something. */
@@ -270,10 +345,11 @@ static int coroutine_fn copy_until_end(MirrorJob *m)
             job_set_ready(JOB(m));
         }
         if (is_ready && wants_end(m)) {
-            if (is_close(m) && !m->again) {
+            if (may_end(m)) {
                 return 0;
             }
-            qatomic_set(&m->state.writes_both, true);
+        } else {
+            retry_left_out(m);
         }
         if (is_clean(m)) {
             m->again = false;
@@ -391,10 +467,6 @@ static int mirror_prepare(Job *job, Error **errp)
 
     node_drained_begin(m->state.source);
     m->is_drained = true;
-    /* Nothing may be missing in what the machine, or a user, goes on with. */
-    if (!dirty_bitmap_merge(m->state.dirty, m->left_out, NULL, errp)) {
-        return -EINVAL;
-    }
     update_total(m);
     ret = node_run_co(m->state.target->ctx, copy_rest, m);
     if (ret < 0) {

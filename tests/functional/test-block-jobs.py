@@ -538,8 +538,8 @@ def full_raw(t: Test):
 
 
 def test_ignored(t: Test) -> None:
-    """What cannot be copied is left out, said once and once more at the end;
-    the rest is copied."""
+    """What cannot be copied is left out; the rest is copied. A job that wants
+    to end says why it cannot."""
     raw = full_raw(t)
     want = raw.read_bytes()
     for job in 'backup', 'mirror':
@@ -562,6 +562,66 @@ def test_ignored(t: Test) -> None:
         got = copy.read_bytes()
         assert got[:3 * MIB] == want[:3 * MIB]
         assert got[4 * MIB:] == want[4 * MIB:]
+
+
+def test_mirror_is_not_ready(t: Test) -> None:
+    """A mirror that left much out is not ready, and does not count it; it tries
+    again, and is ready when all is copied."""
+    raw = full_raw(t)
+    want = raw.read_bytes()
+    copy = t.path('copy.raw')
+    d = Disks(t)
+    failing(d, 'bad', raw, 'read', *range(7, 3 * MIB // 512, 64 * KIB // 512))
+    failing(d, 'slow', raw, 'read', *range(7, 3 * MIB // 512, 512), once=True)
+    for disk in 'bad', 'slow':
+        with open(copy, 'wb') as f:
+            f.truncate(SIZE)
+        d.add('copy', copy, 'raw')
+        d.qmp.raw('blockdev-mirror', {
+            'job-id': 'j', 'device': disk, 'target': 'copy', 'sync': 'full',
+            'on-source-error': 'ignore'})
+        if disk == 'bad':
+            for _ in range(3 + 16):
+                ev = d.qmp.event('BLOCK_JOB_ERROR')['data']
+                assert ev['action'] == 'ignore', ev
+            [job] = d.qmp.cmd('query-block-jobs')
+            assert not job['ready'] and job['status'] == 'running', job
+            assert job['len'] == SIZE and job['offset'] == 5 * MIB, job
+            d.qmp.raw('block-job-cancel', {'device': 'j'})
+            d.qmp.event('BLOCK_JOB_CANCELLED')
+        else:
+            d.ready('j')
+            d.qmp.raw('block-job-complete', {'device': 'j'})
+            end = d.done('j')
+            assert 'error' not in end, end
+            assert end['len'] == end['offset'] == SIZE, end
+        d.qmp.raw('blockdev-del', {'node-name': 'copy'})
+    assert d.f.quit() == 0
+    assert copy.read_bytes() == want
+
+
+def test_mirror_last_try(t: Test) -> None:
+    """What a mirror that is ready left out is copied when it is to end."""
+    raw, copy = t.path('disk.raw'), t.path('copy.raw')
+    for path in raw, copy:
+        with open(path, 'wb') as f:
+            f.truncate(SIZE)
+    d = Disks(t)
+    d.add('disk', raw, 'raw')
+    failing(d, 'copy', copy, 'write', *range(7, SIZE // 512, MIB // 512),
+            once=True)
+    d.export('disk')
+    d.qmp.raw('blockdev-mirror', {
+        'job-id': 'j', 'device': 'disk', 'target': 'copy', 'sync': 'full',
+        'on-target-error': 'ignore'})
+    d.ready('j')
+    d.io(f'write -q -P 9 0 {SIZE}')
+    assert d.qmp.event('BLOCK_JOB_ERROR')['data']['action'] == 'ignore'
+    d.qmp.raw('block-job-complete', {'device': 'j'})
+    end = d.done('j')
+    assert 'error' not in end and end['len'] == end['offset'], end
+    assert d.f.quit() == 0
+    assert copy.read_bytes() == b'\x09' * SIZE
 
 
 def test_ignored_and_stopped(t: Test) -> None:
