@@ -6,6 +6,8 @@ runs. qemu-img reads and checks what was written."""
 import json
 import os
 import re
+import shutil
+import socket
 import struct
 import time
 
@@ -228,6 +230,14 @@ def test_refusals(t: Test) -> None:
     assert 'no state' in g.hmp('loadvm bare')
     g.goes_on(1)
     g.f.quit()
+    # What a save over an older one leaves that was cut off.
+    for _ in range(2):
+        t.run('qemu-img', 'snapshot', '-c', 'twice', a)
+    g = Guest(t, *drive(a))
+    text = g.hmp('loadvm twice')
+    assert re.search(r"two snapshots 'twice' \(ids \d+, \d+\)", text), text
+    g.goes_on(1)
+    g.f.quit()
     clean(t, a)
 
 
@@ -259,8 +269,44 @@ def test_second_disk_fails(t: Test) -> None:
     g.f.stop()
     assert list(listed(t, a)) == ['old'], listed(t, a)
     t.run('qemu-img', 'check', '-q', a)
+    # One goes back and the other does not: no guest, from any state.
+    g = Guest(t, *drive(a), *faulty(b, 'flush_to_disk', 'n1', once=False))
+    g.goes_on(1)
+    for _ in range(2):
+        text = g.hmp('loadvm old')
+        assert 'Error' in text and "'n1'" in text, text
+        assert g.status() == 'internal-error'
+    assert 'reset' in g.hmp('cont')
+    g.f.stop()
     g = Guest(t, *drive(a), *drive(b, 'd1', 'n1'), '-loadvm', 'old')
     g.goes_on()
+
+
+def test_goto_flush_fails(t: Test) -> None:
+    """Whichever flush fails: the disk went back or it did not, and the program
+    says which."""
+    a, b = image(t, 'a.qcow2'), t.path('b.qcow2')
+    fill(t, a, 1)
+    t.run('qemu-img', 'snapshot', '-c', 'x', a)
+    fill(t, a, 3)
+    results = []
+    for n in range(1, 9):
+        shutil.copy(a, b)
+        node = {'driver': 'qcow2', 'file': {
+            'driver': 'blkdebug',
+            'set-state': [{'event': 'flush_to_disk', 'state': i,
+                           'new_state': i + 1} for i in range(1, n)],
+            'inject-error': [{'event': 'flush_to_disk', 'state': n,
+                              'once': True}],
+            'image': {'driver': 'file', 'filename': str(b)}}}
+        r = t.run(FERRY_IMG, 'snapshot', '-a', 'x', 'json:' + json.dumps(node),
+                  check=False)
+        results.append(r.returncode)
+        holds(t, b, 3 if r.returncode else 1)
+        # Leaks are allowed.
+        r = t.run('qemu-img', 'check', '-q', b, check=False)
+        assert r.returncode in (0, 3), (n, r)
+    assert 1 in results and 0 in results, results
 
 
 def test_disk_full(t: Test) -> None:
@@ -283,13 +329,37 @@ def test_disk_full(t: Test) -> None:
     clean(t, a)
 
 
-def slow(path, node='n0', bps=4 * MIB) -> list[str]:
+def slow(path, node='n0', bps=8 * MIB) -> list[str]:
     opts = {'driver': 'qcow2', 'node-name': node,
             'file': {'driver': 'throttle', 'throttle-group': 'g0',
                      'file': {'driver': 'file', 'filename': str(path)}}}
     return ['-object', f'throttle-group,id=g0,x-bps-total={bps}',
             '-blockdev', json.dumps(opts),
             '-device', f'virtio-blk-pci,drive={node}']
+
+
+def debugged(t: Test, g: Guest) -> None:
+    """A debugger that comes, lets the guest go on, and goes, while a state is
+    written: the guest runs at the end, and not before."""
+    path = t.path('gdb')
+    assert 'rror' not in g.hmp(f'gdbserver unix:{path}')
+    g.qmp.raw('snapshot-save', {'job-id': 'j', 'tag': 'x', 'vmstate': 'n0',
+                                'devices': ['n0']})
+    wait_for(lambda: g.status() == 'save-vm', 'the save to begin')
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(b'$?#3f')
+        ferrytest.read_until(s, r'\$T05thread:01;#..')
+        s.sendall(b'+$c#63\x03')
+        ferrytest.read_until(s, r'\$T02thread:01;#..')
+        assert g.status() == 'save-vm'
+    g.hmp('info status')
+    assert g.status() == 'save-vm'
+    g.qmp.raw('job-cancel', {'id': 'j'})
+    assert g.job_end() is not None
+    wait_for(lambda: g.status() == 'running', 'the guest to run')
+    g.goes_on(1)
+    g.hmp('gdbserver none')
 
 
 def test_cancel_and_answers(t: Test) -> None:
@@ -326,6 +396,7 @@ def test_cancel_and_answers(t: Test) -> None:
     g.qmp.cmd('cont')
     g.goes_on(1)
     assert 'no snapshot' in g.hmp('info snapshots')
+    debugged(t, g)
     assert g.hmp('savevm z') == ''
     # The end of the program ends one, too.
     g.qmp.raw('snapshot-save', {'job-id': 'j', 'tag': 'x', 'vmstate': 'n0',
@@ -468,6 +539,29 @@ def test_old_contents(t: Test) -> None:
         assert 'copy-before-write' in e.desc, e
     else:
         raise AssertionError('above any node')
+    # One that is put above another node has nothing to show.
+    q.raw('blockdev-reopen', {'options': [
+        {'driver': 'snapshot-access', 'node-name': 'old', 'file': 'a',
+         'read-only': True}]})
+    r = t.run('qemu-io', '-r', '-f', 'raw', '-c', 'read 0 64k',
+              f'nbd+unix:///old?socket={sock}', check=False)
+    assert 'failed' in r.stdout + r.stderr, r
+    # A job's filter goes when the job does.
+    q.raw('block-export-del', {'id': 'cbw'})
+    b, c = image(t, 'b.raw', fmt='raw'), image(t, 'c.raw', fmt='raw')
+    for name, path in (('b', b), ('c', c)):
+        q.raw('blockdev-add', {'driver': 'raw', 'node-name': name, 'file': {
+            'driver': 'file', 'filename': str(path)}})
+    q.raw('blockdev-backup', {'job-id': 'j', 'device': 'b', 'target': 'c',
+                              'sync': 'full', 'speed': 1,
+                              'filter-node-name': 'f'})
+    try:
+        q.raw('blockdev-add', {'driver': 'snapshot-access', 'node-name': 'x',
+                               'file': 'f'})
+    except QmpError as e:
+        assert 'belongs to a job' in e.desc, e
+    else:
+        raise AssertionError('above the filter of a job')
     f.quit()
 
 
