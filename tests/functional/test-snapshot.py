@@ -272,11 +272,19 @@ def test_second_disk_fails(t: Test) -> None:
     # One goes back and the other does not: no guest, from any state.
     g = Guest(t, *drive(a), *faulty(b, 'flush_to_disk', 'n1', once=False))
     g.goes_on(1)
-    for _ in range(2):
-        text = g.hmp('loadvm old')
-        assert 'Error' in text and "'n1'" in text, text
-        assert g.status() == 'internal-error'
+    path = t.path('gdb')
+    g.hmp(f'gdbserver unix:{path}')
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sock.sendall(b'$s#73')
+        ferrytest.read_until(sock, r'\$T05thread:01;#..')
+        assert g.status() == 'debug'
+        for _ in range(2):
+            text = g.hmp('loadvm old')
+            assert 'Error' in text and "'n1'" in text, text
+            assert g.status() == 'internal-error'
     assert 'reset' in g.hmp('cont')
+    assert g.status() == 'internal-error'
     g.f.stop()
     g = Guest(t, *drive(a), *drive(b, 'd1', 'n1'), '-loadvm', 'old')
     g.goes_on()
@@ -402,7 +410,15 @@ def test_cancel_and_answers(t: Test) -> None:
     g.qmp.raw('snapshot-save', {'job-id': 'j', 'tag': 'x', 'vmstate': 'n0',
                                 'devices': ['n0']})
     wait_for(lambda: g.status() == 'save-vm', 'the save to begin')
+    g.qmp.events.clear()
     assert g.f.quit() == 0
+    try:
+        g.qmp.event('RESUME')
+    except EOFError:
+        pass
+    else:
+        raise AssertionError('the guest ran again')
+    assert 'SHUTDOWN' in [e['event'] for e in g.qmp.events], g.qmp.events
     clean(t, a)
     assert list(listed(t, a)) == ['z']
 
