@@ -208,7 +208,7 @@ def test_requests_are_urgent_again(t: Test) -> None:
     requires_userfaultfd(t)
     r = Recoverable(t, bandwidth=64 << 10)
     before = scheduling(r.p.source, 'return-path')
-    assert [policy for policy, _ in before] == [os.SCHED_OTHER], before
+    assert len(before) == 1, before
     r.p.source.qmp.cmd('migrate-pause')
     r.wait_paused()
     r.recover()

@@ -77,7 +77,10 @@ static void test_carrier(void)
     PostcopyCarrier c;
     Attr before = attr_get();
 
-    g_assert_cmpuint(before.policy, ==, SCHED_OTHER);
+    if (before.policy != SCHED_OTHER) {
+        g_test_skip("somebody has arranged for another policy");
+        return;
+    }
     postcopy_carrier_init(&c);
     postcopy_carrier_awaited(&c, true);
     postcopy_carrier_end(&c);
@@ -108,8 +111,8 @@ static void test_slice(void)
     int tid = qemu_get_thread_id();
     PostcopySlice s;
 
-    if (!slice_set(SLICE_NS)) {
-        g_test_skip("this kernel has no slices");
+    if (attr_get().policy != SCHED_OTHER || !slice_set(SLICE_NS)) {
+        g_test_skip("no slices, by this kernel or this policy");
         return;
     }
     postcopy_slice_shorten(&s, tid);
