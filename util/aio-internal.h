@@ -47,6 +47,9 @@ typedef QSLIST_HEAD(BHStack, QEMUBH) BHStack;
 
 struct AioContext {
     GSource source; /* first; its reference count is ours */
+#ifdef __SANITIZE_THREAD__
+    unsigned unrefs; /* see tell_sanitizer() */
+#endif
 
     QemuRecMutex lock; /* for users: aio_context_acquire() */
 

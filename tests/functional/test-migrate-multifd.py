@@ -108,7 +108,9 @@ def test_postcopy(t: Test) -> None:
             wait_for(lambda: p.status()['ram']['dirty-sync-count'] >= 2,
                      'the second pass')
             p.source.qmp.cmd('migrate-start-postcopy')
-        p.migrate('unix', capabilities, {'max-bandwidth': 60 << 20},
+        # Slower than any guest that writes all the time, also on a busy host.
+        p.migrate('unix', capabilities, {'max-bandwidth': 20 << 20,
+                                         'downtime-limit': 20},
                   after_start=start)
         p.check()
 
