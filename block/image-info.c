@@ -7,6 +7,7 @@
 
 #include "block/block-internal.h"
 #include "block/image.h"
+#include "block/node-snapshot.h"
 #include "util/error.h"
 
 /* Host bytes of a format are those of the files that it consists of. */
@@ -101,10 +102,8 @@ ImageInfo *block_image_info(BlockNode *node, bool chain, Error **errp)
     info->has_dirty_flag = true;
     add_node_info(info, node);
     add_backing(info, node);
-    if (nc->snapshot_list) {
-        info->snapshots = nc->snapshot_list(node, errp);
-        info->has_snapshots = info->snapshots != NULL;
-    }
+    info->snapshots = node_snapshot_list(node, errp);
+    info->has_snapshots = info->snapshots != NULL;
     if (!*errp && nc->specific_info) {
         info->format_specific = nc->specific_info(node, errp);
     }

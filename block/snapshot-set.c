@@ -16,6 +16,7 @@
 #include "block/dirty-bitmap.h"
 #include "block/job/block-job.h"
 #include "block/job/transaction.h"
+#include "block/node-snapshot.h"
 #include "util/cutils.h"
 #include "util/error-report.h"
 
@@ -64,14 +65,6 @@ static void member_free(gpointer data)
     g_free(m);
 }
 
-static bool can_snapshot(BlockNode *node)
-{
-    const BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
-
-    return nc->co_snapshot_create && nc->co_snapshot_goto &&
-           nc->co_snapshot_delete && nc->snapshot_list;
-}
-
 static bool has_node(SnapshotSet *set, const BlockNode *node)
 {
     SetMember *m;
@@ -93,7 +86,7 @@ static bool add_node(SnapshotSet *set, BlockNode *node, const char *device,
     if (has_node(set, node)) {
         return true;
     }
-    if (!can_snapshot(node)) {
+    if (!node_can_snapshot(node)) {
         error_setg(errp,
                    "Device '%s' is writable but does not support snapshots",
                    device);
@@ -146,7 +139,7 @@ static bool add_unused(BlockNode *node, void *opaque)
     AddUnused *a = opaque;
 
     if (QLIST_EMPTY(&node->users) && !node->read_only && node->name[0] != '#' &&
-        can_snapshot(node)) {
+        node_can_snapshot(node)) {
         a->ok = add_node(a->set, node, node->name, a->errp);
     }
     return a->ok;
@@ -235,7 +228,7 @@ BlockNode *snapshot_set_vmstate(SnapshotSet *set)
 
 static SnapshotInfoList *list_of(const SetMember *m)
 {
-    return class_of(m)->snapshot_list(node_of(m), NULL);
+    return node_snapshot_list(node_of(m), NULL);
 }
 
 /* (transfer full) the first of that name but @not_id; or NULL. */
@@ -343,50 +336,6 @@ bool snapshot_set_loadable(SnapshotSet *set, const char *tag,
 
 /* -- doing --------------------------------------------------------------------------- */
 
-typedef struct MemberCall {
-    BlockNode *node;
-    SnapshotInfo *info;
-    const char *id;
-    Error **errp;
-} MemberCall;
-
-static int coroutine_fn create_entry(void *opaque)
-{
-    MemberCall *c = opaque;
-    int ret = node_co_flush(c->node);
-
-    if (ret < 0) {
-        error_setg_errno(c->errp, -ret, "Could not flush node '%s'",
-                         c->node->name);
-        return ret;
-    }
-    return BLOCK_NODE_GET_CLASS(c->node)->co_snapshot_create(c->node, c->info,
-                                                             c->errp);
-}
-
-static int coroutine_fn delete_entry(void *opaque)
-{
-    MemberCall *c = opaque;
-
-    return BLOCK_NODE_GET_CLASS(c->node)->co_snapshot_delete(c->node, c->id,
-                                                             NULL, c->errp);
-}
-
-static int coroutine_fn goto_entry(void *opaque)
-{
-    MemberCall *c = opaque;
-
-    return BLOCK_NODE_GET_CLASS(c->node)->co_snapshot_goto(c->node, c->id,
-                                                           c->errp);
-}
-
-static int coroutine_fn forget_entry(void *opaque)
-{
-    MemberCall *c = opaque;
-
-    return BLOCK_NODE_GET_CLASS(c->node)->co_forget_vmstate(c->node);
-}
-
 static void drain(SnapshotSet *set, bool begin)
 {
     SetMember *m;
@@ -403,9 +352,7 @@ static void drain(SnapshotSet *set, bool begin)
 
 static bool delete_id(const SetMember *m, const char *id, Error **errp)
 {
-    MemberCall c = { .node = node_of(m), .id = id, .errp = errp };
-
-    if (node_run_co(c.node->ctx, delete_entry, &c) < 0) {
+    if (!node_snapshot_delete(node_of(m), id, NULL, errp)) {
         error_prepend(
             errp, "Error while deleting snapshot on device '%s': ", m->device);
         return false;
@@ -417,16 +364,12 @@ static bool create_one(SnapshotSet *set, SetMember *m, const char *tag,
                        int64_t state_bytes, uint64_t clock_ns, int64_t date_us,
                        Error **errp)
 {
-    g_autoptr(SnapshotInfo) info = g_new0(SnapshotInfo, 1);
-    MemberCall c = { .node = node_of(m), .info = info, .errp = errp };
+    g_autoptr(SnapshotInfo) info = node_snapshot_info_new(tag, date_us);
 
-    info->name = g_strdup(tag);
     info->vm_state_size = m == set->vmstate ? state_bytes : 0;
-    info->date_sec = date_us / G_USEC_PER_SEC;
-    info->date_nsec = date_us % G_USEC_PER_SEC * 1000;
     info->vm_clock_sec = (int64_t)(clock_ns / 1000000000);
     info->vm_clock_nsec = (int64_t)(clock_ns % 1000000000);
-    if (node_run_co(c.node->ctx, create_entry, &c) < 0) {
+    if (!node_snapshot_create(node_of(m), info, errp)) {
         error_prepend(
             errp, "Error while creating snapshot on device '%s': ", m->device);
         return false;
@@ -502,7 +445,6 @@ bool snapshot_set_goto(SnapshotSet *set, const char *tag, bool *ret_changed,
     FOREACH_MEMBER(m, set)
     {
         g_autoptr(SnapshotInfo) info = find(m, tag, NULL);
-        MemberCall c = { .node = node_of(m), .errp = errp };
 
         if (!info) {
             error_setg(errp, "Snapshot '%s' does not exist on device '%s'", tag,
@@ -510,8 +452,7 @@ bool snapshot_set_goto(SnapshotSet *set, const char *tag, bool *ret_changed,
             ok = false;
             break;
         }
-        c.id = info->id;
-        ok = node_run_co(c.node->ctx, goto_entry, &c) >= 0;
+        ok = node_snapshot_goto(node_of(m), info->id, errp);
         if (!ok) {
             error_prepend(errp,
                           "Error while activating snapshot '%s' on device "
@@ -551,13 +492,20 @@ bool snapshot_set_delete(SnapshotSet *set, const char *tag, Error **errp)
     return found && ok;
 }
 
+static int coroutine_fn forget_entry(void *opaque)
+{
+    BlockNode *node = opaque;
+
+    return BLOCK_NODE_GET_CLASS(node)->co_forget_vmstate(node);
+}
+
 void snapshot_set_forget(SnapshotSet *set)
 {
-    MemberCall c = { .node = node_of(set->vmstate) };
+    BlockNode *node = node_of(set->vmstate);
 
     /* Space that stays in use is no reason to fail. */
     if (class_of(set->vmstate)->co_forget_vmstate) {
-        node_run_co(c.node->ctx, forget_entry, &c);
+        node_run_co(node->ctx, forget_entry, node);
     }
 }
 

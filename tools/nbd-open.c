@@ -9,6 +9,7 @@
 
 #include "block/block-internal.h"
 #include "block/create.h"
+#include "block/node-snapshot.h"
 #include "util/cutils.h"
 #include "util/error.h"
 
@@ -81,50 +82,24 @@ static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
 
 /* -- -l ------------------------------------------------------------------------------- */
 
-typedef struct LoadSnapshot {
-    BlockNode *node;
-    const char *id;
-    const char *name;
-    Error *err;
-} LoadSnapshot;
-
-static int coroutine_fn load_snapshot_entry(void *opaque)
-{
-    LoadSnapshot *l = opaque;
-
-    return BLOCK_NODE_GET_CLASS(l->node)->co_snapshot_load_tmp(
-        l->node, l->id, l->name, &l->err);
-}
-
 /* "snapshot.id=1", "snapshot.name=x", or one that may be either. */
-static bool load_snapshot(Tool *tool, BlockNode *node, const char *text,
-                          Error **errp)
+static bool load_snapshot(BlockNode *node, const char *text, Error **errp)
 {
-    LoadSnapshot l = { .node = node };
-    int ret;
+    g_autoptr(SnapshotInfo) info = NULL;
+    const char *word;
 
-    if (!BLOCK_NODE_GET_CLASS(node)->co_snapshot_load_tmp) {
-        error_setg(errp, "format '%s' has no internal snapshots",
-                   BLOCK_NODE_GET_CLASS(node)->driver);
+    if (strstart(text, "snapshot.id=", &word)) {
+        info = node_snapshot_find(node, word, NULL);
+    } else if (strstart(text, "snapshot.name=", &word)) {
+        info = node_snapshot_find(node, NULL, word);
+    } else {
+        info = node_snapshot_find_any(node, text);
+    }
+    if (!info) {
+        error_setg(errp, "there is no snapshot '%s'", text);
         return false;
     }
-    if (!strstart(text, "snapshot.id=", &l.id) &&
-        !strstart(text, "snapshot.name=", &l.name)) {
-        l.id = text;
-        ret = node_run_co(tool->ctx, load_snapshot_entry, &l);
-        if (ret == 0) {
-            return true;
-        }
-        g_clear_pointer(&l.err, error_free);
-        l.id = NULL;
-        l.name = text;
-    }
-    ret = node_run_co(tool->ctx, load_snapshot_entry, &l);
-    if (ret < 0 && !l.err) {
-        error_setg_errno(&l.err, -ret, "cannot load snapshot '%s'", text);
-    }
-    error_propagate(errp, l.err);
-    return ret == 0;
+    return node_snapshot_load(node, info->id, errp);
 }
 
 /* -- the image ------------------------------------------------------------------------- */
@@ -152,8 +127,7 @@ static bool set_detect_zeroes(const NbdArgs *a, BlockNode *node, Error **errp)
 static BlockNode *open_layers(Tool *tool, const NbdArgs *a, BlockNode *node,
                               bool writable, Error **errp)
 {
-    if (a->load_snapshot &&
-        !load_snapshot(tool, node, a->load_snapshot, errp)) {
+    if (a->load_snapshot && !load_snapshot(node, a->load_snapshot, errp)) {
         block_node_unref(node);
         return NULL;
     }

@@ -10,7 +10,7 @@
 #include "block/job/backup.h"
 #include "block/job/chain.h"
 #include "block/job/transaction.h"
-#include "qapi/clone-visitor.h"
+#include "block/node-snapshot.h"
 #include "qapi/qapi-commands-transaction.h"
 #include "qapi/qapi-visit-block.h"
 #include "util/error.h"
@@ -200,38 +200,8 @@ const BlockActionKind block_action_snapshot_sync = {
 typedef struct InternalAction {
     BlockAction common;
     BlockNode *node;
-    SnapshotInfo info;
-} InternalAction;
-
-typedef struct SnapshotCall {
-    BlockNode *node;
     SnapshotInfo *info;
-    const char *id;
-    const char *name;
-    Error **errp;
-} SnapshotCall;
-
-static int coroutine_fn create_internal(void *opaque)
-{
-    SnapshotCall *c = opaque;
-    int ret = node_co_flush(c->node);
-
-    if (ret < 0) {
-        error_setg_errno(c->errp, -ret, "Could not flush node '%s'",
-                         c->node->name);
-        return ret;
-    }
-    return BLOCK_NODE_GET_CLASS(c->node)->co_snapshot_create(c->node, c->info,
-                                                             c->errp);
-}
-
-static int coroutine_fn delete_internal(void *opaque)
-{
-    SnapshotCall *c = opaque;
-
-    return BLOCK_NODE_GET_CLASS(c->node)->co_snapshot_delete(c->node, c->id,
-                                                             c->name, c->errp);
-}
+} InternalAction;
 
 static BlockNode *node_with_snapshots(const char *device, Error **errp)
 {
@@ -255,27 +225,13 @@ static BlockNode *node_with_snapshots(const char *device, Error **errp)
     return node;
 }
 
-/* Borrowed from @list, or NULL. */
-static SnapshotInfo *find_snapshot(SnapshotInfoList *list, const char *id,
-                                   const char *name)
-{
-    for (; list; list = list->next) {
-        if ((!id || g_str_equal(list->value->id, id)) &&
-            (!name || g_str_equal(list->value->name, name))) {
-            return list->value;
-        }
-    }
-    return NULL;
-}
-
 static bool internal_prepare(BlockAction *action, Error **errp)
 {
     const BlockdevSnapshotInternal *arg = action->arg;
     InternalAction *a = container_of(action, InternalAction, common);
     BlockNode *node = node_with_snapshots(arg->device, errp);
-    g_autoptr(SnapshotInfoList) list = NULL;
-    SnapshotCall c = { .node = node, .info = &a->info, .errp = errp };
-    int64_t now = g_get_real_time();
+    g_autoptr(SnapshotInfo) same = NULL;
+    g_autoptr(SnapshotInfo) info = NULL;
 
     if (!node) {
         return false;
@@ -284,23 +240,20 @@ static bool internal_prepare(BlockAction *action, Error **errp)
         error_setg(errp, "Name is empty");
         return false;
     }
-    list = BLOCK_NODE_GET_CLASS(node)->snapshot_list(node, NULL);
-    if (find_snapshot(list, NULL, arg->name)) {
+    same = node_snapshot_find(node, NULL, arg->name);
+    if (same) {
         error_setg(errp,
                    "Snapshot with name '%s' already exists on device "
                    "'%s'",
                    arg->name, arg->device);
         return false;
     }
-    a->node = node;
-    a->info.name = g_strdup(arg->name);
-    a->info.date_sec = now / G_USEC_PER_SEC;
-    a->info.date_nsec = now % G_USEC_PER_SEC * 1000;
-    if (node_run_co(node->ctx, create_internal, &c) < 0) {
-        g_free(a->info.name);
-        g_free(a->info.id);
+    info = node_snapshot_info_new(arg->name, 0);
+    if (!node_snapshot_create(node, info, errp)) {
         return false;
     }
+    a->node = node;
+    a->info = g_steal_pointer(&info);
     return true;
 }
 
@@ -308,9 +261,8 @@ static void internal_abort(BlockAction *action)
 {
     InternalAction *a = container_of(action, InternalAction, common);
     Error *err = NULL;
-    SnapshotCall c = { .node = a->node, .name = a->info.name, .errp = &err };
 
-    if (node_run_co(a->node->ctx, delete_internal, &c) < 0) {
+    if (!node_snapshot_delete(a->node, a->info->id, NULL, &err)) {
         error_report_err(err);
     }
 }
@@ -319,8 +271,7 @@ static void internal_clean(BlockAction *action)
 {
     InternalAction *a = container_of(action, InternalAction, common);
 
-    g_free(a->info.name);
-    g_free(a->info.id);
+    qapi_free_SnapshotInfo(a->info);
 }
 
 const BlockActionKind block_action_snapshot_internal = {
@@ -386,10 +337,8 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device,
                                                          Error **errp)
 {
     BlockNode *node = node_with_snapshots(device, errp);
-    g_autoptr(SnapshotInfoList) list = NULL;
-    SnapshotCall c = { .node = node, .id = id, .name = name, .errp = errp };
-    SnapshotInfo *info;
-    int ret;
+    g_autoptr(SnapshotInfo) info = NULL;
+    bool ok;
 
     if (!node) {
         return NULL;
@@ -398,8 +347,7 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device,
         error_setg(errp, "Name or id must be provided");
         return NULL;
     }
-    list = BLOCK_NODE_GET_CLASS(node)->snapshot_list(node, errp);
-    info = find_snapshot(list, id, name);
+    info = node_snapshot_find(node, id, name);
     if (!info) {
         error_setg(errp,
                    "Snapshot with id '%s' and name '%s' does not exist "
@@ -408,9 +356,9 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device,
         return NULL;
     }
     node_drained_begin(node);
-    ret = node_run_co(node->ctx, delete_internal, &c);
+    ok = node_snapshot_delete(node, id, name, errp);
     node_drained_end(node);
-    return ret < 0 ? NULL : QAPI_CLONE(SnapshotInfo, info);
+    return ok ? g_steal_pointer(&info) : NULL;
 }
 
 void qmp_change_backing_file(const char *device, const char *image_node_name,
