@@ -17,7 +17,7 @@
 #include "block/job/block-job.h"
 #include "block/job/transaction.h"
 #include "block/node-snapshot.h"
-#include "util/cutils.h"
+#include "block/snapshot-table.h"
 #include "util/error-report.h"
 
 typedef struct SetMember {
@@ -511,34 +511,6 @@ void snapshot_set_forget(SnapshotSet *set)
 
 /* -- for people ------------------------------------------------------------------------ */
 
-static void print_row(GString *out, const SnapshotInfo *s)
-{
-    g_autofree char *size = size_to_str((uint64_t)s->vm_state_size);
-    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(s->date_sec);
-    g_autoptr(GDateTime) date = utc ? g_date_time_to_local(utc) : NULL;
-    g_autofree char *when =
-        date ? g_date_time_format(date, "%Y-%m-%d %H:%M:%S") : g_strdup("?");
-    g_autofree char *clock =
-        g_strdup_printf("%02" PRId64 ":%02d:%02d.%03d", s->vm_clock_sec / 3600,
-                        (int)(s->vm_clock_sec / 60 % 60),
-                        (int)(s->vm_clock_sec % 60),
-                        (int)(s->vm_clock_nsec / 1000000));
-    g_autofree char *icount =
-        s->has_icount ? g_strdup_printf("%" PRId64, s->icount) : g_strdup("");
-
-    g_string_append_printf(out, "%-9s %-16s %8s%20s%13s%11s\n", s->id, s->name,
-                           size, when, clock, icount);
-}
-
-void block_snapshots_print(GString *out, const SnapshotInfoList *list)
-{
-    g_string_append_printf(out, "%-9s %-16s %8s%20s%13s%11s\n", "ID", "TAG",
-                           "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (; list; list = list->next) {
-        print_row(out, list->value);
-    }
-}
-
 /* The names of each member's snapshots, in the members' order. */
 static GPtrArray *names_of(SnapshotSet *set)
 {
@@ -601,7 +573,7 @@ char *snapshot_set_describe(SnapshotSet *set)
             l->value->id = g_strdup("--");
         }
         g_string_append(out, "List of snapshots present on all disks:\n");
-        block_snapshots_print(out, whole);
+        snapshot_table_print(out, whole);
     }
     FOREACH_MEMBER(m, set)
     {
@@ -611,7 +583,7 @@ char *snapshot_set_describe(SnapshotSet *set)
             g_string_append_printf(
                 out, "%sList of partial (non-loadable) snapshots on '%s':\n",
                 out->len ? "\n" : "", m->device);
-            block_snapshots_print(out, partial);
+            snapshot_table_print(out, partial);
         }
     }
     if (!out->len) {

@@ -12,8 +12,6 @@
 
 /** img_dump_info: all lines about one image. */
 void img_dump_info(GString *out, ImageInfo *info);
-/** img_dump_snapshots: a table with its header. */
-void img_dump_snapshots(GString *out, const SnapshotInfoList *list);
 /** img_dump_specific: what only its format has, indented. */
 void img_dump_specific(GString *out, ImageInfoSpecific *specific);
 

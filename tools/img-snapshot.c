@@ -7,9 +7,9 @@
 
 #include "block/block-internal.h"
 #include "block/node-snapshot.h"
+#include "block/snapshot-table.h"
 #include "util/error.h"
 
-#include "img-dump.h"
 #include "img.h"
 
 typedef struct SnapshotArgs {
@@ -74,7 +74,8 @@ static bool list(BlockNode *node, Error **errp)
     if (snapshots) {
         g_autoptr(GString) out = g_string_new(NULL);
 
-        img_dump_snapshots(out, snapshots);
+        g_string_append(out, "Snapshot list:\n");
+        snapshot_table_print(out, snapshots);
         fputs(out->str, stdout);
     }
     return true;

@@ -86,9 +86,6 @@ void snapshot_set_forget(SnapshotSet *set);
 /** snapshot_set_describe: (transfer full) text of "info snapshots". */
 char *snapshot_set_describe(SnapshotSet *set);
 
-/** block_snapshots_print: a table of @list as users know it. */
-void block_snapshots_print(GString *out, const SnapshotInfoList *list);
-
 /**
  * vmstate_channel_new:
  * @bytes: length of the state that is read; -1: one is written

@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "block/snapshot-table.h"
 #include "qapi/qapi-types-block.h"
 #include "tools/convert.h"
 #include "tools/img-dump.h"
@@ -186,9 +187,9 @@ static void test_info(void)
                     "cluster_size: 65536\n"
                     "backing file: b (actual path: /x/b)\n");
     g_string_truncate(out, 0);
-    img_dump_snapshots(out, &list);
+    snapshot_table_print(out, &list);
     g_assert_true(g_str_has_prefix(
-        out->str, "Snapshot list:\nID        TAG               VM SIZE"
+        out->str, "ID        TAG               VM SIZE"
                   "                DATE     VM CLOCK     ICOUNT\n"
                   "1         snap                  0 B 1970-01-0"));
     g_assert_nonnull(strstr(out->str, " 01:01:01.005           \n"));
