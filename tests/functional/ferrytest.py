@@ -27,10 +27,16 @@ SOURCE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get('FERRY_BUILD', 'build')).resolve()
 FERRY = BUILD / 'ferry'
 STRESS = BUILD / 'guest/stress.elf'
+# What the programs are built with: '', 'address,undefined' or 'thread'.
+SANITIZER = os.environ.get('FERRY_SANITIZER', '')
 # Generous, because a test machine may be busy; nothing waits for it to pass.
-TIMEOUT = float(os.environ.get('FERRY_TEST_TIMEOUT', '30'))
+TIMEOUT = float(os.environ.get('FERRY_TEST_TIMEOUT',
+                               '120' if SANITIZER else '60'))
 # The suite `slow` asks for more rounds and more data.
 LONG = bool(os.environ.get('FERRY_TEST_LONG'))
+# What a sanitizer calls its reports; of a log so many lines are shown.
+REPORT = re.compile(r'^.*(\w+Sanitizer: |runtime error: )', re.M)
+LOG_LINES = 60
 
 
 class Skip(Exception):
@@ -213,16 +219,19 @@ class Ferry:
         if self.proc.poll() is None:
             self.proc.terminate()
             try:
-                self.proc.wait(10)
+                self.proc.wait(TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
                 self.test.problems.append('ferry did not end on SIGTERM')
-        if self.proc.returncode not in (0, 1, -signal.SIGTERM) \
+        output = self.output()
+        if REPORT.search(output):
+            self.test.problems.append(excerpt(output))
+        elif self.proc.returncode not in (0, 1, -signal.SIGTERM) \
                 and not self.test.any_status:
             self.test.problems.append(
-                f'ferry ended with status {self.proc.returncode}: '
-                + self.output())
+                f'{excerpt(output)}\n'
+                f'ferry ended with status {self.proc.returncode}')
         self.log.close()
 
 
@@ -264,8 +273,9 @@ class Test:
         if 'input' not in kw:
             kw.setdefault('stdin', subprocess.DEVNULL)
         r = subprocess.run(list(map(str, argv)), capture_output=True, **kw)
-        if check and r.returncode:
-            raise AssertionError(f'{argv}: {r.returncode}\n{r.stdout}{r.stderr}')
+        said = r.stderr if kw['text'] else r.stderr.decode(errors='replace')
+        if check and r.returncode or SANITIZER and REPORT.search(said):
+            raise AssertionError(f'{r.stdout}{said}\n{argv}: {r.returncode}')
         return r
 
     def spawn(self, *argv: str, **kw) -> subprocess.Popen:
@@ -295,6 +305,16 @@ class Test:
                     except OSError:
                         pass
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def excerpt(text: str) -> str:
+    """The end of a log, or a sanitizer's report from its begin."""
+    report = REPORT.search(text)
+    if report:
+        lines = text[report.start():].splitlines()[:LOG_LINES]
+    else:
+        lines = text.rstrip().splitlines()[-LOG_LINES:]
+    return '\n'.join(lines)
 
 
 def wait_for(condition, what: str, timeout: float = TIMEOUT):
@@ -334,29 +354,40 @@ def read_until(stream, pattern: bytes | str, timeout: float = TIMEOUT) -> bytes:
     return data
 
 
+def run_one(func) -> tuple[str, str]:
+    """Returns: '', 'skip' or 'failed'; and why."""
+    t = Test()
+    result, why = '', ''
+    try:
+        func(t)
+    except Skip as e:
+        result, why = 'skip', str(e)
+    except Exception:
+        result, why = 'failed', traceback.format_exc(chain=False)
+        for f in t.ferries:
+            print(f'--- ferry {f.proc.args}\n{excerpt(f.output())}',
+                  file=sys.stderr)
+    t.cleanup()
+    if t.problems:
+        result, why = 'failed', '\n'.join([*t.problems, why])
+    return result, why
+
+
 def main() -> None:
     tests = [(n, f) for n, f in sys.modules['__main__'].__dict__.items()
              if n.startswith('test_') and callable(f)]
     only = sys.argv[1:]
     tests = [t for t in tests if not only or t[0] in only]
-    failed = 0
+    failed = []
     print(f'1..{len(tests)}', flush=True)
     for number, (name, func) in enumerate(tests, 1):
-        t = Test()
-        result, why = 'ok', ''
-        try:
-            func(t)
-        except Skip as e:
-            why = f' # SKIP {e}'
-        except Exception:
-            result = 'not ok'
-            traceback.print_exc()
-            for f in t.ferries:
-                print(f'--- ferry {f.proc.args}\n{f.output()}', file=sys.stderr)
-        t.cleanup()
-        if t.problems and result == 'ok':
-            result = 'not ok'
-            print('\n'.join(t.problems), file=sys.stderr)
-        failed += result != 'ok'
-        print(f'{result} {number} {name}{why}', flush=True)
+        begin = time.monotonic()
+        result, why = run_one(func)
+        if result == 'failed':
+            failed.append(f'--- {name}\n{why}')
+        print('not ok' if result == 'failed' else 'ok', number, name,
+              f'# SKIP {why}' if result == 'skip' else
+              f'# {time.monotonic() - begin:.1f} s', flush=True)
+    # The causes are the last thing in the log.
+    print('\n'.join(failed), end='', file=sys.stderr)
     sys.exit(1 if failed else 0)
