@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -373,13 +374,36 @@ def run_one(func) -> tuple[str, str]:
     return result, why
 
 
-def main() -> None:
+def run_apart(name: str) -> tuple[list[str], str]:
+    """One test in a process of its own; its lines, and why it failed."""
+    r = subprocess.run([sys.executable, sys.argv[0], name],
+                       capture_output=True, text=True, errors='replace')
+    lines = [line for line in r.stdout.splitlines()
+             if not line.startswith('1..')]
+    if not any(re.match('(not )?ok ', line) for line in lines):
+        lines.append(f'not ok 1 {name} # ended with status {r.returncode}')
+    return lines, r.stderr
+
+
+def main(at_once: int = 1) -> None:
+    """@at_once: for tests that mostly wait: so many run beside each other,
+    each in a process of its own."""
     tests = [(n, f) for n, f in sys.modules['__main__'].__dict__.items()
              if n.startswith('test_') and callable(f)]
     only = sys.argv[1:]
     tests = [t for t in tests if not only or t[0] in only]
     failed = []
     print(f'1..{len(tests)}', flush=True)
+    if at_once > 1 and len(tests) > 1:
+        with ThreadPoolExecutor(at_once) as pool:
+            for number, (lines, why) in enumerate(
+                    pool.map(run_apart, [t[0] for t in tests]), 1):
+                for line in lines:
+                    print(re.sub('^((?:not )?ok) 1 ', rf'\1 {number} ', line),
+                          flush=True)
+                if any(line.startswith('not ok') for line in lines):
+                    failed.append(why)
+        tests = []
     for number, (name, func) in enumerate(tests, 1):
         begin = time.monotonic()
         result, why = run_one(func)
