@@ -98,6 +98,12 @@ int socket_set_delay(int fd, bool delay)
     return set_option(fd, IPPROTO_TCP, TCP_NODELAY, !delay);
 }
 
+int socket_set_congestion(int fd, const char *algorithm)
+{
+    return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, algorithm,
+                      (socklen_t)strlen(algorithm));
+}
+
 int socket_set_keepalive(int fd, int v)
 {
     return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, v);

@@ -52,6 +52,14 @@ QIOChannelSocket *qio_channel_socket_new(void);
 QIOChannelSocket *qio_channel_socket_new_fd(int fd, Error **errp);
 
 /**
+ * qio_channel_socket_is_local:
+ *
+ * Returns: are both ends on this host, as far as can be seen: of a UNIX socket,
+ * or of a connection between ports of one address?
+ */
+bool qio_channel_socket_is_local(const QIOChannelSocket *sioc);
+
+/**
  * qio_channel_socket_connect_sync:
  * @addr: (in) where to; borrowed
  *

@@ -33,6 +33,8 @@ void qemu_socket_set_nonblock(int fd);
 int socket_set_cork(int fd, int v);
 int socket_set_nodelay(int fd);
 int socket_set_delay(int fd, bool delay);
+/** socket_set_congestion: by the kernel's name of the algorithm. */
+int socket_set_congestion(int fd, const char *algorithm);
 int socket_set_keepalive(int fd, int v);
 /** SO_REUSEADDR: take a port whose old connections still time out. */
 int socket_set_fast_reuse(int fd);

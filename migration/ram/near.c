@@ -64,27 +64,6 @@ NearPing near_ping_decode(uint32_t value)
 
 /* -- channels ---------------------------------------------------------------------- */
 
-static bool is_inet(const QIOChannelSocket *s)
-{
-    return s->localAddr.ss_family == AF_INET ||
-           s->localAddr.ss_family == AF_INET6;
-}
-
-static bool same_address(const QIOChannelSocket *s)
-{
-    const struct sockaddr_in *a4 = (const void *)&s->localAddr;
-    const struct sockaddr_in *b4 = (const void *)&s->remoteAddr;
-    const struct sockaddr_in6 *a6 = (const void *)&s->localAddr;
-    const struct sockaddr_in6 *b6 = (const void *)&s->remoteAddr;
-
-    if (s->localAddr.ss_family != s->remoteAddr.ss_family) {
-        return false;
-    }
-    return s->localAddr.ss_family == AF_INET
-               ? a4->sin_addr.s_addr == b4->sin_addr.s_addr
-               : IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
-}
-
 static QIOChannelSocket *plain_socket(QIOChannel *ioc)
 {
     return (QIOChannelSocket *)object_dynamic_cast(OBJECT(ioc),
@@ -95,8 +74,7 @@ bool near_channel(QIOChannel *ioc)
 {
     const QIOChannelSocket *s = plain_socket(ioc);
 
-    return s && (s->localAddr.ss_family == AF_UNIX ||
-                 (is_inet(s) && same_address(s)));
+    return s && qio_channel_socket_is_local(s);
 }
 
 void near_channel_tune(QIOChannel *ioc)
@@ -104,7 +82,7 @@ void near_channel_tune(QIOChannel *ioc)
     const QIOChannelSocket *s = plain_socket(ioc);
     int bytes = TCP_BUFFER;
 
-    if (s && is_inet(s)) {
+    if (s && s->localAddr.ss_family != AF_UNIX) {
         setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
         setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
     }

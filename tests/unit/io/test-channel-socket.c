@@ -7,6 +7,8 @@
 #include "util/osdep.h"
 
 #include <glib/gstdio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "io/channel-file.h"
 #include "io/channel-socket.h"
@@ -85,6 +87,21 @@ static bool have_ipv6(void)
     return fd >= 0;
 }
 
+/* Both ends are here: no algorithm that paces what is sent. */
+static void check_local(QIOChannelSocket *sioc)
+{
+    char name[16] = "";
+    socklen_t len = sizeof(name) - 1;
+
+    g_assert_true(qio_channel_socket_is_local(sioc));
+    if (sioc->localAddr.ss_family != AF_UNIX) {
+        g_assert_cmpint(getsockopt(sioc->fd, IPPROTO_TCP, TCP_CONGESTION, name,
+                                   &len),
+                        ==, 0);
+        g_assert_cmpstr(name, ==, "reno");
+    }
+}
+
 /* Accept, exchange a byte each way. */
 static void check_connected(QIOChannelSocket *listener, QIOChannelSocket *sioc)
 {
@@ -109,6 +126,8 @@ static void check_connected(QIOChannelSocket *listener, QIOChannelSocket *sioc)
     g_assert_cmpstr(ua, ==, ub);
     qapi_free_SocketAddress(a);
     qapi_free_SocketAddress(b);
+    check_local(peer);
+    check_local(sioc);
 }
 
 static void check_both_ways(const char *text)
@@ -147,6 +166,29 @@ static void test_ipv6(void)
         return;
     }
     check_both_ways("[::1]:0");
+}
+
+/* An address of the peer's own is another host's as far as we know: the system's
+ * choice of algorithm stays. */
+static void test_other_address(void)
+{
+    g_autoptr(QIOChannelSocket) listener = listen_on("127.0.0.1:0");
+    g_autoptr(QIOChannelSocket) sioc = NULL;
+    struct sockaddr_in from = { .sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(0x7f000002) };
+    char before[16] = "", after[16] = "";
+    socklen_t before_len = sizeof(before) - 1, after_len = sizeof(after) - 1;
+    int fd = qemu_socket(AF_INET, SOCK_STREAM, 0);
+
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&from, sizeof(from)), ==, 0);
+    g_assert_cmpint(connect(fd, (struct sockaddr *)&listener->localAddr,
+                            listener->localAddrLen),
+                    ==, 0);
+    getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, before, &before_len);
+    sioc = qio_channel_socket_new_fd(fd, &error_abort);
+    getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, after, &after_len);
+    g_assert_false(qio_channel_socket_is_local(sioc));
+    g_assert_cmpstr(before, ==, after);
 }
 
 static void test_keep_alive(void)
@@ -671,6 +713,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/connect/ipv4", test_ipv4);
     g_test_add_func("/connect/ipv6", test_ipv6);
+    g_test_add_func("/connect/other-address", test_other_address);
     g_test_add_func("/connect/keep-alive", test_keep_alive);
     g_test_add_func("/connect/unix", test_unix);
     g_test_add_func("/connect/unix-unnamed", test_unix_unnamed);
