@@ -9,42 +9,14 @@
  */
 #include "util/osdep.h"
 
-#include <zlib.h>
-#if CONFIG_ZSTD
-#include <zstd.h>
-#endif
-#if CONFIG_ISAL
-#include <isa-l/igzip_lib.h>
-#endif
-
 #include "block/qcow2/internal.h"
-#include "util/library.h"
+#include "util/compress-library.h"
 
 /* Others expand with a window of this many bits. */
 #define PACK_WINDOW_BITS 12
 #define PACK_ZSTD_LEVEL  3
 
 /* -- zlib ------------------------------------------------------------------------ */
-
-static __typeof__(deflateInit2_) *p_deflateInit2_;
-static __typeof__(deflate) *p_deflate;
-static __typeof__(deflateEnd) *p_deflateEnd;
-static __typeof__(inflateInit2_) *p_inflateInit2_;
-static __typeof__(inflate) *p_inflate;
-static __typeof__(inflateEnd) *p_inflateEnd;
-
-static const LibrarySymbol zlib_symbols[] = {
-    { "deflateInit2_", &p_deflateInit2_ },
-    { "deflate", &p_deflate },
-    { "deflateEnd", &p_deflateEnd },
-    { "inflateInit2_", &p_inflateInit2_ },
-    { "inflate", &p_inflate },
-    { "inflateEnd", &p_inflateEnd },
-    {},
-};
-
-static Library zlib_library = { .soname = "libz.so.1",
-                                .symbols = zlib_symbols };
 
 static ssize_t pack_zlib(void *dst, size_t dst_bytes, const void *src,
                          size_t src_bytes)
@@ -55,17 +27,17 @@ static ssize_t pack_zlib(void *dst, size_t dst_bytes, const void *src,
                    .avail_out = (uInt)dst_bytes };
     int ret;
 
-    if (!library_load(&zlib_library, NULL)) {
+    if (!zlib_load(NULL)) {
         return -ENOTSUP;
     }
-    ret = p_deflateInit2_(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
-                          -PACK_WINDOW_BITS, 9, Z_DEFAULT_STRATEGY,
-                          ZLIB_VERSION, (int)sizeof(z));
+    ret = zlib_lib.deflateInit2_(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+                                 -PACK_WINDOW_BITS, 9, Z_DEFAULT_STRATEGY,
+                                 ZLIB_VERSION, (int)sizeof(z));
     if (ret != Z_OK) {
         return -EIO;
     }
-    ret = p_deflate(&z, Z_FINISH);
-    p_deflateEnd(&z);
+    ret = zlib_lib.deflate(&z, Z_FINISH);
+    zlib_lib.deflateEnd(&z);
     if (ret == Z_STREAM_END) {
         return (ssize_t)(dst_bytes - z.avail_out);
     }
@@ -82,15 +54,15 @@ static int unpack_zlib(void *dst, size_t dst_bytes, const void *src,
                    .avail_out = (uInt)dst_bytes };
     int ret;
 
-    if (!library_load(&zlib_library, NULL)) {
+    if (!zlib_load(NULL)) {
         return -ENOTSUP;
     }
-    ret = p_inflateInit2_(&z, -MAX_WBITS, ZLIB_VERSION, (int)sizeof(z));
+    ret = zlib_lib.inflateInit2_(&z, -MAX_WBITS, ZLIB_VERSION, (int)sizeof(z));
     if (ret != Z_OK) {
         return -EIO;
     }
-    ret = p_inflate(&z, Z_FINISH);
-    p_inflateEnd(&z);
+    ret = zlib_lib.inflate(&z, Z_FINISH);
+    zlib_lib.inflateEnd(&z);
     return (ret == Z_STREAM_END || ret == Z_BUF_ERROR) && z.avail_out == 0
                ? 0
                : -EIO;
@@ -99,22 +71,6 @@ static int unpack_zlib(void *dst, size_t dst_bytes, const void *src,
 /* -- ISA-L ----------------------------------------------------------------------- */
 
 #if CONFIG_ISAL
-static __typeof__(isal_deflate_init) *p_isal_deflate_init;
-static __typeof__(isal_deflate) *p_isal_deflate;
-static __typeof__(isal_inflate_init) *p_isal_inflate_init;
-static __typeof__(isal_inflate) *p_isal_inflate;
-
-static const LibrarySymbol isal_symbols[] = {
-    { "isal_deflate_init", &p_isal_deflate_init },
-    { "isal_deflate", &p_isal_deflate },
-    { "isal_inflate_init", &p_isal_inflate_init },
-    { "isal_inflate", &p_isal_inflate },
-    {},
-};
-
-static Library isal_library = { .soname = "libisal.so.2",
-                                .symbols = isal_symbols };
-
 static ssize_t pack_isal(void *dst, size_t dst_bytes, const void *src,
                          size_t src_bytes)
 {
@@ -122,7 +78,7 @@ static ssize_t pack_isal(void *dst, size_t dst_bytes, const void *src,
     g_autofree uint8_t *memory = g_malloc(ISAL_DEF_LVL3_DEFAULT);
     int ret;
 
-    p_isal_deflate_init(z);
+    isal_lib.isal_deflate_init(z);
     z->level = 3;
     z->level_buf = memory;
     z->level_buf_size = ISAL_DEF_LVL3_DEFAULT;
@@ -134,7 +90,7 @@ static ssize_t pack_isal(void *dst, size_t dst_bytes, const void *src,
     z->avail_in = (uint32_t)src_bytes;
     z->next_out = dst;
     z->avail_out = (uint32_t)dst_bytes;
-    ret = p_isal_deflate(z);
+    ret = isal_lib.isal_deflate(z);
     if (ret != COMP_OK) {
         return -EIO;
     }
@@ -148,19 +104,16 @@ static int unpack_isal(void *dst, size_t dst_bytes, const void *src,
 {
     g_autofree struct inflate_state *z = g_new(struct inflate_state, 1);
 
-    p_isal_inflate_init(z);
+    isal_lib.isal_inflate_init(z);
     z->crc_flag = ISAL_DEFLATE;
     z->next_in = (uint8_t *)src;
     z->avail_in = (uint32_t)src_bytes;
     z->next_out = dst;
     z->avail_out = (uint32_t)dst_bytes;
-    return p_isal_inflate(z) >= 0 && z->avail_out == 0 ? 0 : -EIO;
+    return isal_lib.isal_inflate(z) >= 0 && z->avail_out == 0 ? 0 : -EIO;
 }
 
-static bool have_isal(void)
-{
-    return library_load(&isal_library, NULL);
-}
+#define have_isal() isal_load(NULL)
 #else
 #define have_isal()      false
 #define pack_isal(...)   (-ENOTSUP)
@@ -170,35 +123,17 @@ static bool have_isal(void)
 /* -- zstd ------------------------------------------------------------------------ */
 
 #if CONFIG_ZSTD
-static __typeof__(ZSTD_compress) *p_compress;
-static __typeof__(ZSTD_createDCtx) *p_createDCtx;
-static __typeof__(ZSTD_freeDCtx) *p_freeDCtx;
-static __typeof__(ZSTD_decompressStream) *p_decompressStream;
-static __typeof__(ZSTD_isError) *p_isError;
-
-static const LibrarySymbol zstd_symbols[] = {
-    { "ZSTD_compress", &p_compress },
-    { "ZSTD_createDCtx", &p_createDCtx },
-    { "ZSTD_freeDCtx", &p_freeDCtx },
-    { "ZSTD_decompressStream", &p_decompressStream },
-    { "ZSTD_isError", &p_isError },
-    {},
-};
-
-static Library zstd_library = { .soname = "libzstd.so.1",
-                                .symbols = zstd_symbols };
-
 static ssize_t pack_zstd(void *dst, size_t dst_bytes, const void *src,
                          size_t src_bytes)
 {
     size_t n;
 
-    if (!library_load(&zstd_library, NULL)) {
+    if (!zstd_load(NULL)) {
         return -ENOTSUP;
     }
-    n = p_compress(dst, dst_bytes, src, src_bytes, PACK_ZSTD_LEVEL);
+    n = zstd_lib.ZSTD_compress(dst, dst_bytes, src, src_bytes, PACK_ZSTD_LEVEL);
     /* The only error that good arguments can have is too little room. */
-    return p_isError(n) ? -ENOMEM : (ssize_t)n;
+    return zstd_lib.ZSTD_isError(n) ? -ENOMEM : (ssize_t)n;
 }
 
 /* What is behind the frame in its last sector is not ours: a stream. */
@@ -210,20 +145,20 @@ static int unpack_zstd(void *dst, size_t dst_bytes, const void *src,
     ZSTD_DCtx *ctx;
     size_t n = 0;
 
-    if (!library_load(&zstd_library, NULL)) {
+    if (!zstd_load(NULL)) {
         return -ENOTSUP;
     }
-    ctx = p_createDCtx();
+    ctx = zstd_lib.ZSTD_createDCtx();
     while (ctx && out.pos < out.size) {
         size_t before = in.pos + out.pos;
 
-        n = p_decompressStream(ctx, &out, &in);
-        if (p_isError(n) || in.pos + out.pos == before) {
+        n = zstd_lib.ZSTD_decompressStream(ctx, &out, &in);
+        if (zstd_lib.ZSTD_isError(n) || in.pos + out.pos == before) {
             break;
         }
     }
-    p_freeDCtx(ctx);
-    return out.pos == out.size && !p_isError(n) ? 0 : -EIO;
+    zstd_lib.ZSTD_freeDCtx(ctx);
+    return out.pos == out.size && !zstd_lib.ZSTD_isError(n) ? 0 : -EIO;
 }
 #else
 #define pack_zstd(...)   (-ENOTSUP)

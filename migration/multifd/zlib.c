@@ -15,15 +15,9 @@
  */
 #include "util/osdep.h"
 
-#include <zlib.h>
-
 #include "migration/multifd/compress.h"
+#include "util/compress-library.h"
 #include "util/iov.h"
-#include "util/library.h"
-
-#if CONFIG_ISAL
-#include <isa-l/igzip_lib.h>
-#endif
 
 /* 32 KiB window, deflate, no dictionary. */
 #define ZLIB_CMF         0x78
@@ -55,26 +49,6 @@ typedef struct ZlibStream {
 
 /* -- zlib -------------------------------------------------------------------- */
 
-static __typeof__(deflateInit2_) *p_deflateInit2_;
-static __typeof__(deflate) *p_deflate;
-static __typeof__(deflateEnd) *p_deflateEnd;
-static __typeof__(inflateInit2_) *p_inflateInit2_;
-static __typeof__(inflate) *p_inflate;
-static __typeof__(inflateEnd) *p_inflateEnd;
-
-static const LibrarySymbol zlib_symbols[] = {
-    { "deflateInit2_", &p_deflateInit2_ },
-    { "deflate", &p_deflate },
-    { "deflateEnd", &p_deflateEnd },
-    { "inflateInit2_", &p_inflateInit2_ },
-    { "inflate", &p_inflate },
-    { "inflateEnd", &p_inflateEnd },
-    {},
-};
-
-static Library zlib_library = { .soname = "libz.so.1",
-                                .symbols = zlib_symbols };
-
 /* Raw deflate: the header is this file's matter. */
 #define RAW_WINDOW_BITS (-15)
 
@@ -82,15 +56,16 @@ static bool zlib_open(ZlibStream *s, int level, Error **errp)
 {
     int ret;
 
-    if (!library_load(&zlib_library, errp)) {
+    if (!zlib_load(errp)) {
         return false;
     }
     if (s->encoder) {
-        ret = p_deflateInit2_(&s->z, level, Z_DEFLATED, RAW_WINDOW_BITS, 8,
-                              Z_DEFAULT_STRATEGY, ZLIB_VERSION, sizeof(s->z));
+        ret = zlib_lib.deflateInit2_(&s->z, level, Z_DEFLATED, RAW_WINDOW_BITS,
+                                     8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+                                     sizeof(s->z));
     } else {
-        ret =
-            p_inflateInit2_(&s->z, RAW_WINDOW_BITS, ZLIB_VERSION, sizeof(s->z));
+        ret = zlib_lib.inflateInit2_(&s->z, RAW_WINDOW_BITS, ZLIB_VERSION,
+                                     sizeof(s->z));
     }
     if (ret != Z_OK) {
         error_setg(errp, "zlib cannot start: error %d", ret);
@@ -108,8 +83,8 @@ static bool zlib_run(ZlibStream *s, ZlibIO *io, Error **errp)
     s->z.avail_in = io->in_len;
     s->z.next_out = io->out;
     s->z.avail_out = io->out_len;
-    ret = s->encoder ? p_deflate(&s->z, Z_SYNC_FLUSH)
-                     : p_inflate(&s->z, Z_SYNC_FLUSH);
+    ret = s->encoder ? zlib_lib.deflate(&s->z, Z_SYNC_FLUSH)
+                     : zlib_lib.inflate(&s->z, Z_SYNC_FLUSH);
     io->in = s->z.next_in;
     io->in_len = s->z.avail_in;
     io->out = s->z.next_out;
@@ -127,22 +102,6 @@ static bool zlib_run(ZlibStream *s, ZlibIO *io, Error **errp)
 
 #if CONFIG_ISAL
 
-static __typeof__(isal_deflate_init) *p_isal_deflate_init;
-static __typeof__(isal_deflate) *p_isal_deflate;
-static __typeof__(isal_inflate_init) *p_isal_inflate_init;
-static __typeof__(isal_inflate) *p_isal_inflate;
-
-static const LibrarySymbol isal_symbols[] = {
-    { "isal_deflate_init", &p_isal_deflate_init },
-    { "isal_deflate", &p_isal_deflate },
-    { "isal_inflate_init", &p_isal_inflate_init },
-    { "isal_inflate", &p_isal_inflate },
-    {},
-};
-
-static Library isal_library = { .soname = "libisal.so.2",
-                                .symbols = isal_symbols };
-
 static bool isal_open(ZlibStream *s, int level)
 {
     static const uint32_t room[ISAL_LEVEL_MAX + 1] = {
@@ -156,17 +115,17 @@ static bool isal_open(ZlibStream *s, int level)
     if (s->encoder && (level < 1 || level > ISAL_LEVEL_MAX)) {
         return false;
     }
-    if (!library_load(&isal_library, NULL)) {
+    if (!isal_load(NULL)) {
         return false;
     }
     if (!s->encoder) {
         s->iinf = g_new0(struct inflate_state, 1);
-        p_isal_inflate_init(s->iinf);
+        isal_lib.isal_inflate_init(s->iinf);
         s->iinf->crc_flag = ISAL_DEFLATE;
         return true;
     }
     s->idef = g_new0(struct isal_zstream, 1);
-    p_isal_deflate_init(s->idef);
+    isal_lib.isal_deflate_init(s->idef);
     s->idef->level = level;
     s->idef->level_buf_size = room[level];
     s->idef->level_buf = g_malloc(room[level]);
@@ -194,7 +153,7 @@ static int isal_run(ZlibStream *s, ZlibIO *io, Error **errp)
         s->idef->next_out = io->out;
         s->idef->avail_out = io->out_len;
         s->idef->flush = SYNC_FLUSH;
-        ret = p_isal_deflate(s->idef);
+        ret = isal_lib.isal_deflate(s->idef);
         io->in = s->idef->next_in;
         io->in_len = s->idef->avail_in;
         io->out = s->idef->next_out;
@@ -204,7 +163,7 @@ static int isal_run(ZlibStream *s, ZlibIO *io, Error **errp)
         s->iinf->avail_in = io->in_len;
         s->iinf->next_out = io->out;
         s->iinf->avail_out = io->out_len;
-        ret = p_isal_inflate(s->iinf);
+        ret = isal_lib.isal_inflate(s->iinf);
         io->in = s->iinf->next_in;
         io->in_len = s->iinf->avail_in;
         io->out = s->iinf->next_out;
@@ -256,9 +215,9 @@ static void stream_free(MultiFDStream *parent)
 
     isal_close(s);
     if (s->z_open && s->encoder) {
-        p_deflateEnd(&s->z);
+        zlib_lib.deflateEnd(&s->z);
     } else if (s->z_open) {
-        p_inflateEnd(&s->z);
+        zlib_lib.inflateEnd(&s->z);
     }
     g_free(s->copy);
     g_free(s);

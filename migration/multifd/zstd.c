@@ -15,12 +15,9 @@
 #include "util/osdep.h"
 
 #include "migration/multifd/compress.h"
+#include "util/compress-library.h"
 
 #if CONFIG_ZSTD
-
-#include <zstd.h>
-
-#include "util/library.h"
 
 /* Of level 1. */
 #define FAST_WINDOW_LOG 21
@@ -32,36 +29,6 @@ typedef struct ZstdStream {
     ZSTD_DCtx *dctx; /* of a decoder; owned */
 } ZstdStream;
 
-/* -- the library ------------------------------------------------------------- */
-
-static __typeof__(ZSTD_createCCtx) *p_createCCtx;
-static __typeof__(ZSTD_freeCCtx) *p_freeCCtx;
-static __typeof__(ZSTD_CCtx_setParameter) *p_CCtx_setParameter;
-static __typeof__(ZSTD_compressStream2) *p_compressStream2;
-static __typeof__(ZSTD_createDCtx) *p_createDCtx;
-static __typeof__(ZSTD_freeDCtx) *p_freeDCtx;
-static __typeof__(ZSTD_DCtx_setParameter) *p_DCtx_setParameter;
-static __typeof__(ZSTD_decompressStream) *p_decompressStream;
-static __typeof__(ZSTD_isError) *p_isError;
-static __typeof__(ZSTD_getErrorName) *p_getErrorName;
-
-static const LibrarySymbol zstd_symbols[] = {
-    { "ZSTD_createCCtx", &p_createCCtx },
-    { "ZSTD_freeCCtx", &p_freeCCtx },
-    { "ZSTD_CCtx_setParameter", &p_CCtx_setParameter },
-    { "ZSTD_compressStream2", &p_compressStream2 },
-    { "ZSTD_createDCtx", &p_createDCtx },
-    { "ZSTD_freeDCtx", &p_freeDCtx },
-    { "ZSTD_DCtx_setParameter", &p_DCtx_setParameter },
-    { "ZSTD_decompressStream", &p_decompressStream },
-    { "ZSTD_isError", &p_isError },
-    { "ZSTD_getErrorName", &p_getErrorName },
-    {},
-};
-
-static Library zstd_library = { .soname = "libzstd.so.1",
-                                .symbols = zstd_symbols };
-
 /* -- streams ----------------------------------------------------------------- */
 
 static void zstd_free(MultiFDStream *s)
@@ -69,18 +36,19 @@ static void zstd_free(MultiFDStream *s)
     ZstdStream *z = container_of(s, ZstdStream, parent);
 
     if (z->cctx) {
-        p_freeCCtx(z->cctx);
+        zstd_lib.ZSTD_freeCCtx(z->cctx);
     }
     if (z->dctx) {
-        p_freeDCtx(z->dctx);
+        zstd_lib.ZSTD_freeDCtx(z->dctx);
     }
     g_free(z);
 }
 
 static bool zstd_ok(size_t ret, const char *what, Error **errp)
 {
-    if (p_isError(ret)) {
-        error_setg(errp, "zstd cannot %s: %s", what, p_getErrorName(ret));
+    if (zstd_lib.ZSTD_isError(ret)) {
+        error_setg(errp, "zstd cannot %s: %s", what,
+                   zstd_lib.ZSTD_getErrorName(ret));
         return false;
     }
     return true;
@@ -90,7 +58,7 @@ static ZstdStream *zstd_new(Error **errp)
 {
     ZstdStream *z;
 
-    if (!library_load(&zstd_library, errp)) {
+    if (!zstd_load(errp)) {
         return NULL;
     }
     z = g_new0(ZstdStream, 1);
@@ -101,8 +69,8 @@ static ZstdStream *zstd_new(Error **errp)
 static bool encoder_set(ZstdStream *z, ZSTD_cParameter what, int value,
                         Error **errp)
 {
-    return zstd_ok(p_CCtx_setParameter(z->cctx, what, value), "set its level",
-                   errp);
+    return zstd_ok(zstd_lib.ZSTD_CCtx_setParameter(z->cctx, what, value),
+                   "set its level", errp);
 }
 
 static bool encoder_set_level(ZstdStream *z, int level, Error **errp)
@@ -120,7 +88,7 @@ static MultiFDStream *zstd_encoder(int level, Error **errp)
     if (!z) {
         return NULL;
     }
-    z->cctx = p_createCCtx();
+    z->cctx = zstd_lib.ZSTD_createCCtx();
     if (!z->cctx) {
         error_setg(errp, "no memory for a zstd stream");
     } else if (encoder_set_level(z, level, errp)) {
@@ -142,7 +110,7 @@ static size_t zstd_encode(MultiFDStream *s, const struct iovec *iov, unsigned n,
         size_t left;
 
         do {
-            left = p_compressStream2(z->cctx, &o, &in, mode);
+            left = zstd_lib.ZSTD_compressStream2(z->cctx, &o, &in, mode);
             if (!zstd_ok(left, "compress", errp)) {
                 return 0;
             }
@@ -162,12 +130,13 @@ static MultiFDStream *zstd_decoder(Error **errp)
     if (!z) {
         return NULL;
     }
-    z->dctx = p_createDCtx();
+    z->dctx = zstd_lib.ZSTD_createDCtx();
     if (!z->dctx) {
         error_setg(errp, "no memory for a zstd stream");
-    } else if (zstd_ok(p_DCtx_setParameter(z->dctx, ZSTD_d_windowLogMax,
-                                           MULTIFD_ZSTD_WINDOW_LOG_MAX),
-                       "limit its window", errp)) {
+    } else if (zstd_ok(
+                   zstd_lib.ZSTD_DCtx_setParameter(z->dctx, ZSTD_d_windowLogMax,
+                                                   MULTIFD_ZSTD_WINDOW_LOG_MAX),
+                   "limit its window", errp)) {
         return &z->parent;
     }
     zstd_free(&z->parent);
@@ -181,8 +150,8 @@ static bool zstd_fill(ZstdStream *z, ZSTD_outBuffer *o, ZSTD_inBuffer *in,
     for (;;) {
         size_t was_in = in->pos, was_out = o->pos;
 
-        if (!zstd_ok(p_decompressStream(z->dctx, o, in), "expand a packet",
-                     errp)) {
+        if (!zstd_ok(zstd_lib.ZSTD_decompressStream(z->dctx, o, in),
+                     "expand a packet", errp)) {
             return false;
         }
         if (o->pos == o->size || (in->pos == was_in && o->pos == was_out)) {
