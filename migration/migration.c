@@ -244,8 +244,9 @@ void migration_init(MigrationState *ms, const MigrationHost *host, void *opaque)
 {
     SaveVMRegistry *reg = host->registry(opaque);
     SaveVMOptions options = {
-        .configuration = ms->params.send_configuration,
-        .section_footer = ms->params.send_section_footer,
+        /* Monitors are up already. */
+        .configuration = qatomic_read(&ms->params.send_configuration),
+        .section_footer = qatomic_read(&ms->params.send_section_footer),
     };
 
     ms->host_opaque = opaque;
