@@ -4,7 +4,8 @@
  * all; of two pages for one place the younger must wait until the elder was not
  * used for a pass, or they would throw each other out for ever.
  *
- * The pages lie in one mapping that the kernel fills as it is used.
+ * The pages lie in one mapping that the kernel fills as it is used, by huge pages
+ * where it can.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -52,6 +53,8 @@ static bool cache_init(XBZRLECache *c, uint64_t bytes, Error **errp)
                    bytes);
         return false;
     }
+    /* A fault for each page would cost more than the copy to it. */
+    madvise(c->pages, bytes, MADV_HUGEPAGE);
     for (uint64_t i = 0; i < c->n; i++) {
         c->slot[i] = (CacheSlot){ .key = NO_KEY };
     }
@@ -121,6 +124,14 @@ bool xbzrle_cache_resize(XBZRLECache *c, uint64_t bytes, Error **errp)
 uint64_t xbzrle_cache_bytes(const XBZRLECache *c)
 {
     return c->n << RAM_PAGE_BITS;
+}
+
+void xbzrle_cache_prefetch(const XBZRLECache *c, uint64_t key)
+{
+    const uint8_t *page = slot_page(c, slot_of(c, key));
+
+    __builtin_prefetch(page);
+    __builtin_prefetch(page + 64);
 }
 
 uint8_t *xbzrle_cache_find(XBZRLECache *c, uint64_t key, uint64_t pass)

@@ -31,6 +31,9 @@ bool xbzrle_cache_resize(XBZRLECache *c, uint64_t bytes, Error **errp);
 
 uint64_t xbzrle_cache_bytes(const XBZRLECache *c);
 
+/** xbzrle_cache_prefetch: page @key, if it is there, is needed soon. */
+void xbzrle_cache_prefetch(const XBZRLECache *c, uint64_t key);
+
 /**
  * xbzrle_cache_find:
  * @key: names the page; any number but UINT64_MAX

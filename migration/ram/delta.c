@@ -20,6 +20,7 @@
 #include "migration/compress/xbzrle-cache.h"
 #include "migration/compress/xbzrle.h"
 #include "migration/ram/internal.h"
+#include "util/bulk-copy.h"
 #include "util/lockable.h"
 
 /* -- which methods are on ---------------------------------------------------------- */
@@ -175,6 +176,23 @@ static void put_delta(RAMWriter *w, RAMBlock *rb, uint64_t offset, size_t len)
     stats_add(&s->xbzrle_bytes, len + 11);
 }
 
+/*
+ * The page goes to @cached, and is sent from there: what is sent is what the cache
+ * has. The slot is nobody else's before the next pass, and so is not written
+ * before the file was flushed.
+ */
+static void send_cached(RAMWriter *w, RAMBlock *rb, uint64_t offset,
+                        uint8_t *cached)
+{
+    RAMSource *rs = w->rs;
+
+    bulk_copy_in(cached, rb->host + offset, RAM_PAGE_SIZE);
+    if (!rs->compress || !compress_pool_add(rs->compress, rb, offset, cached,
+                                            rs->methods.compress_wait)) {
+        ram_writer_plain_from(w, rb, offset, cached);
+    }
+}
+
 /* The page is in the cache at @cached. */
 static void send_delta(RAMWriter *w, RAMBlock *rb, uint64_t offset,
                        uint8_t *cached)
@@ -192,8 +210,7 @@ static void send_delta(RAMWriter *w, RAMBlock *rb, uint64_t offset,
         w->count[PAGE_METHOD_XBZRLE].pages++;
     } else {
         stats_add(&rs->config.stats->xbzrle_overflow, 1);
-        memcpy(cached, rb->host + offset, RAM_PAGE_SIZE);
-        ram_writer_plain(w, rb, offset, cached);
+        send_cached(w, rb, offset, cached);
     }
 }
 
@@ -214,12 +231,7 @@ static bool delta_page(RAMWriter *w, RAMBlock *rb, uint64_t offset)
     if (!cached) {
         return false;
     }
-    memcpy(cached, rb->host + offset, RAM_PAGE_SIZE);
-    /* The cache has what was sent, so what is sent comes from the cache. */
-    if (!rs->compress || !compress_pool_add(rs->compress, rb, offset, cached,
-                                            rs->methods.compress_wait)) {
-        ram_writer_plain(w, rb, offset, cached);
-    }
+    send_cached(w, rb, offset, cached);
     return true;
 }
 
@@ -255,6 +267,15 @@ bool ram_delta_page(RAMWriter *w, RAMBlock *rb, uint64_t offset)
     }
     stats_add(&rs->config.stats->compress_busy, 1);
     return false;
+}
+
+void ram_delta_prefetch(const RAMSource *rs, const RAMSourceBlock *sb,
+                        uint64_t offset)
+{
+    if (rs->xbzrle) {
+        xbzrle_cache_prefetch(rs->xbzrle,
+                              sb->key_base + (offset >> RAM_PAGE_BITS));
+    }
 }
 
 void ram_delta_zero(RAMSource *rs, RAMBlock *rb, uint64_t offset)

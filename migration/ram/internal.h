@@ -163,6 +163,9 @@ void ram_writer_account(RAMWriter *w);
 /* -- ram/delta.c: xbzrle and compression in the pipeline */
 /** ram_delta_page: false: it was not sent this way. */
 bool ram_delta_page(RAMWriter *w, RAMBlock *rb, uint64_t offset);
+/** ram_delta_prefetch: the page at @offset may come soon. */
+void ram_delta_prefetch(const RAMSource *rs, const RAMSourceBlock *sb,
+                        uint64_t offset);
 /** ram_delta_zero: the page was sent as zero, or in a way that the delta's
  *  cache does not see. */
 void ram_delta_zero(RAMSource *rs, RAMBlock *rb, uint64_t offset);

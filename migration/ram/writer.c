@@ -240,6 +240,9 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         if (detect) {
             prefetch_page(p + PREFETCH_AHEAD); /* harmless behind the end */
         }
+        if (delta) {
+            ram_delta_prefetch(rs, sb, offset + PREFETCH_AHEAD);
+        }
         if (detect && test_zero(w, p)) {
             ram_writer_zero(w, rb, offset);
             if (delta) {

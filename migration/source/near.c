@@ -36,7 +36,7 @@ void source_near_offer(MigrationRun *run)
 /* What computes more than it copies has more of two processors. */
 static bool is_plain(MigrationRun *run)
 {
-    return !run->methods.xbzrle && !run->methods.compress &&
+    return !run->methods.compress &&
            (!run->methods.multifd ||
             migrate_param(run->ms, multifd_compression) ==
                 MULTIFD_COMPRESSION_NONE) &&
