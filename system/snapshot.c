@@ -21,6 +21,8 @@
 #include "hw/boards.h"
 #include "io/channel.h"
 #include "migration/snapshot.h"
+#include "qapi/clone-visitor.h"
+#include "qapi/qapi-builtin-visit.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
 #include "util/error-report.h"
@@ -86,17 +88,6 @@ static bool check_tag(const char *tag, Error **errp)
     return true;
 }
 
-static strList *copy_list(const strList *from)
-{
-    strList *list = NULL;
-    strList **tail = &list;
-
-    for (; from; from = from->next) {
-        QAPI_LIST_APPEND(tail, g_strdup(from->value));
-    }
-    return list;
-}
-
 SnapshotWork *snapshot_work_new(const SnapshotRequest *r, Error **errp)
 {
     SnapshotWork *w;
@@ -108,7 +99,7 @@ SnapshotWork *snapshot_work_new(const SnapshotRequest *r, Error **errp)
     w->s = system_get();
     w->verb = r->verb;
     w->tag = r->tag ? g_strdup(r->tag) : tag_of_now();
-    w->devices = copy_list(r->devices);
+    w->devices = QAPI_CLONE(strList, r->devices);
     w->vmstate = g_strdup(r->vmstate);
     w->replace = r->replace;
     w->progress = r->progress ? r->progress : &w->own_progress;
