@@ -14,6 +14,7 @@
 
 #include "migration/ram/internal.h"
 #include "migration/ram/page-present.h"
+#include "migration/ram/zero-ahead.h"
 #include "util/lockable.h"
 
 static void count_dirty(RAMSource *rs, int64_t pages)
@@ -51,6 +52,8 @@ bool ram_dirty_sync(RAMSource *rs, uint64_t *ret_new, Error **errp)
         sum += fresh;
     }
     count_dirty(rs, (int64_t)sum);
+    zero_ahead_stop(rs->ahead);
+    rs->ahead_on = false;
     rs->chunk_block = NULL;
     *ret_new = sum;
     QEMU_LOCK_GUARD(&rs->lock);
@@ -116,6 +119,48 @@ uint64_t ram_dirty_claim_host(RAMSource *rs, RAMSourceBlock *sb, uint64_t page,
     return count;
 }
 
+/* A chunk of fewer pages is not worth to wake a thread. */
+#define AHEAD_PAGES_MIN 1024
+/* Of the pages of the last chunk so many in eight were zero. */
+#define AHEAD_EIGHTHS 6
+
+_Static_assert(ZERO_AHEAD_PAGES == RAM_CHUNK_PAGES, "one piece of work");
+_Static_assert(BITS_PER_LONG == ZERO_AHEAD_GROUP, "a group is a word");
+
+/* Pages of the chunk that will be looked at. @run is claimed already. */
+static uint64_t pages_ahead(RAMSource *rs, const RAMRun *run, uint64_t first,
+                            uint64_t n, unsigned long *wanted)
+{
+    bitmap_zero(wanted, (long)RAM_CHUNK_PAGES);
+    WITH_QEMU_LOCK_GUARD(&rs->lock)
+    {
+        bitmap_copy(wanted, run->sb->dirty + BIT_WORD(first), (long)n);
+    }
+    bitmap_set(wanted, (long)(run->first - first), (long)run->n);
+    if (rs->chunk_known) {
+        bitmap_and(wanted, wanted, rs->chunk_touched, (long)n);
+    }
+    return (uint64_t)bitmap_count_one(wanted, (long)n);
+}
+
+/* Zero pages mostly lie together: as in the last chunk, so in this one. */
+static void look_ahead(RAMSource *rs, const RAMRun *run, uint64_t first,
+                       uint64_t n)
+{
+    DECLARE_BITMAP(wanted, RAM_CHUNK_PAGES);
+    bool worth = rs->chunk_tested >= AHEAD_PAGES_MIN &&
+                 rs->chunk_zeros * 8 >= rs->chunk_tested * AHEAD_EIGHTHS;
+
+    rs->chunk_tested = rs->chunk_zeros = 0;
+    zero_ahead_stop(rs->ahead);
+    rs->ahead_on =
+        worth && rs->ahead && !rs->postcopy &&
+        pages_ahead(rs, run, first, n, wanted) >= AHEAD_PAGES_MIN &&
+        zero_ahead_begin(rs->ahead,
+                         run->sb->rb->host + (first << RAM_PAGE_BITS), wanted,
+                         (unsigned)DIV_ROUND_UP(n, ZERO_AHEAD_GROUP));
+}
+
 void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run)
 {
     const MigrationHost *host = rs->config.host;
@@ -137,6 +182,7 @@ void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run)
         page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, run->sb->rb, first, n,
                          rs->chunk_touched, &run->sb->data_end);
     }
+    look_ahead(rs, run, first, n);
 }
 
 /* -- post-copy ------------------------------------------------------------------ */

@@ -14,6 +14,7 @@
 
 typedef struct XBZRLECache XBZRLECache;
 typedef struct CompressPool CompressPool;
+typedef struct ZeroAhead ZeroAhead;
 
 /*
  * The dirty log is cleared, and looked through for memory that was never
@@ -110,6 +111,10 @@ struct RAMSource {
     uint64_t chunk;
     bool chunk_known; /* @chunk_touched counts */
     DECLARE_BITMAP(chunk_touched, RAM_CHUNK_PAGES);
+    uint64_t chunk_tested; /* pages of it that were looked at */
+    uint64_t chunk_zeros;  /* of these */
+    ZeroAhead *ahead;      /* or NULL: one processor */
+    bool ahead_on;         /* it looks at this chunk */
 
     XBZRLECache *xbzrle;       /* or NULL */
     uint8_t *xbzrle_out;       /* XBZRLE_BYTES_MAX bytes */

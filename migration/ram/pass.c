@@ -14,6 +14,7 @@
 #include "migration/mapped/file-ram.h"
 #include "migration/multifd/multifd.h"
 #include "migration/ram/internal.h"
+#include "migration/ram/zero-ahead.h"
 #include "util/lockable.h"
 
 static int64_t thread_cpu_ns(void)
@@ -163,6 +164,8 @@ static void account_cpu(RAMWriter *w, int64_t cpu_start)
     uint64_t cpu = (uint64_t)(thread_cpu_ns() - cpu_start);
 
     ram_writer_account(w);
+    stats_method_add(rs->config.stats, PAGE_METHOD_ZERO, 0, 0, 0,
+                     zero_ahead_cpu_ns(rs->ahead));
     stats_method_add(rs->config.stats,
                      queued ? PAGE_METHOD_MULTIFD : PAGE_METHOD_PLAIN, 0, 0, 0,
                      cpu > w->cpu_ns ? cpu - w->cpu_ns : 0);

@@ -15,6 +15,7 @@
 #include "migration/multifd/multifd.h"
 #include "migration/ram/internal.h"
 #include "migration/ram/page-present.h"
+#include "migration/ram/zero-ahead.h"
 #include "util/fd.h"
 #include "util/lockable.h"
 
@@ -124,6 +125,7 @@ RAMSource *ram_source_new(const RAMSourceConfig *config, Error **errp)
             return NULL;
         }
         rs->logging = true;
+        rs->ahead = zero_ahead_new();
     }
     stats_set(&config->stats->total_bytes, ram_blocks_bytes(source_list(rs)));
     stats_set(&config->stats->remaining_bytes,
@@ -139,6 +141,7 @@ void ram_source_free(RAMSource *rs)
     if (rs->logging) {
         rs->config.host->dirty_log_stop(rs->config.host_opaque);
     }
+    zero_ahead_free(rs->ahead);
     ram_writer_free(rs->main);
     ram_delta_free(rs);
     for (unsigned i = 0; i < rs->n; i++) {

@@ -17,6 +17,7 @@
 #include "migration/multifd/multifd.h"
 #include "migration/ram/internal.h"
 #include "migration/ram/page-zero.h"
+#include "migration/ram/zero-ahead.h"
 
 /* Records that are made at once for memory that was never touched. */
 #define ZERO_BATCH 256
@@ -201,12 +202,16 @@ static inline void prefetch_page(const uint8_t *p)
     __builtin_prefetch(p + 64);
 }
 
-static bool test_zero(RAMWriter *w, const uint8_t *page)
+/* @offset: in the block that holds @page. */
+static bool test_zero(RAMWriter *w, const uint8_t *page, uint64_t offset)
 {
     WriterCount *c = &w->count[PAGE_METHOD_ZERO];
+    unsigned in_chunk = (offset >> RAM_PAGE_BITS) % RAM_CHUNK_PAGES;
     bool zero;
 
-    if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
+    if (w->rs->ahead_on && zero_ahead_knows(w->rs->ahead, in_chunk, &zero)) {
+        /* nothing to look at */
+    } else if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
         zero = page_is_zero(page);
     } else {
         int64_t start = ram_now_ns();
@@ -233,6 +238,7 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
     /* In post-copy nobody else looks: the channels are silent. */
     bool detect =
         rs->methods.zero_detect || (rs->postcopy && rs->methods.multifd);
+    uint64_t zeros = 0;
 
     for (; offset < end; offset += RAM_PAGE_SIZE) {
         const uint8_t *p = rb->host + offset;
@@ -243,7 +249,8 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         if (delta) {
             ram_delta_prefetch(rs, sb, offset + PREFETCH_AHEAD);
         }
-        if (detect && test_zero(w, p)) {
+        if (detect && test_zero(w, p, offset)) {
+            zeros++;
             ram_writer_zero(w, rb, offset);
             if (delta) {
                 ram_delta_zero(rs, rb, offset);
@@ -251,6 +258,10 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         } else if (!delta || !ram_delta_page(w, rb, offset)) {
             ram_writer_plain(w, rb, offset, NULL);
         }
+    }
+    if (detect && !rs->postcopy) {
+        rs->chunk_tested += n;
+        rs->chunk_zeros += zeros;
     }
 }
 

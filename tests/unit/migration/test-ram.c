@@ -193,6 +193,45 @@ static void write_some(Pair *p, unsigned slice)
     fake_ram_write(p->from, ram, (10000 + slice) << RAM_PAGE_BITS, &byte, 1);
 }
 
+/* Of many zero pages every hundredth gets its last byte set. */
+static void write_last_bytes(Pair *p, unsigned slice)
+{
+    RAMBlock *ram = p->from->list.block[0];
+    uint8_t byte = ++p->writes;
+
+    for (uint64_t page = slice % 100; page < 12288 && slice < 20; page += 100) {
+        fake_ram_write(p->from, ram, (page << RAM_PAGE_BITS) + 4095, &byte, 1);
+    }
+}
+
+/* Zero pages in a row, as many as make the source look ahead. */
+static void test_many_zeros(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    uint8_t zero[RAM_PAGE_SIZE] = { 0 };
+    RAMPassReport report;
+
+    for (uint64_t page = 0; page < 12288; page++) {
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS, zero, sizeof(zero));
+    }
+    fake_ram_fill(p->from, ram, 8000, 3, 1);
+    fake_ram_fill(p->to, p->to->list.block[0], 9000, 3, 2);
+    pair_start(p, (RAMSourceConfig){ .methods = { .zero_detect = true } },
+               (RAMIncomingConfig){ 0 });
+    pair_pass(p, &report, write_last_bytes);
+    /* All of it is dirty once more: the second pass looks ahead as well. */
+    for (uint64_t page = 0; page < 12288; page++) {
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS, zero, sizeof(zero));
+    }
+    pair_pass(p, &report, write_last_bytes);
+    pair_complete(p);
+    g_assert_cmpuint(stats_get(&p->stats.method[PAGE_METHOD_ZERO].pages), >,
+                     20000);
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
+}
+
 /* -- methods ------------------------------------------------------------------------ */
 
 static const RAMMethods all_methods = {
@@ -609,6 +648,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/ram/plain", test_plain);
     g_test_add_func("/ram/no-zero-detection", test_no_zero_detection);
+    g_test_add_func("/ram/many-zeros", test_many_zeros);
     g_test_add_func("/ram/xbzrle", test_xbzrle);
     g_test_add_func("/ram/compress", test_compress);
     g_test_add_func("/ram/switching", test_switching);
