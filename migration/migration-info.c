@@ -202,7 +202,7 @@ static void fill_source(MigrationState *ms, MigrationInfo *info,
 
     info->has_status = true;
     info->status = status;
-    if (ms->start_ns) {
+    if (qatomic_read(&ms->start_ns)) {
         fill_times(ms, info, status);
     }
     if (!qatomic_read(&ms->setup_end_ns)) {
@@ -281,14 +281,18 @@ static void fill_blocktime(MigrationIncoming *mis, MigrationInfo *info)
 static void fill_incoming(MigrationIncoming *mis, MigrationInfo *info,
                           MigrationStatus status)
 {
+    int64_t start = qatomic_read(&mis->start_ns);
+
     info->has_status = true;
     info->status = status;
-    if (mis->start_ns) {
-        int64_t end =
-            mis->end_ns ? mis->end_ns : qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    if (start) {
+        int64_t end = qatomic_read(&mis->end_ns);
 
+        if (!end) {
+            end = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+        }
         info->has_total_time = true;
-        info->total_time = (end - mis->start_ns) / SCALE_MS;
+        info->total_time = (end - start) / SCALE_MS;
     }
     fill_blocktime(mis, info);
     info->dirty_bitmaps = bitmaps_info(&mis->bitmap_stats);

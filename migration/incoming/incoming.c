@@ -142,7 +142,7 @@ void incoming_end(MigrationIncoming *mis, Error *err)
     if (!ok) {
         note_error(mis, err);
     }
-    mis->end_ns = now_ns();
+    qatomic_set(&mis->end_ns, now_ns());
     incoming_cleanup(mis);
     if (!ok) {
         move_to_failed(mis);

@@ -133,7 +133,7 @@ static bool accept_source(void *opaque, const ConfigSection *theirs,
         return false;
     }
     c->accepted = true;
-    mis->start_ns = now_ns();
+    qatomic_set(&mis->start_ns, now_ns());
     mis->from_src = QIO_CHANNEL(object_ref(OBJECT(c->ioc)));
     mis->from_src_file = g_steal_pointer(&c->f);
     make_bitmaps(mis);
