@@ -218,7 +218,6 @@ static bool load_near(MigrationIncoming *mis, uint32_t value, Error **errp)
     if (ping.kind == NEAR_PING_HOST && ping.here &&
         near_channel(mis->from_src)) {
         mis->run->near = true;
-        near_channel_tune(mis->from_src);
         return return_sender_pong(mis->to_src, NEAR_PONG, errp);
     }
     return true;

@@ -11,9 +11,6 @@
 
 #include "migration/ram/near.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "io/channel-socket.h"
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -22,13 +19,10 @@
 #define PING_HOST 0xc8000000u
 #define PING_CPU  0xc9000000u
 
-/* TCP's own choice grows beyond the cache. The kernel doubles it. */
-#define TCP_BUFFER (256 * 1024)
-
 /* Weights of the past and of the slice that ended. */
 #define RATE_PAST 0.75
 /* Apart must be so much faster. */
-#define APART_GAIN 1.2
+#define APART_GAIN 1.3
 
 /* -- the values of PING ------------------------------------------------------------ */
 
@@ -75,17 +69,6 @@ bool near_channel(QIOChannel *ioc)
     const QIOChannelSocket *s = plain_socket(ioc);
 
     return s && qio_channel_socket_is_local(s);
-}
-
-void near_channel_tune(QIOChannel *ioc)
-{
-    const QIOChannelSocket *s = plain_socket(ioc);
-    int bytes = TCP_BUFFER;
-
-    if (s && s->localAddr.ss_family != AF_UNIX) {
-        setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-    }
 }
 
 /* -- threads ------------------------------------------------------------------------- */
@@ -183,7 +166,8 @@ void near_policy_slice(NearPolicy *p, int64_t now_ns, int64_t took_ns,
         p->probing = false;
         p->apart = p->rate[1] > p->rate[0] * APART_GAIN;
         p->since_ns = now_ns;
-    } else if (now_ns - p->since_ns >= NEAR_PROBE_NS) {
-        p->probing = true;
+    } else if (now_ns - p->since_ns >=
+               (p->probed ? NEAR_PROBE_NS : NEAR_FIRST_NS)) {
+        p->probing = p->probed = true;
     }
 }

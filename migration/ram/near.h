@@ -54,9 +54,6 @@ NearPing near_ping_decode(uint32_t value);
  *  host as far as can be seen? */
 bool near_channel(QIOChannel *ioc);
 
-/** near_channel_tune: buffers that fit into a processor's cache. */
-void near_channel_tune(QIOChannel *ioc);
-
 /* -- threads ----------------------------------------------------------------- */
 
 /* Where a thread may run when it is not pinned. Zeroed: not pinned. */
@@ -81,15 +78,18 @@ unsigned near_cpu(unsigned nth);
 
 /*
  * Together costs less CPU time, so apart must be clearly faster. The other way
- * is tried for one slice every NEAR_PROBE_NS. Zeroed: together.
+ * is tried for one slice after NEAR_FIRST_NS, and then every NEAR_PROBE_NS.
+ * Zeroed: together.
  */
 typedef struct NearPolicy {
     bool apart;
     bool probing;     /* this slice goes the other way */
+    bool probed;      /* one has gone */
     int64_t since_ns; /* the last probe; 0: not begun */
     double rate[2];   /* bytes per ns: together, apart */
 } NearPolicy;
 
+#define NEAR_FIRST_NS (INT64_C(60) * 1000 * 1000)
 #define NEAR_PROBE_NS (INT64_C(2) * 1000 * 1000 * 1000)
 
 /** near_policy_together: how should the next slice go? */

@@ -72,7 +72,6 @@ static void join(MigrationRun *run)
     SourceNear *near = &run->near;
     unsigned cpu = near_cpu(0);
 
-    near_channel_tune(run->ms->to_dst);
     if (run->ms->multifd) {
         join_channels(run);
     } else if (near_pin(&near->pin, qemu_get_thread_id(), cpu)) {
