@@ -265,6 +265,7 @@ static void kvm_instance_init(Object *obj)
     qemu_mutex_init(&s->reaper_lock);
     qemu_cond_init(&s->reaper_wake);
     kvm_gate_init(s);
+    kvm_nudge_init(s);
     s->slots = g_array_new(FALSE, TRUE, sizeof(KVMSlot));
     s->vcpus = g_ptr_array_new();
     kvm_routes_init(s);
@@ -276,6 +277,7 @@ static void kvm_instance_finalize(Object *obj)
 
     kvm_routes_deinit(s);
     kvm_log_stop(ACCEL(obj));
+    kvm_nudge_deinit(s);
     kvm_gate_deinit(s);
     qemu_cond_destroy(&s->reaper_wake);
     qemu_mutex_destroy(&s->reaper_lock);

@@ -72,6 +72,18 @@ typedef struct KVMCaps {
     uint32_t debug_flags; /* of KVM_SET_GUEST_DEBUG */
 } KVMCaps;
 
+/* Changes for which the kernel waits for vCPUs (kvm-nudge.c). */
+typedef struct KVMNudge {
+    QemuMutex lock; /* guards the rest, and for its thread KVMState.vcpus */
+    QemuCond wake;  /* changes from nothing, quit */
+    QemuThread thread;
+    bool has_thread;
+    bool asleep;
+    bool quit;
+    unsigned changes; /* under way */
+    uint64_t epoch;   /* of changes from nothing */
+} KVMNudge;
+
 struct KVMState {
     AccelState parent_obj;
 
@@ -106,6 +118,7 @@ struct KVMState {
     QemuMutex gate_lock; /* gate_changed: the gate opened, a CPU came out */
     QemuCond gate_changed;
     bool gate_closed; /* atomic; written under gate_lock */
+    KVMNudge nudge;
 
     bool has_irqchip;
     bool has_pit;
@@ -230,6 +243,15 @@ void kvm_gate_enter(KVMVCPU *vcpu);
 void kvm_gate_leave(KVMVCPU *vcpu);
 void kvm_ram_change_begin(AccelState *accel);
 void kvm_ram_change_end(AccelState *accel);
+
+/* kvm-nudge.c */
+void kvm_nudge_init(KVMState *s);
+void kvm_nudge_deinit(KVMState *s);
+/* kvm_nudge_start: before a vCPU runs; any number of times. */
+bool kvm_nudge_start(KVMState *s, Error **errp);
+/* kvm_change: kvm_ioctl() of the machine's descriptor, for one that waits for
+ * vCPUs. Thread: any but a vCPU's that is inside the guest. */
+int kvm_change(KVMState *s, unsigned long request, void *arg);
 
 /* kvm-irqchip.c */
 bool kvm_create_irqchip(AccelState *accel, Error **errp);

@@ -22,7 +22,7 @@ int kvm_set_slot(KVMState *s, guint number, const KVMSlot *slot)
     };
 
     trace_kvm_slot(number, slot->gpa, slot->size, slot->flags);
-    return kvm_ioctl(s->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+    return kvm_change(s, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
 /* A free number; the array grows by one if there is none. */

@@ -265,7 +265,7 @@ static int set_ioeventfd(KVMState *s, const AccelIOEvent *event, bool assign)
                  (event->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
     };
 
-    return kvm_ioctl(s->vm_fd, KVM_IOEVENTFD, &io);
+    return kvm_change(s, KVM_IOEVENTFD, &io);
 }
 
 bool kvm_ioeventfd_add(AccelState *accel, const AccelIOEvent *event,

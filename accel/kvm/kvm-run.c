@@ -37,7 +37,7 @@ bool kvm_vcpu_thread_init(AccelVCPU *base, Error **errp)
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
     sigset_t set;
 
-    if (!install_kick_handler(errp)) {
+    if (!kvm_nudge_start(kvm_of(vcpu), errp) || !install_kick_handler(errp)) {
         return false;
     }
     sigemptyset(&set);

@@ -145,7 +145,10 @@ AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
         kvm_vcpu_free(&vcpu->base);
         return NULL;
     }
-    g_ptr_array_add(s->vcpus, vcpu);
+    WITH_QEMU_LOCK_GUARD(&s->nudge.lock)
+    {
+        g_ptr_array_add(s->vcpus, vcpu);
+    }
     return &vcpu->base;
 }
 
@@ -162,7 +165,10 @@ void kvm_vcpu_free(AccelVCPU *base)
     /* Rings are collected by a thread. */
     WITH_QEMU_LOCK_GUARD(&s->slots_lock)
     {
-        g_ptr_array_remove(s->vcpus, vcpu);
+        WITH_QEMU_LOCK_GUARD(&s->nudge.lock)
+        {
+            g_ptr_array_remove(s->vcpus, vcpu);
+        }
         kvm_ring_unmap(vcpu);
     }
     munmap(vcpu->run, (size_t)s->vcpu_mmap_bytes);

@@ -220,7 +220,8 @@ static bool send_rest(MigrationRun *run, Error **errp)
 
 /* -- the destination's word --------------------------------------------------------------- */
 
-/* Does anybody answer? Where it was not asked for, nobody has to. */
+/* Does anybody answer? Where it was not asked for, nobody has to; but one that
+ * was passed memory is of our kind. */
 static bool is_answered(MigrationState *ms)
 {
     int64_t end = now_ns() + FIRST_PONG_MS * SCALE_MS;
@@ -229,7 +230,8 @@ static bool is_answered(MigrationState *ms)
         return false;
     }
     if (migrate_cap(ms, MIGRATION_CAPABILITY_RETURN_PATH) ||
-        migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
+        migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
+        migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER) {
         return true;
     }
     while (!qatomic_read(&ms->last_pong) && !migration_has_failed(ms)) {

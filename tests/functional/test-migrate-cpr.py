@@ -4,7 +4,6 @@
 its memory by descriptors; nothing is copied, and nobody is ever left with half
 of it."""
 import json
-import os
 import re
 import socket
 import struct
@@ -51,6 +50,12 @@ class CprPair(Pair):
                  'the guest to go on')
 
 
+def listens(path: str) -> bool:
+    """The socket is in the file system a little earlier than it can be used."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
 def cross(t: Test, accel: str, smp: int = 1) -> None:
     """Back and forth; by QMP and by the command line."""
     p = CprPair(t, accel=accel, smp=smp, append=GUEST + f' cpus={smp}')
@@ -63,7 +68,7 @@ def cross(t: Test, accel: str, smp: int = 1) -> None:
         else:
             p.target = p.emulator(*[a for c in channels for a in
                                     ('-incoming', json.dumps(c))])
-            wait_for(lambda: os.path.exists(channels[1]['addr']['path']),
+            wait_for(lambda: listens(channels[1]['addr']['path']),
                      'the destination to listen')
         source = p.source
         info = p.go(channels)
