@@ -167,10 +167,12 @@ static bool check_params(unsigned on, const MigrationParams *p, Error **errp)
 /* What the machine or the host cannot do; asked when it is switched on. */
 static bool check_host(unsigned added, MigrationState *ms, Error **errp)
 {
-    const MigrationHost *host = ms->host;
+    /* Monitors are up before there is a machine. */
+    const MigrationHost *host = qatomic_load_acquire(&ms->host);
     uint64_t pages;
 
-    if ((added & C(POSTCOPY_RAM)) && host && ms->incoming &&
+    if ((added & C(POSTCOPY_RAM)) && host &&
+        qatomic_load_acquire(&ms->incoming) &&
         !postcopy_supported(host->ram_blocks(ms->host_opaque), errp)) {
         error_prepend(errp, "Capability 'postcopy-ram' is not available: ");
         return false;
