@@ -9,7 +9,7 @@ import time
 
 import ferrytest
 import linuxguest
-from ferrytest import LONG, Test, wait_for
+from ferrytest import LONG, Skip, Test, wait_for
 from linuxguest import Linux
 from migrate import Credentials
 
@@ -58,17 +58,35 @@ TECHNIQUES = {
     'exec': ('exec', [], {}, False),
     'descriptor': ('fd', [], {}, False),
 }
+# Memory that another process can have, too.
+MEMFD = ('-object', 'memory-backend-memfd,id=pc.ram,size=128M,share=on',
+         '-machine', 'memory-backend=pc.ram')
+SHARED = {
+    'cpr-transfer': ('cpr', [], {'mode': 'cpr-transfer'}, False),
+    'shared memory, post-copy': ('unix', ['postcopy-ram'], {}, False),
+    'cpr-transfer again': ('cpr', [], {'mode': 'cpr-transfer'}, False),
+}
+RING = {
+    'dirty ring': ('unix', [], {}, False),
+    'dirty ring, multifd': ('unix', ['multifd'], {}, False),
+    'dirty ring, xbzrle': ('unix', ['xbzrle'], {}, False),
+    'dirty ring, post-copy': ('unix', ['postcopy-ram'], {}, False),
+    'dirty limit': ('unix', ['dirty-limit'],
+                    {'max-bandwidth': 60 << 20, 'vcpu-dirty-limit': 20}, False),
+}
+# What only the source is asked for.
+SOURCE_ONLY = ('zero-copy-send', 'auto-converge', 'dirty-limit')
 SHORT = ('pre-copy', 'multifd zstd', 'post-copy, preempt', 'mapped RAM')
 
 
 class Worker:
     """The guest; the emulators come and go."""
 
-    def __init__(self, t: Test):
+    def __init__(self, t: Test, accel: str = ACCEL, args: tuple = ()):
         self.t = t
         self.count = 0
         t.path('work').write_text(WORK)
-        self.args = ['-accel', ACCEL, '-smp', '2']
+        self.args = ['-accel', accel, '-smp', '2', *args]
         if ACCEL == 'kvm':
             self.args += ['-cpu', 'host']
         if LONG:
@@ -88,7 +106,7 @@ class Worker:
     def settings(self, ferry, capabilities: list, parameters: dict,
                  creds: str) -> None:
         ferry.qmp.raw('migrate-set-parameters', {
-            'downtime-limit': PAUSE_MS, 'max-bandwidth': 0, 'multifd-channels': 2,
+            'mode': 'normal', 'downtime-limit': PAUSE_MS, 'max-bandwidth': 0, 'multifd-channels': 2,
             'multifd-compression': 'none', 'tls-hostname': 'localhost' if creds ==
             'tls-source' else '', 'tls-creds': creds, **parameters})
         on = {c['capability'] for c in
@@ -97,9 +115,17 @@ class Worker:
             {'capability': c, 'state': c in capabilities}
             for c in on | set(capabilities)])
 
-    def address(self, new, transport: str) -> str:
-        """Let the destination listen; where the source goes."""
+    def address(self, new, transport: str) -> dict:
+        """Let the destination listen; where the source goes, for `migrate`."""
         self.count += 1
+        if transport == 'cpr':
+            where = {'channels': [
+                {'channel-type': kind, 'addr': {
+                    'transport': 'socket', 'type': 'unix',
+                    'path': str(self.t.path(f'{kind}{self.count}'))}}
+                for kind in ('main', 'cpr')]}
+            new.qmp.cmd('migrate-incoming', **where)
+            return where
         path = self.t.path(f'mig{self.count}')
         uri = {'unix': f'unix:{path}', 'tcp': 'tcp:127.0.0.1:0',
                'exec': f'exec:socat UNIX-LISTEN:{path} -',
@@ -113,25 +139,24 @@ class Worker:
         if transport == 'tcp':
             a = wait_for(lambda: new.qmp.cmd('query-migrate').get(
                 'socket-address'), 'an address')
-            return f'tcp:127.0.0.1:{a[0]["port"]}'
+            return {'uri': f'tcp:127.0.0.1:{a[0]["port"]}'}
         wait_for(lambda: transport == 'fd' or path.exists(), 'a listener')
-        return f'exec:socat - UNIX-CONNECT:{path}' if transport == 'exec' \
-            else uri
+        return {'uri': f'exec:socat - UNIX-CONNECT:{path}'
+                if transport == 'exec' else uri}
 
-    def cross(self, name: str) -> dict:
-        transport, capabilities, parameters, tls = TECHNIQUES[name]
+    def cross(self, technique: tuple) -> dict:
+        transport, capabilities, parameters, tls = technique
         old = self.guest
         new = self.emulator('-incoming', 'defer', wait=False)
-        both = [c for c in capabilities if c not in ('zero-copy-send',
-                                                     'auto-converge')]
+        both = [c for c in capabilities if c not in SOURCE_ONLY]
         self.settings(old.ferry, capabilities, parameters,
                       'tls-source' if tls else '')
         self.settings(new.ferry, both, parameters, 'tls-target' if tls else '')
         if transport == 'file':
-            uri = f'file:{self.t.path("image")}'
+            where = {'uri': f'file:{self.t.path("image")}'}
         else:
-            uri = self.address(new.ferry, transport)
-        old.ferry.qmp.cmd('migrate', uri=uri)
+            where = self.address(new.ferry, transport)
+        old.ferry.qmp.cmd('migrate', **where)
         if 'postcopy-ram' in capabilities:
             wait_for(lambda: old.ferry.qmp.cmd('query-migrate')['status'] ==
                      'active', 'the first pass')
@@ -144,7 +169,7 @@ class Worker:
             return info['status'] == 'completed' and info
         info = wait_for(ended, 'the end', linuxguest.BOOT_SECONDS)
         if transport == 'file':
-            new.ferry.qmp.cmd('migrate-incoming', uri=uri)
+            new.ferry.qmp.cmd('migrate-incoming', **where)
         wait_for(lambda: new.ferry.qmp.cmd('query-status')['running'],
                  'guest to run', linuxguest.BOOT_SECONDS)
         old.ferry.quit()
@@ -168,14 +193,29 @@ class Worker:
             assert bad not in log, log[-3000:]
 
 
+    def cross_by(self, techniques: dict, names) -> None:
+        for name in names:
+            info = self.cross(techniques[name])
+            self.check()
+            print(f'# {ACCEL}, {name}: {info["total-time"]} ms, guest stood '
+                  f'{info["downtime"]} ms', flush=True)
+        self.guest.power_off()
+
+
 def test_techniques(t: Test) -> None:
-    w = Worker(t)
-    for name in TECHNIQUES if LONG else SHORT:
-        info = w.cross(name)
-        w.check()
-        print(f'# {ACCEL}, {name}: {info["total-time"]} ms, guest stood '
-              f'{info["downtime"]} ms', flush=True)
-    w.guest.power_off()
+    Worker(t).cross_by(TECHNIQUES, TECHNIQUES if LONG else SHORT)
+
+
+def test_shared_memory(t: Test) -> None:
+    """To another process on this host, which gets the memory itself."""
+    Worker(t, args=MEMFD).cross_by(SHARED, SHARED if LONG else
+                                   ('cpr-transfer',))
+
+
+def test_dirty_ring(t: Test) -> None:
+    if ACCEL != 'kvm':
+        raise Skip('only KVM has dirty rings')
+    Worker(t, accel='kvm,dirty-ring-size=65536').cross_by(RING, RING)
 
 
 if __name__ == '__main__':
