@@ -17,6 +17,7 @@
 
 #include "block/block-backend.h"
 #include "block/progress.h"
+#include "util/thread.h"
 
 /* -- command lines (tool-options.c); pure ---------------------------------- */
 
@@ -103,7 +104,9 @@ typedef struct Tool {
     ToolProgressBar *bar;   /* while it is shown */
     bool quiet;
     bool interrupted;
-    int signal_fd;
+    QemuThread signal_thread;
+    bool signal_heard; /* atomic: by the loop */
+    bool signal_stop;  /* atomic: the thread ends */
 } Tool;
 
 /** tool_init: loop, classes, signals. False: a message was printed. */

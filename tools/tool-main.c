@@ -2,10 +2,10 @@
  * The life of a tool: the main loop's context, object classes, signals, and
  * running one command of a table.
  *
- * SIGINT and SIGTERM arrive through a descriptor in the loop and cancel the
- * work in progress, which then ends with a message and leaves images as clean
- * as after any error; a second one ends the program at once. SIGUSR1 shows how
- * far the work is.
+ * A thread waits for signals. SIGINT and SIGTERM cancel the work in progress, by
+ * way of the loop; it then ends with a message and leaves images as clean as
+ * after any error. A second one ends the program at once, as does one that the
+ * loop does not hear of in time. SIGUSR1 shows how far the work is.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -15,7 +15,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 
 #include "block/block-node.h"
 #include "block/types.h"
@@ -23,10 +22,10 @@
 #include "qapi/json.h"
 #include "qom/object_interfaces.h"
 #include "trace/control.h"
+#include "util/atomic.h"
 #include "util/cutils.h"
 #include "util/error-report.h"
 #include "util/error.h"
-#include "util/fd.h"
 #include "util/keyval.h"
 #include "util/log.h"
 #include "util/main-loop.h"
@@ -35,48 +34,87 @@
 
 /* -- signals ------------------------------------------------------------------- */
 
-static void end_signals(sigset_t *set)
+/* How long the loop may be busy with something else. */
+#define SIGNAL_PATIENCE_S 2
+
+static void caught_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR1);
 }
 
-static void on_signal(void *opaque)
+static void on_end(void *opaque)
 {
     Tool *tool = opaque;
-    struct signalfd_siginfo info;
-    sigset_t set;
 
-    if (read(tool->signal_fd, &info, sizeof(info)) != sizeof(info)) {
-        return;
-    }
-    if (info.ssi_signo == SIGUSR1) {
-        tool_progress_print(tool);
-        return;
-    }
     tool->interrupted = true;
     block_progress_cancel(&tool->progress);
-    end_signals(&set);
+    qatomic_set(&tool->signal_heard, true);
+}
+
+static void on_usr1(void *opaque)
+{
+    tool_progress_print(opaque);
+}
+
+/* As if nobody had caught it. */
+static void die_of(int signo)
+{
+    sigset_t set;
+
+    signal(signo, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, signo);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(signo);
+}
+
+static void *signal_thread(void *opaque)
+{
+    static const struct timespec patience = { .tv_sec = SIGNAL_PATIENCE_S };
+    Tool *tool = opaque;
+    sigset_t set;
+    int first = 0;
+
+    caught_signals(&set);
+    while (!qatomic_read(&tool->signal_stop)) {
+        bool waits = first && !qatomic_read(&tool->signal_heard);
+        int signo = sigtimedwait(&set, NULL, waits ? &patience : NULL);
+
+        if (signo == SIGUSR1) {
+            if (!qatomic_read(&tool->signal_stop)) {
+                aio_bh_schedule_oneshot(tool->ctx, on_usr1, tool);
+            }
+        } else if (signo > 0 && !first) {
+            first = signo;
+            aio_bh_schedule_oneshot(tool->ctx, on_end, tool);
+        } else if (signo > 0) {
+            die_of(signo);
+        } else if (errno == EAGAIN && !qatomic_read(&tool->signal_heard)) {
+            die_of(first);
+        }
+    }
+    return NULL;
 }
 
 /* Before there are threads, so that all have these signals blocked. */
-static bool init_signals(Tool *tool, Error **errp)
+static void block_signals(void)
 {
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
-    end_signals(&set);
-    sigaddset(&set, SIGUSR1);
+    caught_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    tool->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (tool->signal_fd < 0) {
-        error_setg_errno(errp, errno, "signalfd failed");
-        return false;
-    }
-    return true;
+}
+
+static void end_signal_thread(Tool *tool)
+{
+    qatomic_set(&tool->signal_stop, true);
+    kill(getpid(), SIGUSR1); /* it is the only one that takes it */
+    qemu_thread_join(&tool->signal_thread);
 }
 
 /* -- life ------------------------------------------------------------------------ */
@@ -99,19 +137,19 @@ bool tool_init(Tool *tool, const char *name)
 {
     Error *err = NULL;
 
-    *tool = (Tool){ .name = name, .signal_fd = -1 };
+    *tool = (Tool){ .name = name };
     json_set_alloc_funcs(json_alloc, json_wipe_free);
     setlocale(LC_CTYPE, "");
     g_set_prgname(name);
-    if (!init_signals(tool, &err) || qemu_init_main_loop(&err) < 0 ||
-        qcrypto_init(&err) < 0) {
+    block_signals();
+    if (qemu_init_main_loop(&err) < 0 || qcrypto_init(&err) < 0) {
         error_report_err(err);
         return false;
     }
     tool->ctx = qemu_get_aio_context();
     block_register_types();
-    aio_set_fd_handler(tool->ctx, tool->signal_fd, false, on_signal, NULL, NULL,
-                       NULL, tool);
+    qemu_thread_create(&tool->signal_thread, "signals", signal_thread, tool,
+                       QEMU_THREAD_JOINABLE);
     return true;
 }
 
@@ -119,11 +157,7 @@ void tool_cleanup(Tool *tool)
 {
     blockdevs_cleanup();
     user_creatable_cleanup();
-    if (tool->signal_fd >= 0) {
-        aio_set_fd_handler(tool->ctx, tool->signal_fd, false, NULL, NULL, NULL,
-                           NULL, NULL);
-        tool->signal_fd = fd_close(tool->signal_fd);
-    }
+    end_signal_thread(tool);
 }
 
 bool tool_add_objects(const GPtrArray *list, Error **errp)
