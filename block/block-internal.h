@@ -25,19 +25,12 @@
 
 #include "block/block-backend.h"
 #include "block/block-node.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
+#include "block/node-status.h"
 #include "qom/object.h"
 #include "qom/property.h"
 #include "util/coroutine.h"
-
-/* What a user of an image does with it, and lets others do. The bits are
- * those of the locks in the image file, which other programs know too. */
-typedef enum NodePerm {
-    NODE_PERM_CONSISTENT_READ = 1 << 0,
-    NODE_PERM_WRITE = 1 << 1,
-    NODE_PERM_WRITE_UNCHANGED = 1 << 2,
-    NODE_PERM_RESIZE = 1 << 3,
-    NODE_PERM_ALL = 15,
-} NodePerm;
 
 /* What a child is to the node above it. */
 typedef enum NodeRole {
@@ -51,8 +44,6 @@ typedef enum NodeRole {
 
 /* Longest copy that a request is cut into when its buffers do not suit. */
 #define NODE_BOUNCE_BYTES (1024 * 1024)
-/* Longest chain of images, so that a hostile one ends. */
-#define NODE_CHAIN_MAX 200
 
 typedef struct NodeLink NodeLink;
 
@@ -93,42 +84,6 @@ typedef struct NodeRequest {
     CoQueue waiters;
     QLIST_ENTRY(NodeRequest) next;
 } NodeRequest;
-
-/* What node_co_block_status() says about a range; bits. */
-typedef enum NodeStatus {
-    NODE_STATUS_DATA = 1 << 0,      /* reads come from storage */
-    NODE_STATUS_ZERO = 1 << 1,      /* reads give zeroes */
-    NODE_STATUS_OFFSET = 1 << 2,    /* *map is where it is in *file */
-    NODE_STATUS_ALLOCATED = 1 << 3, /* this node decides, not its backing */
-    NODE_STATUS_COMPRESSED = 1 << 4,
-    NODE_STATUS_EOF = 1 << 5, /* the range ends where the node ends */
-    NODE_STATUS_RAW = 1 << 6, /* ask *file at *map: same contents */
-} NodeStatus;
-
-/* How exact an answer the caller of a block status needs. */
-typedef enum NodeWant {
-    NODE_WANT_ALLOCATED = 1 << 0,
-    NODE_WANT_ZERO = 1 << 1,
-    NODE_WANT_OFFSET = 1 << 2,
-    NODE_WANT_PRECISE = NODE_WANT_ALLOCATED | NODE_WANT_ZERO | NODE_WANT_OFFSET,
-} NodeWant;
-
-typedef enum NodeOpenFlags {
-    NODE_OPEN_NO_BACKING = 1 << 0, /* the format's backing file stays closed */
-    NODE_OPEN_NO_IO = 1 << 1,      /* header only (info without a secret) */
-    NODE_OPEN_CHECK = 1 << 2,      /* accept what check can repair */
-    NODE_OPEN_PROBED = 1 << 3,     /* nobody said that it is raw */
-    NODE_OPEN_INTERNAL = 1 << 4,   /* may be of a driver that is_internal */
-} NodeOpenFlags;
-
-/* query-block and the tools. */
-typedef struct NodeInfo {
-    int64_t cluster_size;    /* bytes; 0: none */
-    int64_t subcluster_size; /* bytes; 0: none */
-    int64_t vm_state_offset; /* where saved machine states begin; 0: none */
-    bool is_dirty;           /* was not closed cleanly */
-    bool needs_compressed_writes;
-} NodeInfo;
 
 /* In a count of requests: somebody waits for its end. It is in the same word,
  * so that the last request does not look at memory that may be gone. */
@@ -245,7 +200,8 @@ struct BlockNode {
  * @co_block_status: (optional, default: all data) one answer for a range from
  *        @offset: bits of NodeStatus; *@pnum > 0, at most @bytes; -errno
  * @co_truncate: (optional) -ENOTSUP; *errp is set in any failure
- * @co_info, @specific_info, @co_check, snapshots: for tools and QMP
+ * @co_info, @specific_info, @co_check, snapshots: (optional) for tools and
+ *        QMP; see block/node-image.h
  * @co_save_vmstate, @co_load_vmstate: bytes from @pos of a machine's state,
  *        which the next snapshot takes along; @co_forget_vmstate: drop it
  * @co_make_empty: (optional) nothing of the disk is in this image any more
@@ -313,8 +269,9 @@ struct BlockNodeClass {
 
     int coroutine_fn (*co_info)(BlockNode *node, NodeInfo *info);
     ImageInfoSpecific *(*specific_info)(BlockNode *node, Error **errp);
-    int coroutine_fn (*co_check)(BlockNode *node, ImageCheck *result,
-                                 unsigned fix, Error **errp);
+    int coroutine_fn (*co_check)(BlockNode *node, unsigned fix,
+                                 const NodeFindings *findings,
+                                 ImageCheck *result, Error **errp);
     int coroutine_fn (*co_change_backing)(BlockNode *node, const char *file,
                                           const char *format, Error **errp);
     int coroutine_fn (*co_make_empty)(BlockNode *node, Error **errp);
@@ -359,7 +316,6 @@ struct BlockFilter {
 /** block_node_open: properties are set: open it and enter it in
  *  /block-nodes. */
 bool block_node_open(BlockNode *node, Error **errp);
-void block_node_ref(BlockNode *node);
 
 /**
  * block_node_open_child:
@@ -408,18 +364,10 @@ bool node_activate(BlockNode *node, Error **errp);
 /** node_set_backing: put @backing (NULL: nothing) below the image @node; drained
  *  by the caller. */
 bool node_set_backing(BlockNode *node, BlockNode *backing, Error **errp);
-/** node_set_read_only: open @node, and what it is in, in the other way; drains
- *  it. */
-bool node_set_read_only(BlockNode *node, bool read_only, Error **errp);
-
 /** node_child: the child of @role; (transfer none), or NULL. */
 BlockNode *node_child_of_role(BlockNode *node, unsigned role);
 /** node_link_of_role: the same, the link itself. */
 NodeLink *node_link_of_role(BlockNode *node, unsigned role);
-/** node_backing: what shows through, below filters; or NULL. */
-BlockNode *node_backing(BlockNode *node);
-/** node_skip_filters: the first node at or below @node that is no filter. */
-BlockNode *node_skip_filters(BlockNode *node);
 /** node_chain_contains: is @base at or below @top? */
 bool node_chain_contains(BlockNode *top, BlockNode *base);
 
@@ -458,37 +406,9 @@ void block_node_set_length(BlockNode *node, int64_t bytes);
 
 /* -- names of images (open-*.c); thread: main loop ---------------------------- */
 
-/* Longest name of an image, and of a format, that an image may hold. */
-#define NODE_FILENAME_MAX    4095
-#define NODE_FORMAT_NAME_MAX 31
 /* First bytes of an image, by which its format is known. */
 #define NODE_PROBE_BYTES 2048
 
-/**
- * block_filename_options:
- * @filename: "disk.img", "file:disk.img", "nbd://host/export", "json:{...}"
- *
- * Returns: (transfer full) options of the node that the name means, with
- *   "driver" unless it is json: without one; NULL.
- */
-json_t *block_filename_options(const char *filename, Error **errp);
-/**
- * block_open_filename:
- * @format: (nullable) driver; NULL: by the first bytes
- * @opts: (nullable) further options of the node: "read-only", "cache" ...
- * @keyval: leaves of @opts are text
- *
- * Returns: (transfer full) the node.
- */
-BlockNode *block_open_filename(const char *filename, const char *format,
-                               const json_t *opts, bool keyval,
-                               unsigned open_flags, AioContext *ctx,
-                               Error **errp);
-/** block_open_options: the same with "file" in @opts; "driver" may be left
- *  out. */
-BlockNode *block_open_options(const json_t *opts, bool keyval,
-                              unsigned open_flags, AioContext *ctx,
-                              Error **errp);
 /**
  * block_open_backing:
  * @link: (out) zeroed memory inside @parent
@@ -499,24 +419,12 @@ BlockNode *block_open_options(const json_t *opts, bool keyval,
  */
 bool block_open_backing(BlockNode *parent, NodeLink *link, const char *filename,
                         const char *format, Error **errp);
-/**
- * block_resolve_filename:
- * @image: name of the image in which @name stands
- *
- * Returns: (transfer full) @name as it can be opened; NULL if it is relative to
- *   something that has no folder.
- */
-char *block_resolve_filename(const char *image, const char *name, Error **errp);
-/** node_backing_path: the same for @node's backing file, or NULL. */
-char *node_backing_path(BlockNode *node);
 /** block_probe_format: name of the driver that knows these bytes best;
  *  "raw" if none does. */
 const char *block_probe_format(const uint8_t *buf, size_t len,
                                const char *filename);
 /** block_json_to_text: (transfer full) leaves as keyval has them. */
 json_t *block_json_to_text(const json_t *value);
-/** node_filename: (transfer full) for people; "" if there is none. */
-char *node_filename(BlockNode *node);
 
 /* -- requests; 0 or -errno; thread: any, in a coroutine ------------------------ */
 
@@ -574,28 +482,10 @@ int coroutine_fn node_co_block_status(BlockNode *node, unsigned want,
                                       int64_t offset, int64_t bytes,
                                       int64_t *pnum, int64_t *map,
                                       BlockNode **file);
-/**
- * node_co_status_above:
- * @base: (nullable) look at all nodes above it; NULL: the whole chain
- * @depth: (out, nullable) which image said it: 0 is the top, filters do not
- *         count
- *
- * Returns: NodeStatus as the user of @node sees the range.
- */
-int coroutine_fn node_co_status_above(BlockNode *node, BlockNode *base,
-                                      unsigned want, int64_t offset,
-                                      int64_t bytes, int64_t *pnum,
-                                      int64_t *map, BlockNode **file,
-                                      unsigned *depth);
-
 /* The same, waiting. Thread: main loop; for open() and tools. In a coroutine
  * they are the coroutine versions. */
 int node_pread(BlockNode *node, int64_t offset, int64_t bytes, void *buf);
 int node_pwrite(BlockNode *node, int64_t offset, int64_t bytes, const void *buf,
                 BlkRequestFlags flags);
 int node_flush(BlockNode *node);
-/** node_run_co: run @entry(@opaque) as a coroutine and wait for its result. */
-int node_run_co(AioContext *ctx, int coroutine_fn (*entry)(void *opaque),
-                void *opaque);
-
 #endif

@@ -165,7 +165,4 @@ void dirty_bitmap_load(DirtyBitmap *b, size_t from, size_t len,
 /** dirty_bitmap_sha256: (transfer full) hex digest of those bytes. */
 char *dirty_bitmap_sha256(DirtyBitmap *b, Error **errp);
 
-/** dirty_bitmaps_info: (transfer full) of all named ones, for query-block. */
-BlockDirtyInfoList *dirty_bitmaps_info(BlockNode *node);
-
 #endif

@@ -12,17 +12,6 @@
 #include "block/block-internal.h"
 
 /**
- * block_temp_overlay:
- * @base: (in) read-only; the overlay takes a reference
- *
- * A qcow2 image above @base, in a file in $TMPDIR (/var/tmp) that has no name
- * any more when it returns.
- *
- * Returns: (transfer full) the node; NULL.
- */
-BlockNode *block_temp_overlay(BlockNode *base, AioContext *ctx, Error **errp);
-
-/**
  * block_commit_down:
  * Write what the image @top has into the image below it, and empty @top. The
  * image below is opened for writing meanwhile. Waits until it is done, while

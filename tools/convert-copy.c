@@ -21,6 +21,7 @@
 
 #include <sys/mman.h>
 
+#include "block/node-image.h"
 #include "util/aio-file.h"
 #include "util/aio-wait.h"
 #include "util/atomic.h"
@@ -547,10 +548,9 @@ static void run_workers(Convert *s, Worker *workers, unsigned n)
 
 static void set_geometry(Convert *s)
 {
-    BlockNode *target = blk_node(s->target);
-
     s->align = MAX(blk_get_request_alignment(s->target),
-                   MAX(target->preferred_write, (uint32_t)s->cluster_size));
+                   MAX(node_preferred_write(blk_node(s->target)),
+                       (uint32_t)s->cluster_size));
     s->cursor.granule = MAX((int64_t)s->align, BLK_SECTOR_SIZE);
     for (unsigned i = 0; i < s->cursor.n_sources; i++) {
         s->cursor.granule =

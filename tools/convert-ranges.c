@@ -9,6 +9,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/node-image.h"
+#include "block/node-status.h"
 #include "util/atomic.h"
 #include "util/buffer-zero.h"
 

@@ -6,7 +6,6 @@
 #ifndef TOOLS_CONVERT_H
 #define TOOLS_CONVERT_H
 
-#include "block/block-internal.h"
 #include "util/coroutine.h"
 #include "util/thread.h"
 

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 
-#include "block/block-internal.h"
 #include "block/create.h"
 #include "util/error.h"
 

@@ -5,8 +5,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
 #include "util/aio-wait.h"
+#include "util/coroutine.h"
 #include "util/error.h"
 
 #include "img.h"

@@ -7,7 +7,7 @@
 
 #include "img-bitmaps.h"
 
-#include "block/dirty-bitmap.h"
+#include "block/node-image.h"
 #include "qapi/qapi-commands-transaction.h"
 #include "util/error-report.h"
 #include "util/error.h"
@@ -21,9 +21,28 @@ BlockNode *img_bitmap_node(BlockBackend *blk)
     return node_skip_filters(blk_node(blk));
 }
 
-static bool keeps_bitmaps(BlockNode *node)
+/* The user's bitmaps that are stored in the image. Transfer full. */
+static BlockDirtyInfoList *stored_bitmaps(BlockNode *node)
 {
-    return BLOCK_NODE_GET_CLASS(node)->co_can_store_bitmap != NULL;
+    BlockDirtyInfoList *all = dirty_bitmaps_info(node);
+    BlockDirtyInfoList **link = &all;
+
+    while (*link) {
+        BlockDirtyInfoList *l = *link;
+
+        if (l->value->persistent) {
+            link = &l->next;
+        } else {
+            *link = g_steal_pointer(&l->next);
+            qapi_free_BlockDirtyInfoList(l);
+        }
+    }
+    return all;
+}
+
+static bool is_inconsistent(const BlockDirtyInfo *b)
+{
+    return b->has_inconsistent && b->inconsistent;
 }
 
 void img_bitmap_merge(BlockNode *node, const char *name, BlockNode *source,
@@ -46,19 +65,21 @@ bool img_bitmaps_check(BlockBackend *source, BlockBackend *target,
 {
     BlockNode *from = img_bitmap_node(source);
     BlockNode *to = img_bitmap_node(target);
-    DirtyBitmap *b;
-    BlockNode *without = !keeps_bitmaps(from) ? from
-                         : !keeps_bitmaps(to) ? to
-                                              : NULL;
+    BlockNode *without = !node_can_keep_bitmaps(from) ? from
+                         : !node_can_keep_bitmaps(to) ? to
+                                                      : NULL;
+    g_autoptr(BlockDirtyInfoList) list = NULL;
 
     if (without) {
         error_setg(errp, "Format driver '%s' does not support bitmaps",
-                   BLOCK_NODE_GET_CLASS(without)->driver);
+                   node_driver_name(without));
         return false;
     }
-    QLIST_FOREACH(b, &from->bitmaps, next) {
-        if (b->persistent && b->inconsistent && !skip_broken) {
-            error_setg(errp, "Cannot copy inconsistent bitmap '%s'", b->name);
+    list = stored_bitmaps(from);
+    for (BlockDirtyInfoList *l = list; l; l = l->next) {
+        if (is_inconsistent(l->value) && !skip_broken) {
+            error_setg(errp, "Cannot copy inconsistent bitmap '%s'",
+                       l->value->name);
             error_append_hint(errp, "Try --skip-broken-bitmaps, or use "
                                     "'ferry-img bitmap --remove'\n");
             return false;
@@ -67,18 +88,18 @@ bool img_bitmaps_check(BlockBackend *source, BlockBackend *target,
     return true;
 }
 
-static bool copy_one(const DirtyBitmap *b, BlockNode *from, BlockNode *to,
+static bool copy_one(const BlockDirtyInfo *b, BlockNode *from, BlockNode *to,
                      Error **errp)
 {
     BlockDirtyBitmapAdd add = {
         .node = (char *)block_node_name(to),
         .name = b->name,
         .has_granularity = true,
-        .granularity = b->granularity,
+        .granularity = (uint32_t)b->granularity,
         .has_persistent = true,
         .persistent = true,
         .has_disabled = true,
-        .disabled = b->disabled,
+        .disabled = !b->recording,
     };
     Error *err = NULL;
 
@@ -100,13 +121,12 @@ static bool copy_one(const DirtyBitmap *b, BlockNode *from, BlockNode *to,
 bool img_bitmaps_copy(BlockBackend *source, BlockBackend *target, Error **errp)
 {
     BlockNode *from = img_bitmap_node(source);
-    DirtyBitmap *b;
+    g_autoptr(BlockDirtyInfoList) list = stored_bitmaps(from);
 
-    QLIST_FOREACH(b, &from->bitmaps, next) {
-        if (b->persistent && b->inconsistent) {
-            warn_report("Skipping inconsistent bitmap '%s'", b->name);
-        } else if (b->persistent &&
-                   !copy_one(b, from, img_bitmap_node(target), errp)) {
+    for (BlockDirtyInfoList *l = list; l; l = l->next) {
+        if (is_inconsistent(l->value)) {
+            warn_report("Skipping inconsistent bitmap '%s'", l->value->name);
+        } else if (!copy_one(l->value, from, img_bitmap_node(target), errp)) {
             return false;
         }
     }
@@ -118,16 +138,20 @@ bool img_bitmaps_measure(BlockBackend *source, uint64_t cluster_bytes,
 {
     BlockNode *node = img_bitmap_node(source);
     uint64_t directory = 0;
-    DirtyBitmap *b;
+    g_autoptr(BlockDirtyInfoList) list = NULL;
 
-    if (!keeps_bitmaps(node)) {
+    if (!node_can_keep_bitmaps(node)) {
         return false;
     }
     *ret_bytes = 0;
-    QLIST_FOREACH(b, &node->bitmaps, next) {
-        uint64_t clusters = DIV_ROUND_UP(dirty_bitmap_bytes(b), cluster_bytes);
+    list = stored_bitmaps(node);
+    for (BlockDirtyInfoList *l = list; l; l = l->next) {
+        const BlockDirtyInfo *b = l->value;
+        uint64_t bits =
+            DIV_ROUND_UP((uint64_t)node_length(node), (uint64_t)b->granularity);
+        uint64_t clusters = DIV_ROUND_UP(DIV_ROUND_UP(bits, 8), cluster_bytes);
 
-        if (!b->persistent || b->inconsistent) {
+        if (is_inconsistent(b)) {
             continue;
         }
         *ret_bytes += clusters * cluster_bytes +

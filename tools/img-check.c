@@ -8,7 +8,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
 #include "qapi/qapi-visit-block.h"
 #include "qapi/qobject-output-visitor.h"
 #include "util/error-report.h"
@@ -20,8 +21,8 @@
 #define EXIT_LEAKS       3
 #define EXIT_UNSUPPORTED 63
 
-#define FIX_LEAKS  1u
-#define FIX_ERRORS 2u
+/* Findings that are printed; the rest is counted. */
+#define FINDINGS_MAX 50
 
 typedef struct CheckArgs {
     GPtrArray *objects;
@@ -49,10 +50,45 @@ static const ToolOption options[] = {
 };
 #undef T
 
+typedef struct Findings {
+    Tool *tool;
+    unsigned n;
+    unsigned n_repaired; /* of them */
+} Findings;
+
+/* To stderr, as what programs read from stdout are the counts. A damaged image
+ * may have millions. */
+static void print_finding(void *opaque, const char *text, bool repaired)
+{
+    Findings *f = opaque;
+
+    if (f->n < FINDINGS_MAX && !f->tool->quiet) {
+        fprintf(stderr, "%s: %s\n", repaired ? "Repaired" : "Found", text);
+    }
+    f->n++;
+    f->n_repaired += repaired;
+}
+
+static void print_more(const Findings *f)
+{
+    if (f->n > FINDINGS_MAX && !f->tool->quiet) {
+        fprintf(stderr, "and %u more (%u in all, %u repaired)\n",
+                f->n - FINDINGS_MAX, f->n, f->n_repaired);
+    }
+}
+
+typedef struct Check {
+    Tool *tool;
+    BlockNode *node;
+    const char *filename;
+    ImageCheck *result;
+} Check;
+
 typedef struct CheckRequest {
     BlockNode *node;
-    ImageCheck *result;
     unsigned fix;
+    const NodeFindings *findings;
+    ImageCheck *result;
     Error **errp;
 } CheckRequest;
 
@@ -60,48 +96,50 @@ static int coroutine_fn check_entry(void *opaque)
 {
     CheckRequest *r = opaque;
 
-    return BLOCK_NODE_GET_CLASS(r->node)->co_check(r->node, r->result, r->fix,
-                                                   r->errp);
+    return node_co_check(r->node, r->fix, r->findings, r->result, r->errp);
 }
 
-static bool check(BlockNode *node, unsigned fix, const char *filename,
-                  ImageCheck **ret, Error **errp)
+static bool check(Check *c, unsigned fix, const NodeFindings *findings,
+                  Error **errp)
 {
     ImageCheck *result = g_new0(ImageCheck, 1);
-    CheckRequest r = { node, result, fix, errp };
+    CheckRequest r = { c->node, fix, findings, result, errp };
 
-    result->filename = g_strdup(filename);
-    result->format = g_strdup(BLOCK_NODE_GET_CLASS(node)->driver);
-    if (node_run_co(node->ctx, check_entry, &r) < 0) {
+    result->filename = g_strdup(c->filename);
+    result->format = g_strdup(node_driver_name(c->node));
+    if (node_run_co(c->tool->ctx, check_entry, &r) < 0) {
         qapi_free_ImageCheck(result);
         return false;
     }
-    qapi_free_ImageCheck(*ret);
-    *ret = result;
+    qapi_free_ImageCheck(c->result);
+    c->result = result;
     return true;
 }
 
-/* Repair, and look again, as one repair may bring another error to light. */
-static bool check_twice(BlockNode *node, unsigned fix, const char *filename,
-                        ImageCheck **ret, Error **errp)
+/* Repair, and look again, as one repair may bring another error to light; it
+ * counts, but was told of. */
+static bool check_twice(Check *c, unsigned fix, bool json, Error **errp)
 {
+    Findings f = { c->tool, 0, 0 };
+    const NodeFindings findings = { print_finding, &f };
     int64_t corruptions_fixed, leaks_fixed;
 
-    if (!check(node, fix, filename, ret, errp)) {
+    if (!check(c, fix, json ? NULL : &findings, errp)) {
         return false;
     }
-    corruptions_fixed = (*ret)->corruptions_fixed;
-    leaks_fixed = (*ret)->leaks_fixed;
+    print_more(&f);
+    corruptions_fixed = c->result->corruptions_fixed;
+    leaks_fixed = c->result->leaks_fixed;
     if (!corruptions_fixed && !leaks_fixed) {
         return true;
     }
-    if (!check(node, 0, filename, ret, errp)) {
+    if (!check(c, 0, NULL, errp)) {
         return false;
     }
-    (*ret)->corruptions_fixed = corruptions_fixed;
-    (*ret)->leaks_fixed = leaks_fixed;
-    (*ret)->has_corruptions_fixed = true;
-    (*ret)->has_leaks_fixed = true;
+    c->result->corruptions_fixed = corruptions_fixed;
+    c->result->leaks_fixed = leaks_fixed;
+    c->result->has_corruptions_fixed = true;
+    c->result->has_leaks_fixed = true;
     return true;
 }
 
@@ -204,17 +242,20 @@ static int check_image(Tool *tool, const CheckArgs *a, unsigned fix, bool json,
     Error *err = NULL;
     g_autoptr(BlockBackend) blk = tool_open(tool, &image, &err);
     g_autoptr(ImageCheck) result = NULL;
-    BlockNode *node;
+    Check c = { .tool = tool, .filename = filename };
+    bool ok;
 
     if (!blk) {
         return img_fail(err);
     }
-    node = node_skip_filters(blk_node(blk));
-    if (!BLOCK_NODE_GET_CLASS(node)->co_check) {
+    c.node = node_skip_filters(blk_node(blk));
+    if (!node_can_check(c.node)) {
         error_report("This image format does not support checks");
         return EXIT_UNSUPPORTED;
     }
-    if (!check_twice(node, fix, filename, &result, &err)) {
+    ok = check_twice(&c, fix, json, &err);
+    result = c.result;
+    if (!ok) {
         error_prepend(&err, "Check failed: ");
         return img_fail(err);
     }
@@ -236,8 +277,8 @@ static int run(Tool *tool, void *args, int npos, const char **pos)
 
     tool->quiet = a->quiet;
     if (a->repair) {
-        fix = g_str_equal(a->repair, "leaks") ? FIX_LEAKS
-              : g_str_equal(a->repair, "all") ? FIX_LEAKS | FIX_ERRORS
+        fix = g_str_equal(a->repair, "leaks") ? NODE_FIX_LEAKS
+              : g_str_equal(a->repair, "all") ? NODE_FIX_LEAKS | NODE_FIX_ERRORS
                                               : 0;
         if (!fix) {
             error_setg(&err, "-r expects 'leaks' or 'all', not '%s'",

@@ -10,6 +10,8 @@
  */
 #include "util/osdep.h"
 
+#include "block/node-image.h"
+#include "block/node-open.h"
 #include "util/error.h"
 
 #include "convert.h"
@@ -57,7 +59,7 @@ typedef struct Chain {
 static bool is_base(const Chain *c, const BlockNode *node, const char *path)
 {
     return !c->args->base || g_str_equal(c->args->base, path) ||
-           g_strcmp0(c->args->base, node->backing_file) == 0;
+           g_strcmp0(c->args->base, node_backing_file(node)) == 0;
 }
 
 static bool collect(Chain *c, const char *filename, Error **errp)
@@ -82,7 +84,7 @@ static bool collect(Chain *c, const char *filename, Error **errp)
         }
         g_ptr_array_add(c->images, blk);
         node = node_skip_filters(blk_node(blk));
-        path = node->backing_file ? node_backing_path(node) : NULL;
+        path = node_backing_path(node);
         if (!path) {
             if (a->base) {
                 error_setg(errp,
@@ -96,13 +98,13 @@ static bool collect(Chain *c, const char *filename, Error **errp)
         }
         if (is_base(c, node, path)) {
             c->base_file = g_steal_pointer(&path);
-            c->base_format = g_strdup(node->backing_format);
+            c->base_format = g_strdup(node_backing_format(node));
             return true;
         }
         g_free(name);
         name = g_steal_pointer(&path);
         g_free(format);
-        format = g_strdup(node->backing_format);
+        format = g_strdup(node_backing_format(node));
     }
     error_setg(errp, "more than %d backing files", NODE_CHAIN_MAX);
     return false;
@@ -193,7 +195,7 @@ static int coroutine_fn empty_entry(void *opaque)
     BaseRequest *r = opaque;
     BlockNode *node = node_skip_filters(blk_node(r->blk));
 
-    return BLOCK_NODE_GET_CLASS(node)->co_make_empty(node, r->errp);
+    return node_co_make_empty(node, r->errp);
 }
 
 static bool make_empty(BlockBackend *top, Error **errp)
@@ -201,7 +203,7 @@ static bool make_empty(BlockBackend *top, Error **errp)
     BlockNode *node = node_skip_filters(blk_node(top));
     BaseRequest r = { .blk = top, .errp = errp };
 
-    if (!BLOCK_NODE_GET_CLASS(node)->co_make_empty) {
+    if (!node_can_make_empty(node)) {
         return true; /* it has the same data as the base now: no harm */
     }
     return node_run_co(blk_get_aio_context(top), empty_entry, &r) == 0;

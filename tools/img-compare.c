@@ -11,7 +11,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
+#include "block/node-status.h"
 #include "util/aio-wait.h"
 #include "util/buffer-zero.h"
 #include "util/error-report.h"

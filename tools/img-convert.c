@@ -9,6 +9,9 @@
 #include "util/osdep.h"
 
 #include "block/create.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
+#include "block/node-status.h"
 #include "qapi/json.h"
 #include "util/cutils.h"
 #include "util/error-report.h"
@@ -282,8 +285,7 @@ static bool check_target(Job *job, Error **errp)
                    length, job->total);
         return false;
     }
-    if (job->args->compressed &&
-        !BLOCK_NODE_GET_CLASS(node)->co_pwritev_compressed) {
+    if (job->args->compressed && !node_can_compress(node)) {
         error_setg(errp, "Compression not supported for this file format: '%s'",
                    tool_format_name(job->target));
         return false;
@@ -340,23 +342,12 @@ static bool open_target(Job *job, Error **errp)
                                              a->skip_broken, errp));
 }
 
-/* The protocol below formats and filters. */
-static BlockNode *lowest(BlockNode *node)
-{
-    BlockNode *child;
-
-    while ((child = node_child_of_role(node, NODE_ROLE_PRIMARY))) {
-        node = child;
-    }
-    return node;
-}
-
 /* A new file is a hole, also where -o preallocation gave it space. */
 static bool new_file_is_zero(const Job *job)
 {
     BlockNode *node = node_skip_filters(blk_node(job->target));
-    const char *format = BLOCK_NODE_GET_CLASS(node)->driver;
-    const char *protocol = BLOCK_NODE_GET_CLASS(lowest(node))->driver;
+    const char *format = node_driver_name(node);
+    const char *protocol = node_driver_name(node_lowest(node));
 
     return job->created && g_str_equal(protocol, "file") &&
            (g_str_equal(format, "raw") ||
@@ -430,10 +421,9 @@ static int coroutine_fn info_entry(void *opaque)
 {
     Convert *s = opaque;
     BlockNode *node = node_skip_filters(blk_node(s->target));
-    NodeInfo info = { 0 };
+    NodeInfo info;
 
-    if (BLOCK_NODE_GET_CLASS(node)->co_info &&
-        BLOCK_NODE_GET_CLASS(node)->co_info(node, &info) == 0) {
+    if (node_co_info(node, &info) == 0) {
         s->cluster_size = info.cluster_size;
     }
     return 0;
@@ -450,7 +440,7 @@ static void use_backing(Job *job, Convert *s)
 
     if (backing) {
         s->cursor.only_top = true;
-        s->cursor.backing_length = block_node_length(backing);
+        s->cursor.backing_length = node_length(backing);
     }
 }
 

@@ -8,8 +8,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
 #include "block/image.h"
+#include "block/node-open.h"
 #include "qapi/qapi-visit-block.h"
 #include "qapi/qobject-output-visitor.h"
 #include "util/error.h"

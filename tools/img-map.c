@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
+#include "block/node-status.h"
 #include "qapi/json.h"
 #include "util/error-report.h"
 #include "util/error.h"
@@ -61,7 +62,7 @@ static void cut_at_ends(BlockNode *node, MapEntry *e)
         int64_t length;
 
         below = node_backing(node);
-        length = block_node_length(below);
+        length = node_length(below);
         if (e->start >= length) {
             e->depth = d;
             e->present = false;
@@ -101,6 +102,7 @@ static int coroutine_fn map_entry_co(void *opaque)
 }
 
 typedef struct MapOutput {
+    AioContext *ctx;
     bool json;
     bool first;
 } MapOutput;
@@ -129,7 +131,7 @@ static bool map(BlockNode *node, int64_t offset, int64_t end, MapOutput *o,
     while (ok && offset < end) {
         MapEntry next = { 0 };
         MapRequest r = { node, offset, end - offset, &next };
-        int ret = node_run_co(node->ctx, map_entry_co, &r);
+        int ret = node_run_co(o->ctx, map_entry_co, &r);
 
         if (ret < 0) {
             error_setg_errno(errp, -ret, "Failed to read image metadata");
@@ -158,7 +160,7 @@ static bool map_image(Tool *tool, const MapArgs *a, const char *filename,
                               .image_opts = a->image_opts,
                               .force_share = a->force_share };
     g_autoptr(BlockBackend) blk = NULL;
-    MapOutput o = { .first = true };
+    MapOutput o = { .ctx = tool->ctx, .first = true };
     int64_t start = (int64_t)a->start.value;
     int64_t end;
 

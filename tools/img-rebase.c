@@ -9,7 +9,9 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
+#include "block/node-status.h"
 #include "util/error.h"
 
 #include "img.h"
@@ -188,13 +190,11 @@ static int coroutine_fn copy_entry(void *opaque)
     Rebase *r = opaque;
     uint8_t *old = g_aligned_alloc(1, PIECE_BYTES, 4096);
     uint8_t *new = g_aligned_alloc(1, PIECE_BYTES, 4096);
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(r->node);
-    NodeInfo info = { 0 };
+    NodeInfo info;
     int ret;
 
     r->granule = BLK_SECTOR_SIZE;
-    if (nc->co_info && nc->co_info(r->node, &info) == 0 &&
-        info.cluster_size > 0) {
+    if (node_co_info(r->node, &info) == 0 && info.cluster_size > 0) {
         r->granule = MIN(info.cluster_size, PIECE_BYTES);
     }
     ret = copy_all(r, old, new);
@@ -257,7 +257,7 @@ static bool open_images(Rebase *r, const char *filename, Error **errp)
         return false;
     }
     r->node = node_skip_filters(blk_node(r->blk));
-    if (!BLOCK_NODE_GET_CLASS(r->node)->co_change_backing) {
+    if (!node_can_change_backing(r->node)) {
         error_setg(errp, "Format '%s' has no backing files",
                    tool_format_name(r->blk));
         return false;
@@ -276,9 +276,8 @@ static int coroutine_fn change_entry(void *opaque)
     const RebaseArgs *a = c->r->args;
     const char *file = *a->backing ? a->backing : NULL;
 
-    return BLOCK_NODE_GET_CLASS(c->r->node)
-        ->co_change_backing(c->r->node, file, file ? a->backing_format : NULL,
-                            c->errp);
+    return node_co_change_backing(c->r->node, file,
+                                  file ? a->backing_format : NULL, c->errp);
 }
 
 static bool copy(Rebase *r, Error **errp)

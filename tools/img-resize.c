@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/block-node.h"
 #include "qapi/util.h"
 #include "util/error-report.h"
 #include "util/error.h"

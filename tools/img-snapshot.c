@@ -5,7 +5,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
 #include "block/node-snapshot.h"
 #include "block/snapshot-table.h"
 #include "util/error.h"
@@ -91,7 +92,7 @@ static bool work(BlockNode *node, const SnapshotArgs *a, Error **errp)
     }
     if (!node_can_snapshot(node)) {
         error_setg(errp, "Format '%s' does not support internal snapshots",
-                   BLOCK_NODE_GET_CLASS(node)->driver);
+                   node_driver_name(node));
         return false;
     }
     if (a->create) {

@@ -7,20 +7,17 @@
 
 #include <stdio.h>
 
+#include "block/node-image.h"
+
 #include "io.h"
 
 static int coroutine_fn vmstate(const IoRequest *r)
 {
     BlockNode *node = node_skip_filters(blk_node(r->io->blk));
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
 
-    if (r->op == IO_LOAD_VMSTATE) {
-        return nc->co_load_vmstate
-                   ? nc->co_load_vmstate(node, r->qiov, r->offset)
-                   : -ENOTSUP;
-    }
-    return nc->co_save_vmstate ? nc->co_save_vmstate(node, r->qiov, r->offset)
-                               : -ENOTSUP;
+    return r->op == IO_LOAD_VMSTATE
+               ? node_co_load_vmstate(node, r->qiov, r->offset)
+               : node_co_save_vmstate(node, r->qiov, r->offset);
 }
 
 int coroutine_fn io_request_co(void *request)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "block/image.h"
+#include "block/node-image.h"
+#include "block/node-status.h"
 #include "qapi/util.h"
 #include "util/error-report.h"
 #include "util/error.h"
@@ -193,15 +195,14 @@ typedef struct InfoQuestion {
 static int coroutine_fn info_entry(void *opaque)
 {
     InfoQuestion *q = opaque;
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(q->node);
 
-    return nc->co_info ? nc->co_info(q->node, &q->info) : 0;
+    return node_co_info(q->node, &q->info);
 }
 
 static bool run_info(Io *io, void *args, int npos, const char **pos)
 {
     InfoQuestion q = { .node = node_skip_filters(blk_node(io->blk)) };
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(q.node);
+    g_autoptr(ImageInfoSpecific) specific = NULL;
     g_autofree char *cluster = NULL;
     g_autofree char *vmstate = NULL;
     int ret = node_run_co(io->tool.ctx, info_entry, &q);
@@ -214,19 +215,16 @@ static bool run_info(Io *io, void *args, int npos, const char **pos)
     cluster = io_size_text((double)q.info.cluster_size);
     vmstate = io_size_text((double)q.info.vm_state_offset);
     printf("format name: %s\ncluster size: %s\nvm state offset: %s\n",
-           nc->driver, cluster, vmstate);
-    if (nc->specific_info) {
-        ImageInfoSpecific *specific = nc->specific_info(q.node, &err);
+           node_driver_name(q.node), cluster, vmstate);
+    specific = node_specific_info(q.node, &err);
+    if (err) {
+        error_report_err(err);
+        return false;
+    }
+    if (specific) {
         g_autoptr(GString) out = g_string_new(NULL);
 
-        if (err) {
-            error_report_err(err);
-            return false;
-        }
-        if (specific) {
-            img_dump_specific(out, specific);
-            qapi_free_ImageInfoSpecific(specific);
-        }
+        img_dump_specific(out, specific);
         fputs(out->str, stdout);
     }
     return true;

@@ -7,8 +7,9 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
 #include "block/create.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
 #include "block/node-snapshot.h"
 #include "util/cutils.h"
 #include "util/error.h"
@@ -35,7 +36,7 @@ static BlockNode *add_overlay(Tool *tool, BlockNode *node, Error **errp)
 {
     g_autofree char *path =
         g_build_filename(g_get_tmp_dir(), "ferry-nbd.XXXXXX", NULL);
-    uint64_t size = (uint64_t)block_node_length(node);
+    uint64_t size = (uint64_t)node_length(node);
     BlockCreateImage img = { .filename = path,
                              .format = "qcow2",
                              .size = &size,
@@ -66,11 +67,11 @@ static BlockNode *add_overlay(Tool *tool, BlockNode *node, Error **errp)
 static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
                              bool writable, Error **errp)
 {
-    if (offset >= (uint64_t)block_node_length(node)) {
+    if (offset >= (uint64_t)node_length(node)) {
         error_setg(errp,
                    "Offset (%" PRIu64 ") has to be smaller than the image "
                    "size (%" PRId64 ")",
-                   offset, block_node_length(node));
+                   offset, node_length(node));
         block_node_unref(node);
         return NULL;
     }

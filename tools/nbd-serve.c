@@ -9,7 +9,7 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
+#include "block/block-node.h"
 #include "block/export.h"
 #include "io/channel-socket.h"
 #include "io/socket-address.h"

@@ -9,8 +9,8 @@
  */
 #include "util/osdep.h"
 
-#include "block/block-internal.h"
-#include "block/drive-overlay.h"
+#include "block/node-image.h"
+#include "block/node-open.h"
 #include "qapi/json.h"
 #include "util/error.h"
 #include "util/keyval.h"
@@ -173,7 +173,5 @@ BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp)
 
 const char *tool_format_name(BlockBackend *blk)
 {
-    BlockNode *node = node_skip_filters(blk_node(blk));
-
-    return BLOCK_NODE_GET_CLASS(node)->driver;
+    return node_driver_name(node_skip_filters(blk_node(blk)));
 }

@@ -34,7 +34,22 @@ void qcow_check_deinit(QcowCheck *c)
     g_clear_pointer(&c->counts, g_free);
 }
 
-void qcow_check_refs(QcowCheck *c, uint64_t offset, uint64_t bytes)
+void qcow_check_found(QcowCheck *c, bool repaired, const char *fmt, ...)
+{
+    g_autofree char *text = NULL;
+    va_list ap;
+
+    if (!c->findings || (c->fix_leaks && !repaired)) {
+        return;
+    }
+    va_start(ap, fmt);
+    text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    c->findings->found(c->findings->opaque, text, repaired);
+}
+
+void qcow_check_refs(QcowCheck *c, const char *what, uint64_t offset,
+                     uint64_t bytes)
 {
     uint64_t first = offset >> c->s->cluster_bits;
     uint64_t end =
@@ -44,7 +59,9 @@ void qcow_check_refs(QcowCheck *c, uint64_t offset, uint64_t bytes)
         return;
     }
     if (offset > QCOW_HOST_OFFSET_MAX || end > c->clusters) {
-        c->corruptions++;
+        qcow_check_corrupt(
+            c, "%s%s%s: %" PRIu64 " bytes at 0x%" PRIx64 " are not in the file",
+            what, c->where ? " of " : "", c->where ?: "", bytes, offset);
         return;
     }
     for (uint64_t i = first; i < end; i++) {
@@ -58,6 +75,8 @@ void qcow_check_refs(QcowCheck *c, uint64_t offset, uint64_t bytes)
 typedef struct Tree {
     QcowCheck *c;
     bool active;
+    uint64_t table;   /* L2 table that is looked at */
+    unsigned index;   /* of its entry */
     GHashTable *seen; /* L2 tables */
     uint64_t next;    /* where a file without fragments would go on */
     uint8_t *buf;
@@ -83,18 +102,25 @@ static bool bits_are_valid(const BlockQcow2 *s, uint64_t entry, uint64_t bits)
                           !((entry & QCOW_COMPRESSED_BIT) && bits));
 }
 
+#define entry_corrupt(t, entry, text)                                          \
+    qcow_check_corrupt((t)->c,                                                 \
+                       "entry %u of the L2 table at 0x%" PRIx64                \
+                       " of %s: 0x%" PRIx64 ": " text,                         \
+                       (t)->index, (t)->table, (t)->c->where, entry)
+
 static void count_compressed(Tree *t, uint64_t entry)
 {
     QcowCheck *c = t->c;
     QcowCompressed d = qcow_compressed_decode(entry, c->s->cluster_bits);
 
-    if (qcow_has_data_file(c->s) || (entry & QCOW_COPIED)) {
-        c->corruptions++;
-    }
     if (qcow_has_data_file(c->s)) {
+        entry_corrupt(t, entry, "compressed, with a data file");
         return;
     }
-    qcow_check_refs(c, d.offset, d.bytes);
+    if (entry & QCOW_COPIED) {
+        entry_corrupt(t, entry, "compressed and marked as not shared");
+    }
+    qcow_check_refs(c, "compressed data", d.offset, d.bytes);
     if (t->active) {
         c->allocated++;
         c->compressed++;
@@ -116,22 +142,22 @@ static void count_entry(Tree *t, unsigned i)
         count_compressed(t, entry);
         return;
     }
-    if ((entry & QCOW_L2_RESERVED) || !bits_are_valid(s, entry, bits) ||
-        qcow_entry_kind(s, entry) == QCOW_INVALID) {
-        c->corruptions++;
+    if (entry & QCOW_L2_RESERVED) {
+        entry_corrupt(t, entry, "reserved bits are set");
+    } else if (!bits_are_valid(s, entry, bits)) {
+        entry_corrupt(t, entry, "its subclusters contradict it");
+    } else if (qcow_in_cluster(s, offset) ||
+               qcow_entry_kind(s, entry) == QCOW_INVALID) {
+        entry_corrupt(t, entry, "not at the beginning of a cluster");
     }
-    if (!qcow_entry_has_host(s, entry)) {
-        return;
-    }
-    if (qcow_in_cluster(s, offset)) {
-        c->corruptions++; /* counted above too if it is a plain entry */
+    if (!qcow_entry_has_host(s, entry) || qcow_in_cluster(s, offset)) {
         return;
     }
     if (t->active) {
         note_data(t, offset);
     }
     if (!qcow_has_data_file(s)) {
-        qcow_check_refs(c, offset, s->cluster_bytes);
+        qcow_check_refs(c, "a data cluster", offset, s->cluster_bytes);
     }
 }
 
@@ -141,22 +167,37 @@ static int coroutine_fn count_table(Tree *t, uint64_t l1_entry)
     BlockQcow2 *s = c->s;
     uint64_t offset = l1_entry & QCOW_OFFSET_MASK;
 
-    c->corruptions += !!(l1_entry & QCOW_L1_RESERVED);
+    if (l1_entry & QCOW_L1_RESERVED) {
+        qcow_check_corrupt(c,
+                           "an entry of the L1 table of %s: 0x%" PRIx64
+                           ": reserved bits are set",
+                           c->where, l1_entry);
+    }
     if (offset == 0) {
         return 0;
     }
-    if (qcow_in_cluster(s, offset) ||
-        !g_hash_table_add(t->seen,
+    if (qcow_in_cluster(s, offset)) {
+        qcow_check_corrupt(c,
+                           "an L2 table of %s at 0x%" PRIx64
+                           ": not at the beginning of a cluster",
+                           c->where, offset);
+        return 0;
+    }
+    if (!g_hash_table_add(t->seen,
                           GSIZE_TO_POINTER(offset >> s->cluster_bits))) {
-        c->corruptions++;
+        qcow_check_corrupt(c, "the L2 table at 0x%" PRIx64 " is in %s twice",
+                           offset, c->where);
         return 0;
     }
-    qcow_check_refs(c, offset, s->cluster_bytes);
+    qcow_check_refs(c, "an L2 table", offset, s->cluster_bytes);
     if (qcow_file_read(s->file.node, offset, t->buf, s->cluster_bytes) < 0) {
-        c->errors++;
+        qcow_check_error(c, "the L2 table at 0x%" PRIx64 " of %s: unreadable",
+                         offset, c->where);
         return 0;
     }
+    t->table = offset;
     for (unsigned i = 0; i < 1u << s->l2_bits; i++) {
+        t->index = i;
         count_entry(t, i);
     }
     return 0;
@@ -175,13 +216,18 @@ static int coroutine_fn count_tree(QcowCheck *c, uint64_t l1_offset,
         return ret;
     }
     if (l1_offset == 0 || qcow_in_cluster(s, l1_offset)) {
-        c->corruptions++;
+        qcow_check_corrupt(c,
+                           "the L1 table of %s at 0x%" PRIx64
+                           ": not at the beginning of a cluster",
+                           c->where, l1_offset);
         return ret;
     }
-    qcow_check_refs(c, l1_offset, MAX((uint64_t)entries * 8, 1));
+    qcow_check_refs(c, "the L1 table", l1_offset,
+                    MAX((uint64_t)entries * 8, 1));
     l1 = qcow_read_l1(s, l1_offset, entries, NULL);
     if (!l1) {
-        c->errors++;
+        qcow_check_error(c, "the L1 table of %s at 0x%" PRIx64 ": unreadable",
+                         c->where, l1_offset);
         return ret;
     }
     t.seen = g_hash_table_new(NULL, NULL);
@@ -203,9 +249,10 @@ static int coroutine_fn count_bitmap(QcowCheck *c, const QcowBitmap *bm)
     if (!table) {
         return -ENOMEM;
     }
-    qcow_check_refs(c, bm->table_offset, bytes);
+    qcow_check_refs(c, "the table", bm->table_offset, bytes);
     if (qcow_file_read(s->file.node, bm->table_offset, table, bytes) < 0) {
-        c->errors++;
+        qcow_check_error(c, "the table of %s at 0x%" PRIx64 ": unreadable",
+                         c->where, bm->table_offset);
         return 0;
     }
     for (uint32_t i = 0; i < bm->table_size; i++) {
@@ -214,9 +261,13 @@ static int coroutine_fn count_bitmap(QcowCheck *c, const QcowBitmap *bm)
 
         if ((entry & QCOW_BITMAP_RESERVED) || qcow_in_cluster(s, offset) ||
             (offset && (entry & 1))) {
-            c->corruptions++;
+            qcow_check_corrupt(c,
+                               "entry %" PRIu32
+                               " of the table of %s: 0x%" PRIx64
+                               ": no such entry is possible",
+                               i, c->where, entry);
         } else if (offset) {
-            qcow_check_refs(c, offset, s->cluster_bytes);
+            qcow_check_refs(c, "a cluster", offset, s->cluster_bytes);
         }
     }
     return 0;
@@ -230,14 +281,41 @@ static int coroutine_fn count_bitmaps(QcowCheck *c)
     if (!h->has_bitmaps) {
         return 0;
     }
-    qcow_check_refs(c, h->bitmap_dir_offset, h->bitmap_dir_size);
+    qcow_check_refs(c, "the list of bitmaps", h->bitmap_dir_offset,
+                    h->bitmap_dir_size);
     if (!c->s->bitmaps) {
-        c->corruptions++;
+        qcow_check_corrupt(c,
+                           "the list of bitmaps at 0x%" PRIx64 ": unreadable",
+                           h->bitmap_dir_offset);
         return 0;
     }
     for (uint32_t i = 0; ret == 0 && i < h->nb_bitmaps; i++) {
+        g_autofree char *where =
+            g_strdup_printf("bitmap '%s'", c->s->bitmaps[i].name);
+
+        c->where = where;
         ret = count_bitmap(c, &c->s->bitmaps[i]);
+        c->where = NULL;
     }
+    return ret;
+}
+
+static int coroutine_fn count_trees(QcowCheck *c)
+{
+    BlockQcow2 *s = c->s;
+    uint32_t n = s->snapshots ? s->header.nb_snapshots : 0;
+    int ret;
+
+    c->where = "the disk";
+    ret = count_tree(c, s->l1_offset, s->l1_size, true);
+    for (uint32_t i = 0; ret == 0 && i < n; i++) {
+        const QcowSnapshot *sn = &s->snapshots[i];
+        g_autofree char *where = g_strdup_printf("snapshot '%s'", sn->name);
+
+        c->where = where;
+        ret = count_tree(c, sn->l1_offset, sn->l1_size, false);
+    }
+    c->where = NULL;
     return ret;
 }
 
@@ -247,17 +325,15 @@ int coroutine_fn qcow_check_count(QcowCheck *c)
     const QcowHeader *h = &s->header;
     int ret;
 
-    qcow_check_refs(c, 0, s->cluster_bytes);
-    ret = count_tree(c, s->l1_offset, s->l1_size, true);
-    for (uint32_t i = 0; ret == 0 && s->snapshots && i < h->nb_snapshots; i++) {
-        ret = count_tree(c, s->snapshots[i].l1_offset, s->snapshots[i].l1_size,
-                         false);
-    }
+    qcow_check_refs(c, "the header", 0, s->cluster_bytes);
+    ret = count_trees(c);
     if (h->nb_snapshots) {
-        qcow_check_refs(c, h->snapshots_offset, s->snapshots_bytes);
+        qcow_check_refs(c, "the list of snapshots", h->snapshots_offset,
+                        s->snapshots_bytes);
     }
     if (h->crypt_method == QCOW_CRYPT_LUKS) {
-        qcow_check_refs(c, h->crypt_offset, h->crypt_length);
+        qcow_check_refs(c, "the encryption header", h->crypt_offset,
+                        h->crypt_length);
     }
     return ret == 0 ? count_bitmaps(c) : ret;
 }

@@ -615,13 +615,9 @@ int coroutine_fn qcow_co_forget_vmstate(BlockNode *node);
 int coroutine_fn qcow_co_load_vmstate(BlockNode *node, QEMUIOVector *qiov,
                                       int64_t pos);
 
-/* What co_check() repairs. */
-typedef enum QcowFix {
-    QCOW_FIX_LEAKS = 1 << 0,
-    QCOW_FIX_ERRORS = 1 << 1,
-} QcowFix;
-int coroutine_fn qcow_co_check(BlockNode *node, ImageCheck *result,
-                               unsigned fix, Error **errp);
+int coroutine_fn qcow_co_check(BlockNode *node, unsigned fix,
+                               const NodeFindings *findings, ImageCheck *result,
+                               Error **errp);
 /** qcow_check_and_fix: after an unclean shutdown; gate closed. */
 int coroutine_fn qcow_check_and_fix(BlockQcow2 *s, Error **errp);
 /** qcow_rebuild_refcounts: new refcount structures of @order; gate closed,

@@ -16,32 +16,44 @@
 
 /* -- refcount structures ----------------------------------------------------------- */
 
+/* New ones are made when errors are repaired. */
+static void structure_corrupt(QcowCheck *c, uint32_t i, const char *why)
+{
+    c->corruptions++;
+    c->rebuild = true;
+    qcow_check_found(c, c->fix_errors,
+                     "refcount block %" PRIu32 " at 0x%" PRIx64 ": %s", i,
+                     c->s->reftable[i] & QCOW_REFTABLE_MASK, why);
+}
+
 /* They are counted last: each exactly once, or they are not usable. */
 static void count_structures(QcowCheck *c)
 {
     BlockQcow2 *s = c->s;
 
-    qcow_check_refs(c, s->header.reftable_offset,
+    qcow_check_refs(c, "the refcount table", s->header.reftable_offset,
                     (uint64_t)s->header.reftable_clusters << s->cluster_bits);
     for (uint32_t i = 0; i < s->reftable_size; i++) {
         uint64_t offset = s->reftable[i] & QCOW_REFTABLE_MASK;
 
         if (s->reftable[i] & ~QCOW_REFTABLE_MASK) {
-            c->corruptions++;
+            qcow_check_corrupt(c,
+                               "entry %" PRIu32
+                               " of the refcount table: 0x%" PRIx64
+                               ": reserved bits are set",
+                               i, s->reftable[i]);
         }
         if (offset == 0) {
             continue;
         }
         if (qcow_in_cluster(s, offset) ||
             offset >> s->cluster_bits >= c->clusters) {
-            c->corruptions++;
-            c->rebuild = true;
+            structure_corrupt(c, i, "no cluster of the file");
             continue;
         }
-        qcow_check_refs(c, offset, s->cluster_bytes);
+        qcow_check_refs(c, "a refcount block", offset, s->cluster_bytes);
         if (c->counts[offset >> s->cluster_bits] != 1) {
-            c->corruptions++;
-            c->rebuild = true;
+            structure_corrupt(c, i, "something else is there, too");
         }
     }
 }
@@ -81,17 +93,23 @@ static int coroutine_fn compare_one(QcowCheck *c, uint64_t i)
 {
     uint64_t have;
     uint64_t want = c->counts[i];
-    bool leak;
+    bool leak, fix;
 
     if (on_disk(c, i, &have) < 0) {
-        c->errors++;
+        qcow_check_error(c, "refcount of cluster %" PRIu64 ": unreadable", i);
         return 0;
     }
     if (have == want) {
         return 0;
     }
     leak = have > want;
-    if (!c->rebuild && (leak ? c->fix_leaks : c->fix_errors)) {
+    fix = leak && !c->rebuild ? c->fix_leaks : c->fix_errors;
+    qcow_check_found(c, fix,
+                     "%s %" PRIu64 " at 0x%" PRIx64 ": refcount %" PRIu64
+                     ", references %" PRIu64,
+                     leak ? "leaked cluster" : "cluster", i,
+                     i << c->s->cluster_bits, have, want);
+    if (fix && !c->rebuild) {
         int ret = qcow_ref_set(c->s, i, want);
 
         if (ret < 0) {
@@ -118,6 +136,10 @@ static void check_flag(QcowCheck *c, uint64_t entry, uint64_t offset)
     /* A flag too many lets a write change what others see. */
     c->corruptions += flag;
     c->leaks += !flag;
+    qcow_check_found(c, c->fix_errors,
+                     "cluster %" PRIu64 " at 0x%" PRIx64
+                     ": marked as %s, references %" PRIu32,
+                     i, offset, flag ? "not shared" : "shared", c->counts[i]);
 }
 
 static int coroutine_fn check_flags(QcowCheck *c)
@@ -137,7 +159,8 @@ static int coroutine_fn check_flags(QcowCheck *c)
         }
         check_flag(c, s->l1[i], offset);
         if (qcow_file_read(s->file.node, offset, buf, s->cluster_bytes) < 0) {
-            c->errors++;
+            qcow_check_error(c, "the L2 table at 0x%" PRIx64 ": unreadable",
+                             offset);
             continue;
         }
         for (unsigned k = 0; k < 1u << s->l2_bits; k++) {
@@ -396,6 +419,7 @@ static int coroutine_fn check_again(QcowCheck *c, Error **errp)
     if (!qcow_check_init(&again, c->s, errp)) {
         return -ENOMEM;
     }
+    again.findings = c->findings;
     ret = check(&again, errp);
     c->corruptions_fixed = MAX(c->corruptions - again.corruptions, 0);
     c->leaks_fixed = MAX(c->leaks - again.leaks, 0);
@@ -447,8 +471,9 @@ static void report(const QcowCheck *c, ImageCheck *r)
     r->compressed_clusters = c->compressed;
 }
 
-int coroutine_fn qcow_co_check(BlockNode *node, ImageCheck *result,
-                               unsigned fix, Error **errp)
+int coroutine_fn qcow_co_check(BlockNode *node, unsigned fix,
+                               const NodeFindings *findings, ImageCheck *result,
+                               Error **errp)
 {
     BlockQcow2 *s = BLOCK_QCOW2(node);
     bool active = s->active;
@@ -467,8 +492,9 @@ int coroutine_fn qcow_co_check(BlockNode *node, ImageCheck *result,
     if (!qcow_check_init(&c, s, errp)) {
         ret = -ENOMEM;
     } else {
-        c.fix_leaks = fix & (QCOW_FIX_LEAKS | QCOW_FIX_ERRORS);
-        c.fix_errors = fix & QCOW_FIX_ERRORS;
+        c.findings = findings;
+        c.fix_leaks = fix & (NODE_FIX_LEAKS | NODE_FIX_ERRORS);
+        c.fix_errors = fix & NODE_FIX_ERRORS;
         ret = run(&c, errp);
         if (ret == 0) {
             report(&c, result);

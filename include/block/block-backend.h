@@ -44,6 +44,16 @@ typedef enum BlkRequestFlags {
     BLK_REQ_PREFETCH = 1 << 8,     /* with that: no buffer, no data wanted */
 } BlkRequestFlags;
 
+/* What a user of an image does with it, and lets others do. The bits are
+ * those of the locks in the image file, which other programs know too. */
+typedef enum NodePerm {
+    NODE_PERM_CONSISTENT_READ = 1 << 0,
+    NODE_PERM_WRITE = 1 << 1,
+    NODE_PERM_WRITE_UNCHANGED = 1 << 2,
+    NODE_PERM_RESIZE = 1 << 3,
+    NODE_PERM_ALL = 15,
+} NodePerm;
+
 /**
  * BlockDevOps: how the block layer reaches the device. Each is optional and
  * is called in the main loop's thread without the machine lock.
@@ -126,8 +136,8 @@ void blk_set_dev_ops(BlockBackend *blk, const BlockDevOps *ops, void *opaque);
 bool blk_set_perm(BlockBackend *blk, bool write, bool share_write,
                   Error **errp);
 
-/** blk_set_node_perm: the same in bits of NodePerm (block-internal.h), for
- *  jobs, exports and tools. */
+/** blk_set_node_perm: the same in bits of NodePerm, for jobs, exports and
+ *  tools. */
 bool blk_set_node_perm(BlockBackend *blk, unsigned perm, unsigned shared,
                        Error **errp);
 
@@ -246,7 +256,7 @@ int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset,
 
 /**
  * blk_co_block_status:
- * @want, @depth: of node_co_status_above() (block-internal.h)
+ * @want, @depth: of node_co_status_above() (block/node-status.h)
  *
  * Returns: NodeStatus of the whole chain; -errno.
  */

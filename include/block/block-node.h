@@ -13,6 +13,7 @@
 #include "qapi/introspect.h"
 #include "qom/object.h"
 #include "util/aio.h"
+#include "util/coroutine.h"
 
 #define TYPE_BLOCK_NODE "blockdev"
 
@@ -35,6 +36,8 @@ OBJECT_DECLARE_TYPE(BlockNode, BlockNodeClass, BLOCK_NODE)
 BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
                           Error **errp);
 
+/** block_node_ref: another reference, for block_node_unref(). */
+void block_node_ref(BlockNode *node);
 /** block_node_unref: give back what block_node_new() gave; the last one
  *  closes the image. Accepts NULL. */
 void block_node_unref(BlockNode *node);
@@ -47,6 +50,11 @@ const char *block_node_name(const BlockNode *node);
 /** block_node_io_in_flight: requests that files, devices and servers below
  *  @node work at. The graph must not change. Thread: any. */
 unsigned block_node_io_in_flight(BlockNode *node);
+
+/** node_run_co: run @entry(@opaque) as a coroutine in @ctx and wait for its
+ *  result. */
+int node_run_co(AioContext *ctx, int coroutine_fn (*entry)(void *opaque),
+                void *opaque);
 
 /** blockdev_add: block_node_new() with a name, kept until blockdev_del(). */
 bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,

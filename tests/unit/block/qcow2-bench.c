@@ -363,7 +363,7 @@ static int coroutine_fn call_entry(void *opaque)
     case CALL_TRUNCATE:
         return node_co_truncate(c->node, c->bytes, true, c->flags, 0, c->errp);
     case CALL_CHECK:
-        return nc->co_check(c->node, c->check, c->flags, NULL);
+        return nc->co_check(c->node, c->flags, NULL, c->check, NULL);
     case CALL_SNAPSHOT:
         return nc->co_snapshot_create(c->node, c->info, NULL);
     case CALL_DELETE:
