@@ -220,13 +220,13 @@ static void print_repaired(Tool *tool, const ImageCheck *c)
 
 static int status_of(const ImageCheck *c)
 {
+    if (c->check_errors) {
+        return EXIT_FAILURE;
+    }
     if (c->corruptions) {
         return EXIT_CORRUPT;
     }
-    if (c->leaks) {
-        return EXIT_LEAKS;
-    }
-    return c->check_errors ? EXIT_FAILURE : EXIT_SUCCESS;
+    return c->leaks ? EXIT_LEAKS : EXIT_SUCCESS;
 }
 
 static int check_image(Tool *tool, const CheckArgs *a, unsigned fix, bool json,

@@ -365,6 +365,20 @@ static int coroutine_fn compare(QcowCheck *c, Error **errp)
     return ret;
 }
 
+/* What could not be read may refer to any cluster: a refcount that looks too
+ * high proves nothing, and to free a cluster for it would lose data. */
+static int count_is_short(const QcowCheck *c, Error **errp)
+{
+    if (!c->fix_leaks) {
+        return 0;
+    }
+    error_setg(errp,
+               "%" PRId64 " tables of image '%s' could not be read; nothing "
+               "is repaired",
+               c->errors, BLOCK_NODE(c->s)->name);
+    return -EIO;
+}
+
 /* Refcounts are right now: what follows from them. */
 static int coroutine_fn finish_fix(QcowCheck *c, Error **errp)
 {
@@ -382,6 +396,10 @@ static int coroutine_fn finish_fix(QcowCheck *c, Error **errp)
             return -ENOMEM;
         }
         ret = qcow_check_count(&fresh);
+        if (ret == 0 && fresh.errors) {
+            fresh.fix_leaks = true;
+            ret = count_is_short(&fresh, errp);
+        }
         ret = ret < 0 ? ret : rebuild(&fresh, s->header.refcount_order, errp);
         qcow_check_deinit(&fresh);
         if (ret < 0) {
@@ -403,6 +421,9 @@ static int coroutine_fn check(QcowCheck *c, Error **errp)
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Check failed");
         return ret;
+    }
+    if (c->errors) {
+        return count_is_short(c, errp);
     }
     count_structures(c);
     find_gaps(c);

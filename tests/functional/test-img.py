@@ -203,6 +203,67 @@ def test_check(t: Test) -> None:
     fails(t, 1, 'some', argv=('check', '-r', 'some', leak))
 
 
+def set_refcounts(path, first: int, values: list[int]) -> None:
+    with open(path, 'r+b') as f:
+        f.seek(48)
+        f.seek(int.from_bytes(f.read(8), 'big'))
+        f.seek(int.from_bytes(f.read(8), 'big') + 2 * first)
+        f.write(b''.join(v.to_bytes(2, 'big') for v in values))
+
+
+def test_check_findings(t: Test) -> None:
+    """Each thing that is wrong is told, a limited number; and what repair
+    mended."""
+    q = t.path('q.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', q, '64M')
+    io(t, '-c', 'write -P 1 0 1M', q)
+    set_refcounts(q, 5, [0, 1, 9])
+    set_refcounts(q, 40, [1] * 60)
+    os.truncate(q, 100 * 65536)
+    r = img(t, 'check', q, check=False)
+    assert r.returncode == 2, r
+    lines = r.stderr.splitlines()
+    assert lines[0] == 'Found: cluster 5 at 0x50000: refcount 0, references 1'
+    assert lines[1] == ('Found: leaked cluster 7 at 0x70000: refcount 9, '
+                        'references 1'), lines[:3]
+    assert lines[50:] == ['and 12 more (62 in all, 0 repaired)'], lines[50:]
+    r = img(t, 'check', '--output=json', q, check=False)
+    assert r.stderr == '' and json.loads(r.stdout)['leaks'] == 61, r
+    r = img(t, 'check', '-r', 'leaks', q, check=False)
+    lines = r.stderr.splitlines()
+    assert r.returncode == 2 and lines[0].startswith('Repaired: leaked'), r
+    assert lines[-1] == 'and 12 more (62 in all, 61 repaired)', lines
+    r = img(t, 'check', '-r', 'all', q)
+    assert r.stderr == ('Repaired: cluster 5 at 0x50000: refcount 0, '
+                        'references 1\n'), r
+    r = img(t, 'check', q)
+    assert r.stderr == '' and 'No errors' in r.stdout, r
+
+
+def test_check_unreadable(t: Test) -> None:
+    """Clusters that only an unreadable table refers to are no leaks."""
+    q = t.path('q.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', q, '64M')
+    io(t, '-c', 'write -P 1 0 1M', q)
+    with open(q, 'rb') as f:
+        f.seek(40)
+        f.seek(int.from_bytes(f.read(8), 'big'))
+        table = int.from_bytes(f.read(8), 'big') & 0xfffffffffffe00
+    before = q.read_bytes()
+    options = (f'driver=qcow2,file.driver=blkdebug,file.image.driver=file,'
+               f'file.image.filename={q},file.inject-error.0.event=none,'
+               f'file.inject-error.0.errno=5,'
+               f'file.inject-error.0.sector={table // 512}')
+    r = img(t, 'check', '--image-opts', options, check=False)
+    assert r.returncode == 1 and 'leak' not in r.stdout + r.stderr, r
+    assert f'L2 table at {table:#x} of the disk: unreadable' in r.stderr, r
+    for what in 'leaks', 'all':
+        r = img(t, 'check', '-r', what, '--image-opts', options, check=False)
+        assert r.returncode == 1 and 'nothing is repaired' in r.stderr, r
+    assert q.read_bytes() == before
+    img(t, 'check', q)
+
+
 def test_compare(t: Test) -> None:
     t.requires('qemu-img', 'qemu-io')
     base, top = layers(t)
@@ -487,4 +548,4 @@ def test_usage(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)
