@@ -329,6 +329,37 @@ static void test_counters(gconstpointer accel)
     lm_free(lm);
 }
 
+/* -- while CPUs only compute --------------------------------------------------------- */
+
+/* A kernel may wait for them to leave it, which they do not by themselves. */
+static void test_no_exits(gconstpointer accel)
+{
+    LogMachine *lm = machine(accel, LM_CPUS_MAX);
+    int64_t longest = 0;
+
+    if (!lm) {
+        return;
+    }
+    lm_start(lm);
+    for (unsigned i = 0; i < 20; i++) {
+        int64_t start;
+
+        g_usleep(2000);
+        start = get_clock();
+        if (i % 2 == 0) {
+            g_assert_true(lm->ac->dirty_log_start(lm->accel, &error_abort));
+        } else {
+            lm->ac->dirty_log_stop(lm->accel);
+        }
+        longest = MAX(longest, get_clock() - start);
+    }
+    lm_stop(lm);
+    g_test_message("%s: at most %" PRId64 " us", (const char *)accel,
+                   longest / SCALE_US);
+    g_assert_cmpint(longest, <, 15 * NANOSECONDS_PER_SECOND);
+    lm_free(lm);
+}
+
 /* -- what it costs the guest --------------------------------------------------------- */
 
 static uint32_t rounds_in(LogMachine *lm, unsigned ms)
@@ -375,7 +406,7 @@ static void add(const char *accel, const char *name)
     } tests[] = {
         { "states", test_states },     { "part", test_part },
         { "passes", test_passes },     { "slots", test_slots },
-        { "counters", test_counters },
+        { "counters", test_counters }, { "no-exits", test_no_exits },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
