@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -327,6 +328,27 @@ def wait_for(condition, what: str, timeout: float = TIMEOUT):
         if time.monotonic() > end:
             raise AssertionError(f'waited in vain for {what}')
         time.sleep(0.02)
+
+
+PORTS = range(20000, 30000)
+_taken: list[socket.socket] = []
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    """A port for a program that cannot choose one itself. Nobody gets it
+    meanwhile: the kernel hands out others, and no other test takes it."""
+    for port in random.sample(PORTS, 100):
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f'\0ferry-test-port-{port}')  # until this process ends
+            with socket.socket(socket.AF_INET, kind) as s:
+                s.bind(('127.0.0.1', port))
+        except OSError:
+            mark.close()
+            continue
+        _taken.append(mark)
+        return port
+    raise AssertionError('no free port')
 
 
 def wait_port(port: int) -> None:

@@ -18,8 +18,8 @@ import tty
 from pathlib import Path
 
 import ferrytest
-from ferrytest import (Ferry, Qmp, QmpError, STRESS, Skip, Test, read_until,
-                       wait_for)
+from ferrytest import (Ferry, Qmp, QmpError, STRESS, Skip, Test, free_port,
+                       read_until, wait_for)
 from pki import Pki
 
 BULK = 16 << 20 if ferrytest.LONG else 1 << 20
@@ -108,12 +108,6 @@ def bulk(stream, total: int = BULK, block: int = 1 << 16,
         assert reply == {'return': {}, 'id': b}, (n, str(reply)[:200])
     sender.join()
     return q
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def listening(port: int) -> bool:
@@ -621,4 +615,4 @@ def test_websocket_client_over_tls(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=3)

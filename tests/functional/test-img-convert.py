@@ -221,7 +221,7 @@ def test_rate_and_offload(t: Test) -> None:
     raw.write_bytes(os.urandom(2 * MIB))
     begin = time.monotonic()
     img(t, 'convert', '-r', '4M', '-f', 'raw', '-O', 'raw', raw, out)
-    assert 0.35 < time.monotonic() - begin < 5
+    assert time.monotonic() - begin > 0.35
     assert out.read_bytes() == raw.read_bytes()
     img(t, 'convert', '-C', '-f', 'raw', '-O', 'raw', raw, out)
     assert out.read_bytes() == raw.read_bytes()
@@ -244,8 +244,9 @@ def test_progress(t: Test) -> None:
     ferrytest.read_until(os.fdopen(parent, 'rb', buffering=0),
                          r'MiB of 3 MiB, .*iB/s, 0:0\d left')
     assert p.wait(ferrytest.TIMEOUT) == 0
+    out.unlink()
     p = t.spawn(IMG, argv[0], *argv[2:], stdin=subprocess.DEVNULL)
-    time.sleep(0.4)
+    ferrytest.wait_for(out.exists, 'the copy to begin')
     p.send_signal(signal.SIGUSR1)
     ferrytest.read_until(p.stdout, r'\(\d+\.\d\d/100%\)\n')
     assert p.wait(ferrytest.TIMEOUT) == 0
@@ -255,17 +256,18 @@ def test_interrupted(t: Test) -> None:
     """SIGINT: a message, soon, and an image that is in order."""
     t.requires('qemu-img')
     raw, out = t.path('a.raw'), t.path('out.qcow2')
-    raw.write_bytes(os.urandom(8 * MIB))
+    raw.write_bytes(os.urandom(40 * MIB))
     p = t.spawn(IMG, 'convert', '-r', '2M', '-f', 'raw', '-O', 'qcow2', raw,
                 out, stdin=subprocess.DEVNULL)
-    time.sleep(0.5)
+    ferrytest.wait_for(lambda: out.exists() and out.stat().st_size > MIB,
+                       'the copy to begin')
     p.send_signal(signal.SIGINT)
     begin = time.monotonic()
     assert p.wait(ferrytest.TIMEOUT) == 1
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10  # whole it takes 20 s
     assert 'cancelled' in p.stdout.read().decode()
     check(t, out)
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

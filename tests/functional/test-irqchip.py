@@ -119,4 +119,4 @@ def test_monitor(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

@@ -299,4 +299,4 @@ def test_machine(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

@@ -222,4 +222,4 @@ def test_stopped_guest(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

@@ -12,7 +12,7 @@ from ferrytest import LONG, Test, wait_for
 from linuxguest import Linux
 from webserver import Web
 
-CROSSINGS = 20 if LONG else 4
+CROSSINGS = 20 if LONG else 3
 MODULES = ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_console',
            'virtio_rng', 'virtio_balloon', 'ata_piix', 'sd_mod']
 DISK = 32 << 20
@@ -217,12 +217,12 @@ def test_busy_guest(t: Test) -> None:
 def test_busy_guest_variants(t: Test) -> None:
     # Interrupts by a shared line; packed rings; the old interface.
     for virtio in (',vectors=0', ',packed=on', ',disable-modern=on'):
-        travel(t, 2, virtio)
+        travel(t, 2 if LONG else 1, virtio)
         t.cleanup_ferries()
 
 
 def test_busy_guest_postcopy(t: Test) -> None:
-    travel(t, 2, capabilities=('postcopy-ram',))
+    travel(t, 2 if LONG else 1, capabilities=('postcopy-ram',))
 
 
 def test_refused_at_the_end(t: Test) -> None:
@@ -267,4 +267,4 @@ def test_refused_at_the_end(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

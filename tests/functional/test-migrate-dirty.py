@@ -82,4 +82,4 @@ def test_auto_converge(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

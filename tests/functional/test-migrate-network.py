@@ -212,4 +212,4 @@ def test_postcopy_recovers(t: Test, net: Network) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

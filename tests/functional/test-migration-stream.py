@@ -252,4 +252,4 @@ def test_cut(t):
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=3)

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A running Linux guest moves with its disk to a process that has another
 image: mirror over NBD with TLS, migration, pivot."""
-import socket
 import subprocess
 
 import ferrytest
-from ferrytest import Test
+from ferrytest import Test, free_port
 from linuxguest import SOURCE, Linux
 from pki import Pki
 
@@ -18,12 +17,6 @@ WRITER = ('while [ ! -e /stop ]; do n=$((n+1)); head -c 30000 /dev/urandom > /m/
 CHECK = ('n=0; for i in $(seq 0 39); do [ -f /m/f$i ] && [ -f /m/s$i ] || '
          'continue; [ "$(sha256sum < /m/f$i)" = "$(cat /m/s$i)" ] || '
          'echo bad $i; n=$((n+1)); done; echo checked $n')
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Sides:

@@ -12,19 +12,13 @@ import time
 from pathlib import Path
 
 import ferrytest
-from ferrytest import BUILD, QmpError, Test, wait_for
+from ferrytest import BUILD, QmpError, Test, free_port, wait_for
 from pki import Pki
 
 NBD = BUILD / 'tools/ferry-nbd'
 IMG = BUILD / 'tools/ferry-img'
 IO = BUILD / 'tools/ferry-io'
 MIB = 1024 * 1024
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def listening(path: Path | int) -> bool:
@@ -595,4 +589,4 @@ def test_human_monitor(t: Test) -> None:
     assert f.qmp.hmp('nbd_server_stop') == ''
 
 
-ferrytest.main()
+ferrytest.main(at_once=3)

@@ -7,18 +7,12 @@ import os
 import socket
 
 import ferrytest
-from ferrytest import LONG, Skip, Test, wait_for
+from ferrytest import LONG, Skip, Test, free_port, wait_for
 from linuxguest import Linux
 from webserver import Web
 
 MODULES = ['virtio_net', 'virtio_pci']
 BYTES = (64 if LONG else 8) << 20
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def up(g: Linux) -> None:
@@ -154,4 +148,4 @@ def test_refusals(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

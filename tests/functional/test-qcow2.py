@@ -347,4 +347,4 @@ def test_messages(t: Test) -> None:
 
 
 if __name__ == '__main__':
-    ferrytest.main()
+    ferrytest.main(at_once=2)

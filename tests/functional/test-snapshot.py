@@ -581,4 +581,4 @@ def test_old_contents(t: Test) -> None:
     f.quit()
 
 
-ferrytest.main()
+ferrytest.main(at_once=2)
