@@ -16,7 +16,7 @@ import ferrytest
 from ferrytest import BUILD, SOURCE, Skip, Test
 from linuxguest import initrd, kernel
 
-LIMIT = float(os.environ.get('FERRY_TEST_AMD_SECONDS', '1800'))
+LIMIT = float(os.environ.get('FERRY_TEST_AMD_SECONDS', '1750'))
 MODULES = ['virtio_pci', '9p', '9pnet_virtio', 'kvm_amd', 'tun']
 # Laid over the read-only tree: what is this kernel's own, and space to write.
 SETUP = '''
@@ -78,9 +78,13 @@ def test_linux(t: Test) -> None:
 
 
 def test_matrix(t: Test) -> None:
-    text = inside(t, 'test-migrate-matrix.py test_kvm test_kvm_tls')
-    for name in ('kvm', 'kvm_tls'):
-        assert re.search(f'^ok . test_{name} ', text, re.M), text[-3000:]
+    text = inside(t, 'test-migrate-matrix.py test_kvm')
+    assert re.search('^ok 1 test_kvm ', text, re.M), text[-3000:]
+
+
+def test_matrix_tls(t: Test) -> None:
+    text = inside(t, 'test-migrate-matrix.py test_kvm_tls')
+    assert re.search('^ok 1 test_kvm_tls ', text, re.M), text[-3000:]
 
 
 if __name__ == '__main__':
