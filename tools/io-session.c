@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "block/blkdebug.h"
 #include "util/aio-wait.h"
 #include "util/cutils.h"
 #include "util/error-report.h"
@@ -32,8 +33,12 @@ bool io_open(Io *io, const ToolImage *image)
     return io->blk != NULL;
 }
 
+/* What a break stopped would never end. */
 void io_close(Io *io)
 {
+    if (io->blk) {
+        blkdebug_remove_break(blk_node(io->blk), NULL);
+    }
     io_wait_aio(io);
     if (io->blk) {
         blk_unref(io->blk);

@@ -8,7 +8,7 @@
 #ifndef TOOLS_IO_H
 #define TOOLS_IO_H
 
-#include "block/block-internal.h"
+#include "block/node-image.h"
 
 #include "tool-common.h"
 
@@ -48,6 +48,7 @@ extern const IoCommand io_commands_rw[];
 extern const IoCommand io_commands_aio[];
 extern const IoCommand io_commands_space[];
 extern const IoCommand io_commands_session[];
+extern const IoCommand io_commands_break[];
 
 /** io_run_line: one command line. False: it failed. */
 bool io_run_line(Io *io, const char *line);

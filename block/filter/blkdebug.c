@@ -5,7 +5,8 @@
  * The node has a state, 1 at first. A rule acts at an event, in one state or
  * any: set-state changes the state; inject-error makes requests fail from then
  * on, until another event has rules of its own, or once. Events are what this
- * node is asked to do, and what a format above tells (blkdebug.h).
+ * node is asked to do, and what a format above tells (blkdebug.h). At an event
+ * a request may also stop, until somebody lets it go on (blkdebug-break.h).
  *
  * Rules come from a file, sections [inject-error] and [set-state], and from
  * options of the same names. As a file name: blkdebug:CONFIG:IMAGE.
@@ -14,8 +15,9 @@
  */
 #include "util/osdep.h"
 
-#include "block/filter/blkdebug.h"
+#include "block/blkdebug.h"
 
+#include "block/filter/blkdebug-break.h"
 #include "block/filter/internal.h"
 #include "qapi/qapi-visit-block-filter.h"
 #include "qapi/qobject-input-visitor.h"
@@ -59,6 +61,8 @@ struct BlockDebug {
     uint64_t max_write_zero;
     uint64_t opt_discard;
     uint64_t max_discard;
+
+    DebugBreaks breaks;
 
     QemuMutex lock; /* guards what follows */
     GArray *rules;  /* of DebugRule; fixed after open() but for two members */
@@ -168,7 +172,7 @@ static bool add_section(const char *group, const char *id, json_t *opts,
 
 /* -- events ---------------------------------------------------------------------------- */
 
-static void debug_event(BlockDebug *d, BlkdebugEvent event)
+static void apply_rules(BlockDebug *d, BlkdebugEvent event)
 {
     bool replaced = false;
 
@@ -196,6 +200,14 @@ static void debug_event(BlockDebug *d, BlkdebugEvent event)
     d->state = state;
 }
 
+static void debug_event(BlockDebug *d, BlkdebugEvent event)
+{
+    apply_rules(d, event);
+    if (qemu_in_coroutine()) {
+        debug_breaks_meet(&d->breaks, event);
+    }
+}
+
 static const char blkdebug_driver[] = "blkdebug";
 
 void blkdebug_event(BlockNode *node, BlkdebugEvent event)
@@ -211,6 +223,57 @@ void blkdebug_event(BlockNode *node, BlkdebugEvent event)
             nc->is_filter ? node_child_of_role(node, NODE_ROLE_FILTERED) : NULL;
     }
 }
+
+/* -- breaks ---------------------------------------------------------------------------- */
+
+static BlockDebug *find_debug(BlockNode *node)
+{
+    while (node && BLOCK_NODE_GET_CLASS(node)->driver != blkdebug_driver) {
+        node = node_child_of_role(node, NODE_ROLE_PRIMARY);
+    }
+    return node ? BLOCK_DEBUG(node) : NULL;
+}
+
+int blkdebug_break(BlockNode *node, BlkdebugEvent event, const char *tag)
+{
+    BlockDebug *d = find_debug(node);
+
+    if (!d) {
+        return -ENOTSUP;
+    }
+    return debug_breaks_add(&d->breaks, event, tag) ? 0 : -ENOSPC;
+}
+
+int blkdebug_resume(BlockNode *node, const char *tag)
+{
+    BlockDebug *d = find_debug(node);
+
+    if (!d) {
+        return -ENOTSUP;
+    }
+    return debug_breaks_resume(&d->breaks, tag, false) ? 0 : -ENOENT;
+}
+
+int blkdebug_remove_break(BlockNode *node, const char *tag)
+{
+    BlockDebug *d = find_debug(node);
+    bool any;
+
+    if (!d) {
+        return -ENOTSUP;
+    }
+    any = debug_breaks_remove(&d->breaks, tag);
+    return debug_breaks_resume(&d->breaks, tag, true) || any ? 0 : -ENOENT;
+}
+
+bool blkdebug_is_suspended(BlockNode *node, const char *tag)
+{
+    BlockDebug *d = find_debug(node);
+
+    return d && debug_breaks_has_stopped(&d->breaks, tag);
+}
+
+/* -- errors ---------------------------------------------------------------------------- */
 
 static int find_error(BlockDebug *d, BlkdebugIOType type, int64_t offset,
                       int64_t bytes, bool *ret_immediately)
@@ -434,6 +497,7 @@ static void debug_init(Object *obj)
 {
     BlockDebug *d = BLOCK_DEBUG(obj);
 
+    debug_breaks_init(&d->breaks);
     qemu_mutex_init(&d->lock);
     d->rules = g_array_new(false, false, sizeof(DebugRule));
     d->state = 1;
@@ -443,6 +507,7 @@ static void debug_finalize(Object *obj)
 {
     BlockDebug *d = BLOCK_DEBUG(obj);
 
+    debug_breaks_deinit(&d->breaks);
     g_array_unref(d->rules);
     qemu_mutex_destroy(&d->lock);
 }

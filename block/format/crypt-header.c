@@ -1,5 +1,5 @@
 /*
- * Making and changing an encrypted image's header from a coroutine.
+ * Opening, making and changing an encrypted image's header from a coroutine.
  *
  *   coroutine            worker                    coroutine of a callback
  *   submit, yield -----> qcrypto_block_...()
@@ -27,6 +27,7 @@ typedef struct HeaderWork {
     bool in_worker;
 
     /* arguments and results */
+    QCryptoBlockOpenOptions *open;
     QCryptoBlockCreateOptions *create;
     const char *optprefix;
     unsigned flags;
@@ -63,7 +64,8 @@ static void coroutine_fn header_call_run(HeaderCall *call)
         call->ret = h->co_init(h->opaque, call->bytes, &call->err);
         break;
     case HEADER_READ:
-        call->ret = h->co_read(h->opaque, call->offset, call->in, call->bytes);
+        call->ret = h->co_read(h->opaque, call->offset, call->in, call->bytes,
+                               &call->err);
         break;
     case HEADER_WRITE:
         call->ret =
@@ -129,6 +131,15 @@ static int header_write(QCryptoBlock *block, size_t offset, const uint8_t *buf,
     return header_call(opaque, &call, errp);
 }
 
+static int header_open(void *opaque)
+{
+    HeaderWork *w = opaque;
+
+    w->block = qcrypto_block_open(w->open, w->optprefix, header_read, w,
+                                  w->flags, 0, w->errp);
+    return w->block ? 0 : -1;
+}
+
 static int header_create(void *opaque)
 {
     HeaderWork *w = opaque;
@@ -154,6 +165,23 @@ static int coroutine_fn header_co_run(HeaderWork *w, ThreadPoolFunc *func)
     }
     w->in_worker = true;
     return thread_pool_submit_co(aio_get_thread_pool(w->ctx), func, w);
+}
+
+QCryptoBlock *coroutine_fn crypt_co_open(const CryptHeader *header,
+                                         QCryptoBlockOpenOptions *options,
+                                         const char *optprefix, unsigned flags,
+                                         Error **errp)
+{
+    HeaderWork w = {
+        .header = header,
+        .open = options,
+        .optprefix = optprefix,
+        .flags = flags,
+        .errp = errp,
+    };
+
+    header_co_run(&w, header_open);
+    return w.block;
 }
 
 QCryptoBlock *coroutine_fn crypt_co_create(const CryptHeader *header,

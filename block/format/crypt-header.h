@@ -1,5 +1,5 @@
 /*
- * Making and changing an encrypted image's header from a coroutine.
+ * Opening, making and changing an encrypted image's header from a coroutine.
  *
  * Key stretching takes seconds of CPU, so the functions of crypto/block.h run
  * in a worker thread here, and their callbacks come back as coroutines in the
@@ -17,18 +17,23 @@
  * CryptHeader: where the header is. Offsets count from its begin; 0 or
  * -errno.
  * @co_init: for creation: make room for @bytes; sets @errp on failure
- * @co_read: for changes
- * @co_write: mandatory
+ * @co_read: for opening and changes; may set @errp on failure
+ * @co_write: for creation and changes
  */
 typedef struct CryptHeader {
     int coroutine_fn (*co_init)(void *opaque, size_t bytes, Error **errp);
     int coroutine_fn (*co_read)(void *opaque, size_t offset, uint8_t *buf,
-                                size_t bytes);
+                                size_t bytes, Error **errp);
     int coroutine_fn (*co_write)(void *opaque, size_t offset,
                                  const uint8_t *buf, size_t bytes);
     void *opaque;
 } CryptHeader;
 
+/** crypt_co_open: qcrypto_block_open(). */
+QCryptoBlock *coroutine_fn crypt_co_open(const CryptHeader *header,
+                                         QCryptoBlockOpenOptions *options,
+                                         const char *optprefix, unsigned flags,
+                                         Error **errp);
 /** crypt_co_create: qcrypto_block_create(). */
 QCryptoBlock *coroutine_fn crypt_co_create(const CryptHeader *header,
                                            QCryptoBlockCreateOptions *options,

@@ -23,23 +23,23 @@ static BlockNode *header_node(BlockLuks *luks)
     return luks->header.node ? luks->header.node : luks->file.node;
 }
 
-static int luks_read_header(QCryptoBlock *block, size_t offset, uint8_t *buf,
-                            size_t len, void *opaque, Error **errp)
+static int coroutine_fn luks_co_read_header(void *opaque, size_t offset,
+                                            uint8_t *buf, size_t bytes,
+                                            Error **errp)
 {
     BlockNode *node = header_node(opaque);
     int ret;
 
-    if (offset + len > (uint64_t)block_node_length(node)) {
+    if (offset + bytes > (uint64_t)block_node_length(node)) {
         error_setg(errp, "node '%s' ends before %zu", block_node_name(node),
-                   offset + len);
-        return -1;
+                   offset + bytes);
+        return -EINVAL;
     }
-    ret = node_pread(node, (int64_t)offset, (int64_t)len, buf);
+    ret = node_co_pread(node, (int64_t)offset, (int64_t)bytes, buf, 0);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "node '%s'", block_node_name(node));
-        return -1;
     }
-    return 0;
+    return ret;
 }
 
 static bool luks_open_children(BlockNode *node, Error **errp)
@@ -81,28 +81,44 @@ static bool luks_set_length(BlockNode *node, Error **errp)
     return true;
 }
 
+typedef struct LuksOpen {
+    BlockLuks *luks;
+    unsigned flags; /* QCryptoBlockOpenFlags */
+    Error **errp;
+} LuksOpen;
+
+static int coroutine_fn luks_open_entry(void *opaque)
+{
+    LuksOpen *o = opaque;
+    QCryptoBlockOpenOptions options = {
+        .format = QCRYPTO_BLOCK_FORMAT_LUKS,
+        .u.luks = { .key_secret = o->luks->key_secret },
+    };
+    CryptHeader header = {
+        .co_read = luks_co_read_header,
+        .opaque = o->luks,
+    };
+
+    o->luks->block = crypt_co_open(&header, &options, NULL, o->flags, o->errp);
+    return o->luks->block ? 0 : -EINVAL;
+}
+
 static bool luks_open(BlockNode *node, Error **errp)
 {
     BlockLuks *luks = BLOCK_LUKS(node);
-    QCryptoBlockOpenOptions options = {
-        .format = QCRYPTO_BLOCK_FORMAT_LUKS,
-        .u.luks = { .key_secret = luks->key_secret },
-    };
+    LuksOpen o = { .luks = luks, .errp = errp };
     bool no_io = node->open_flags & NODE_OPEN_NO_IO && !luks->key_secret;
-    unsigned flags = 0;
 
     if (!luks_open_children(node, errp)) {
         return false;
     }
     if (luks->header.node) {
-        flags |= QCRYPTO_BLOCK_OPEN_DETACHED;
+        o.flags |= QCRYPTO_BLOCK_OPEN_DETACHED;
     }
     if (no_io) {
-        flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
+        o.flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
     }
-    luks->block = qcrypto_block_open(&options, NULL, luks_read_header, luks,
-                                     flags, 0, errp);
-    if (!luks->block) {
+    if (node_run_co(node->ctx, luks_open_entry, &o) < 0) {
         return false;
     }
     luks->sector_size = (uint32_t)qcrypto_block_get_sector_size(luks->block);
@@ -281,13 +297,6 @@ static ImageInfoSpecific *luks_specific_info(BlockNode *node, Error **errp)
 }
 
 /* -- amendment ------------------------------------------------------------------- */
-
-static int coroutine_fn luks_co_read_header(void *opaque, size_t offset,
-                                            uint8_t *buf, size_t bytes)
-{
-    return node_co_pread(header_node(opaque), (int64_t)offset, (int64_t)bytes,
-                         buf, 0);
-}
 
 /* Key material and header must reach the disk in this order. */
 static int coroutine_fn luks_co_write_header(void *opaque, size_t offset,

@@ -63,7 +63,7 @@ QCryptoBlockAmendOptions *qcow_luks_amend_options(const json_t *encrypt,
 }
 
 static int coroutine_fn crypt_read(void *opaque, size_t offset, uint8_t *buf,
-                                   size_t bytes)
+                                   size_t bytes, Error **errp)
 {
     BlockQcow2 *s = opaque;
 
@@ -243,6 +243,9 @@ static bool coroutine_fn set_version(BlockAmendQcow2 *a, BlockQcow2 *s,
         return downgrade(a, s, errp);
     }
     if (version > s->header.version) {
+        if (qcow_snapshots_complete(s, errp) < 0) {
+            return false;
+        }
         s->header.version = version;
         if (qcow_header_rewrite(s, errp) < 0) {
             s->header.version = 2;

@@ -12,27 +12,27 @@
 
 #include "block/qcow2/crypt.h"
 
+#include "block/format/crypt-header.h"
 #include "block/qcow2/internal.h"
 #include "qapi/qapi-visit-crypto.h"
 #include "qapi/qobject-input-visitor.h"
 
-static int read_header(QCryptoBlock *block, size_t offset, uint8_t *buf,
-                       size_t buflen, void *opaque, Error **errp)
+static int coroutine_fn read_header(void *opaque, size_t offset, uint8_t *buf,
+                                    size_t bytes, Error **errp)
 {
     BlockQcow2 *s = opaque;
     int ret = -ERANGE;
 
     if (offset <= s->header.crypt_length &&
-        buflen <= s->header.crypt_length - offset) {
-        ret =
-            node_pread(s->file.node, (int64_t)(s->header.crypt_offset + offset),
-                       (int64_t)buflen, buf);
+        bytes <= s->header.crypt_length - offset) {
+        ret = node_co_pread(s->file.node,
+                            (int64_t)(s->header.crypt_offset + offset),
+                            (int64_t)bytes, buf, 0);
     }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Unable to read encryption header");
-        return -1;
     }
-    return 0;
+    return ret;
 }
 
 static bool read_options(BlockQcow2 *s, QCryptoBlockOpenOptions *o,
@@ -71,11 +71,28 @@ static bool read_options(BlockQcow2 *s, QCryptoBlockOpenOptions *o,
     return true;
 }
 
+typedef struct CryptOpen {
+    BlockQcow2 *s;
+    QCryptoBlockOpenOptions *options;
+    unsigned flags; /* QCryptoBlockOpenFlags */
+    Error **errp;
+} CryptOpen;
+
+static int coroutine_fn open_entry(void *opaque)
+{
+    CryptOpen *o = opaque;
+    CryptHeader header = { .co_read = read_header, .opaque = o->s };
+
+    o->s->crypt =
+        crypt_co_open(&header, o->options, "encrypt.", o->flags, o->errp);
+    return o->s->crypt ? 0 : -EINVAL;
+}
+
 bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
 {
     BlockNode *node = BLOCK_NODE(s);
-    g_autoptr(QCryptoBlockOpenOptions) o = NULL;
-    unsigned flags = 0;
+    g_autoptr(QCryptoBlockOpenOptions) options = NULL;
+    CryptOpen o = { .s = s, .errp = errp };
 
     if (s->header.crypt_method == QCOW_CRYPT_NONE) {
         if (s->encrypt_ref) {
@@ -89,19 +106,20 @@ bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
         }
         return true;
     }
-    o = g_new0(QCryptoBlockOpenOptions, 1);
-    if (!read_options(s, o, errp)) {
+    o.options = options = g_new0(QCryptoBlockOpenOptions, 1);
+    if (!read_options(s, options, errp)) {
         return false;
     }
     if (node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK)) {
-        flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
+        o.flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
     }
-    s->crypt =
-        qcrypto_block_open(o, "encrypt.", read_header, s, flags, 0, errp);
-    if (s->crypt && !(flags & QCRYPTO_BLOCK_OPEN_NO_IO)) {
+    if (node_run_co(node->ctx, open_entry, &o) < 0) {
+        return false;
+    }
+    if (!(o.flags & QCRYPTO_BLOCK_OPEN_NO_IO)) {
         crypt_io_init(&s->crypt_io, s->crypt);
     }
-    return s->crypt != NULL;
+    return true;
 }
 
 void qcow_crypt_close(BlockQcow2 *s)

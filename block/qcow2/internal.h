@@ -25,7 +25,7 @@
 
 #include "block/block-internal.h"
 #include "block/block-node.h"
-#include "block/filter/blkdebug.h"
+#include "block/blkdebug.h"
 #include "block/format/crypt-io.h"
 #include "block/qcow2/wire.h"
 #include "crypto/block.h"
@@ -600,6 +600,9 @@ int coroutine_fn qcow_tree_drop(BlockQcow2 *s, const uint64_t *l1,
 int coroutine_fn qcow_tree_copied(BlockQcow2 *s, bool clear, Error **errp);
 
 bool coroutine_fn qcow_snapshots_load(BlockQcow2 *s, Error **errp);
+/** qcow_snapshots_complete: write the table anew, with all that version 3
+ *  wants to know of each: the size of its disk above all. Gate closed. */
+int coroutine_fn qcow_snapshots_complete(BlockQcow2 *s, Error **errp);
 int coroutine_fn qcow_co_snapshot_create(BlockNode *node, SnapshotInfo *info,
                                          Error **errp);
 int coroutine_fn qcow_co_snapshot_goto(BlockNode *node, const char *id,

@@ -147,6 +147,20 @@ static char *new_id(const BlockQcow2 *s)
     return g_strdup_printf("%" PRIu64, max < UINT64_MAX ? max + 1 : max);
 }
 
+int coroutine_fn qcow_snapshots_complete(BlockQcow2 *s, Error **errp)
+{
+    size_t bytes = 0;
+    int ret = 0;
+
+    if (s->header.nb_snapshots) {
+        ret = store(s, s->snapshots, s->header.nb_snapshots, &bytes, errp);
+    }
+    if (ret == 0) {
+        s->snapshots_bytes = bytes;
+    }
+    return ret;
+}
+
 /* -- create ---------------------------------------------------------------------------- */
 
 static int coroutine_fn copy_l1(BlockQcow2 *s, QcowSnapshot *sn)
@@ -497,6 +511,9 @@ int coroutine_fn qcow_co_snapshot_goto(BlockNode *node, const char *id,
     if (i < 0) {
         error_setg(errp, "Snapshot '%s' does not exist on node '%s'", id,
                    node->name);
+    } else if (!qcow_bitmaps_may_resize(s, (int64_t)s->snapshots[i].disk_size,
+                                        errp)) {
+        ret = -EINVAL;
     } else {
         ret = go_to(s, &s->snapshots[i], errp);
     }

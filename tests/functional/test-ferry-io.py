@@ -49,6 +49,41 @@ def test_same_text(t: Test) -> None:
                 == contents(t, t.path(f'qemu-io.{fmt}'), fmt)), fmt
 
 
+def test_breaks(t: Test) -> None:
+    """Requests that stop at an event: the same text, and the same order."""
+    t.requires('qemu-io', 'qemu-img')
+    lines = ['break foo A', 'resume A', 'remove_break A', 'break read_aio A',
+             'aio_write -P 1 0 64k', 'aio_flush',
+             'aio_read -P 1 0 4k', 'wait_break A', 'read -P 1 4k 4k',
+             'resume A', 'aio_flush', 'break pwritev B',
+             'aio_write -P 2 0 4k', 'wait_break B', 'read -P 1 0 4k',
+             'resume B', 'aio_flush', 'read -P 2 0 4k',
+             'break cow_write C', 'remove_break C', 'remove_break C',
+             'aio_write -P 3 128k 4k', 'aio_flush']
+    out = []
+    for program in (str(IO), 'qemu-io'):
+        name = t.path(f'{os.path.basename(program)}.breaks')
+        t.run('qemu-img', 'create', '-q', '-f', 'raw', name, '4M')
+        r = t.run(program, *commands(lines), '-f', 'raw', f'blkdebug::{name}',
+                  check=False)
+        out.append((r.returncode, timeless(r.stdout)))
+    assert out[0] == out[1], out
+    # What stopped there goes on when a break is removed.
+    name = t.path('ferry-io.breaks')
+    r = t.run(IO, *commands(['break read_aio A', 'aio_read -P 2 0 4k',
+                             'wait_break A', 'remove_break A', 'aio_flush',
+                             'length']), '-f', 'raw', f'blkdebug::{name}')
+    assert r.stdout.index('read 4096/4096') < r.stdout.index('4 MiB'), r
+    # Not for ever: nothing can stop there, and the end lets requests go on.
+    r = t.run(IO, *commands(['break read_aio A', 'wait_break A',
+                             'aio_read -P 2 0 4k', 'wait_break A']),
+              '-f', 'raw', f'blkdebug::{name}', check=False)
+    assert r.returncode == 1 and r.stdout.index('No request') < r.stdout.index(
+        'Suspended') < r.stdout.index('read 4096/4096'), r.stdout
+    r = t.run(IO, *commands(['break read_aio A']), name, check=False)
+    assert 'Operation not supported' in r.stdout and r.returncode == 1, r
+
+
 def test_single_commands(t: Test) -> None:
     """One command in a run: status and text."""
     t.requires('qemu-io', 'qemu-img')

@@ -9,10 +9,10 @@
 #include <glib/gstdio.h>
 #include <sys/stat.h>
 
+#include "block/blkdebug.h"
 #include "block/block-backend.h"
 #include "block/block-internal.h"
 #include "block/create.h"
-#include "block/filter/blkdebug.h"
 #include "block/types.h"
 #include "crypto/init.h"
 #include "crypto/secret.h"
@@ -208,6 +208,57 @@ static void test_luks_large(void)
     g_assert_cmpint(blk_pread(blk, 1024 + 777, BYTES - 1000, b), ==, 0);
     g_assert_cmpint(memcmp(a + 777, b, BYTES - 1000), ==, 0);
     blk_unref(blk);
+}
+
+typedef struct Ticker {
+    QEMUTimer *timer;
+    unsigned ticks;
+} Ticker;
+
+static void tick(void *opaque)
+{
+    Ticker *t = opaque;
+
+    t->ticks++;
+    timer_mod(t->timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + 2);
+}
+
+/* A worker stretches the key: the loop goes on meanwhile. */
+static void open_beside_timer(const char *text, const char *message)
+{
+    Ticker t = { 0 };
+
+    t.timer = aio_timer_new(qemu_get_aio_context(), QEMU_CLOCK_REALTIME,
+                            SCALE_MS, tick, &t);
+    tick(&t);
+    if (message) {
+        open_fails(text, message);
+    } else {
+        blk_unref(open_text(text));
+    }
+    timer_free(t.timer);
+    g_assert_cmpint(t.ticks, >=, 5);
+}
+
+static void test_luks_beside_others(void)
+{
+    make_file("slow", 0);
+    create("luks",
+           "{'file':" FILE_OF("slow") ",'size':262144,"
+                                      "'key-secret':'key','iter-time':200}");
+    open_beside_timer(
+        "{'driver':'luks','key-secret':'key','file':" FILE_OF("slow") "}",
+        NULL);
+    open_beside_timer(
+        "{'driver':'luks','key-secret':'other','file':" FILE_OF("slow") "}",
+        "invalid password");
+    make_file("slow", 0);
+    create("qcow2", "{'file':" FILE_OF(
+                        "slow") ",'size':262144,'encrypt':{'format':'luks',"
+                                "'key-secret':'key','iter-time':200}}");
+    open_beside_timer("{'driver':'qcow2','encrypt':{'format':'luks',"
+                      "'key-secret':'key'},'file':" FILE_OF("slow") "}",
+                      NULL);
 }
 
 /* -- copy-on-read -------------------------------------------------------------------- */
@@ -598,13 +649,17 @@ static void test_null_latency(void)
     blk_unref(blk);
 }
 
-static void add_secret(void)
+static void add_secrets(void)
 {
-    json_t *props = json_pack("{s:s}", "data", "passphrase");
+    static const char *const names[] = { "key", "other" };
 
-    object_unref(user_creatable_add_type(TYPE_QCRYPTO_SECRET, "key", props,
-                                         true, &error_abort));
-    json_decref(props);
+    for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *phrase = g_strdup_printf("passphrase%zu", i);
+        g_autoptr(json_t) props = json_pack("{s:s}", "data", phrase);
+
+        object_unref(user_creatable_add_type(TYPE_QCRYPTO_SECRET, names[i],
+                                             props, true, &error_abort));
+    }
 }
 
 static void remove_dir(void)
@@ -631,9 +686,10 @@ int main(int argc, char **argv)
     qemu_init_main_loop(&error_abort);
     block_register_types();
     dir = g_dir_make_tmp("ferry-filter-XXXXXX", NULL);
-    add_secret();
+    add_secrets();
     g_test_add_func("/luks/requests", test_luks);
     g_test_add_func("/luks/large", test_luks_large);
+    g_test_add_func("/luks/beside-others", test_luks_beside_others);
     g_test_add_func("/filter/copy-on-read", test_copy_on_read);
     g_test_add_func("/filter/compress", test_compress);
     g_test_add_func("/filter/blkdebug/errors", test_blkdebug_errors);

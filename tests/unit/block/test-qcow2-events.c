@@ -8,7 +8,7 @@
  */
 #include "util/osdep.h"
 
-#include "block/filter/blkdebug.h"
+#include "block/blkdebug.h"
 #include "qapi/json.h"
 #include "util/error.h"
 #include "util/main-loop.h"
