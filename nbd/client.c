@@ -336,19 +336,6 @@ int coroutine_fn nbd_client_co_simple(NBDClient *c, NBDCmd cmd, unsigned flags,
     return client_request(c, &r, 0);
 }
 
-/* Extents end where the request does, and at the latest there. */
-static int trim_extents(NBDExtent *ext, int n, uint64_t bytes)
-{
-    for (int i = 0; i < n; i++) {
-        ext[i].length = MIN(ext[i].length, bytes);
-        bytes -= ext[i].length;
-        if (bytes == 0) {
-            return i + 1;
-        }
-    }
-    return n;
-}
-
 int coroutine_fn nbd_client_co_extents(NBDClient *c, unsigned context,
                                        uint64_t offset, uint64_t bytes,
                                        NBDExtent *ret_ext, unsigned max)
@@ -363,7 +350,7 @@ int coroutine_fn nbd_client_co_extents(NBDClient *c, unsigned context,
     };
     int ret = client_request(c, &r, context);
 
-    return ret < 0 ? ret : trim_extents(ret_ext, r.n_ext, bytes);
+    return ret < 0 ? ret : nbd_status_trim(ret_ext, r.n_ext, bytes);
 }
 
 /* -- life ------------------------------------------------------------------------------- */

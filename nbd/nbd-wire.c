@@ -191,6 +191,18 @@ int nbd_status_decode(bool extended, const uint8_t *buf, size_t len,
     return (int)n;
 }
 
+int nbd_status_trim(NBDExtent *ext, int n, uint64_t bytes)
+{
+    for (int i = 0; i < n; i++) {
+        ext[i].length = MIN(ext[i].length, bytes);
+        bytes -= ext[i].length;
+        if (bytes == 0) {
+            return i + 1;
+        }
+    }
+    return n;
+}
+
 /* -- errors ---------------------------------------------------------------- */
 
 bool nbd_error_decode(uint16_t type, const uint8_t *buf, size_t len,

@@ -254,6 +254,9 @@ void nbd_status_encode(bool extended, uint32_t context, const NBDExtent *ext,
  */
 int nbd_status_decode(bool extended, const uint8_t *buf, size_t len,
                       uint32_t *ret_context, NBDExtent *ret_ext, unsigned max);
+/** nbd_status_trim: extents end where the request of @bytes does, at the
+ *  latest. Returns: how many are left. */
+int nbd_status_trim(NBDExtent *ext, int n, uint64_t bytes);
 
 /* What an error chunk says. */
 typedef struct NBDErrorChunk {
