@@ -167,7 +167,7 @@ static ssize_t coroutine_fn recv_wait(NBDConn *c, struct iovec *iov,
         ssize_t n = recv_spin(c, iov, niov, begin);
 
         if (n != QIO_CHANNEL_ERR_BLOCK) {
-            nbd_spin_hit(&c->spin);
+            nbd_spin_hit(&c->spin, get_clock() - begin);
             return n;
         }
     }
@@ -607,24 +607,6 @@ static void conn_free(NBDConn *c)
     nbd_server_unref(s);
 }
 
-/* Is the client on this host? */
-static bool peer_is_local(const QIOChannelSocket *sioc)
-{
-    const struct sockaddr_storage *a = &sioc->localAddr;
-    const struct sockaddr_storage *b = &sioc->remoteAddr;
-
-    if (a->ss_family == AF_INET && b->ss_family == AF_INET) {
-        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-    }
-    if (a->ss_family == AF_INET6 && b->ss_family == AF_INET6) {
-        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-                      &((const struct sockaddr_in6 *)b)->sin6_addr,
-                      sizeof(struct in6_addr)) == 0;
-    }
-    return a->ss_family == AF_UNIX;
-}
-
 /*
  * No delay from the first byte on: options are small pieces that wait for each
  * other. On this host the sender is woken when much of its room is free: the
@@ -639,7 +621,7 @@ static void conn_tune_socket(NBDConn *c)
 {
     QIOChannelSocket *sioc = c->sioc;
     int bytes = NBD_LOCAL_SEND_BYTES;
-    bool local = peer_is_local(sioc);
+    bool local = qio_channel_socket_is_local(sioc);
 
     qio_channel_set_delay(QIO_CHANNEL(sioc), false);
     c->sendfile = !local || sioc->localAddr.ss_family == AF_UNIX;
