@@ -118,13 +118,6 @@ static bool set_discard(const NbdArgs *a, bool *ret_unmap, Error **errp)
     return true;
 }
 
-static bool set_detect_zeroes(const NbdArgs *a, BlockNode *node, Error **errp)
-{
-    return !a->detect_zeroes ||
-           object_property_parse(OBJECT(node), "detect-zeroes",
-                                 a->detect_zeroes, errp);
-}
-
 static BlockNode *open_layers(Tool *tool, const NbdArgs *a, BlockNode *node,
                               bool writable, Error **errp)
 {
@@ -152,9 +145,15 @@ BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
         .image_opts = a->image_opts,
         .writable = writable && !a->snapshot,
     };
+    g_autoptr(json_t) more = json_object();
     BlockBackend *blk;
     BlockNode *node;
 
+    if (a->detect_zeroes) {
+        json_object_set_new(more, "detect-zeroes",
+                            json_string(a->detect_zeroes));
+        image.more = more;
+    }
     if (!set_discard(a, &image.discard, errp)) {
         return NULL;
     }
@@ -163,10 +162,6 @@ BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
         return NULL;
     }
     node = blk_node(blk);
-    if (!set_detect_zeroes(a, node, errp)) {
-        blk_unref(blk);
-        return NULL;
-    }
     if (a->load_snapshot || a->snapshot || a->offset.given) {
         block_node_ref(node);
         blk_remove(blk);

@@ -98,6 +98,9 @@ static BlockNode *open_image_opts(Tool *tool, const ToolImage *image,
         error_setg(errp, "--image-opts needs an object");
         return NULL;
     }
+    if (image->more) {
+        json_object_update(opts, (json_t *)image->more);
+    }
     add_options(opts, image, mode, keyval);
     return block_open_options(opts, keyval, image->flags, tool->ctx, errp);
 }

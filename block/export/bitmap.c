@@ -50,8 +50,8 @@ static DirtyBitmap *find_bitmap(BlockBackend *blk,
 }
 
 DirtyBitmap *nbd_bitmap_take(BlockBackend *blk,
-                             const BlockDirtyBitmapOrStr *which, char **context,
-                             Error **errp)
+                             const BlockDirtyBitmapOrStr *which, bool writable,
+                             char **context, Error **errp)
 {
     const char *name;
     DirtyBitmap *b = find_bitmap(blk, which, &name, errp);
@@ -60,7 +60,7 @@ DirtyBitmap *nbd_bitmap_take(BlockBackend *blk,
                   b, DIRTY_BITMAP_NOT_BUSY | DIRTY_BITMAP_CONSISTENT, errp)) {
         return NULL;
     }
-    if (!b->disabled && !b->node->read_only && blk_is_writable(blk)) {
+    if (!writable && !b->disabled && blk_is_writable(blk)) {
         error_setg(errp,
                    "Enabled bitmap '%s' incompatible with readonly export",
                    name);

@@ -282,8 +282,8 @@ static bool add_bitmaps(BlockExportNbd *exp, const BlockExportOptionsNbd *opts,
 {
     for (BlockDirtyBitmapOrStrList *l = opts->bitmaps; l; l = l->next) {
         g_autofree char *context = NULL;
-        DirtyBitmap *bitmap =
-            nbd_bitmap_take(blk_of(exp), l->value, &context, errp);
+        DirtyBitmap *bitmap = nbd_bitmap_take(
+            blk_of(exp), l->value, exp->parent_obj.writable, &context, errp);
 
         if (!bitmap) {
             return false;

@@ -32,14 +32,16 @@ struct BlockExportNbd {
 
 /**
  * nbd_bitmap_take:
+ * @writable: what the export is: one that others change while clients of the
+ *   export do not would show them data and bitmap of different moments
  * @context: (out) (transfer full) "qemu:dirty-bitmap:NAME"
  *
  * Find a bitmap of @blk's node, or of one below it, and keep others from
  * changing it.
  */
 DirtyBitmap *nbd_bitmap_take(BlockBackend *blk,
-                             const BlockDirtyBitmapOrStr *which, char **context,
-                             Error **errp);
+                             const BlockDirtyBitmapOrStr *which, bool writable,
+                             char **context, Error **errp);
 void nbd_bitmap_release(DirtyBitmap *bitmap);
 /** nbd_bitmap_extents: as NBDBackendOps.co_extents. Thread: any. */
 int nbd_bitmap_extents(DirtyBitmap *bitmap, int64_t offset, int64_t bytes,

@@ -100,7 +100,9 @@ h.connect_uri(os.environ['URI'])
 data = bytes(range(256)) * 256
 h.pwrite(data, 1000, nbd.CMD_FLAG_FUA)
 assert h.pread(len(data), 1000) == data
-assert h.pread(len(data), 1000, nbd.CMD_FLAG_DF) == data
+chunks = []
+h.pread_structured(len(data), 1000, lambda b, o, s, e: chunks.append(bytes(b)), nbd.CMD_FLAG_DF)
+assert chunks == [data], 'chunks, in spite of DF'
 h.zero(4096, 8192)
 assert h.pread(4096, 8192) == bytes(4096)
 h.zero(65536, 1 << 20, nbd.CMD_FLAG_NO_HOLE)
@@ -139,7 +141,7 @@ def test_nbdsh(t: Test) -> None:
                                if 'status' not in l and 'got' not in l
                                and 'chunks' not in l and 'DF' not in l
                                and 'meta_context' not in l)
-        r = t.run('/usr/bin/python3', '-m', 'nbdsh', '-c',
+        r = t.run('/usr/bin/python3', '-m', 'nbd', '-c',
                   structured + script, check=False,
                   env=dict(os.environ, URI=uri(sock)))
         assert r.returncode == 0, r.stderr
