@@ -34,6 +34,8 @@
 /* A read that takes longer than that, while its thread has nothing to do, waits
  * rather than copies. */
 #define SLOW_READ_NS (1500 * 1000)
+/* One that takes so long comes from far away: no need to try in steps. */
+#define FAR_READ_NS (5 * 1000 * 1000)
 /* --salvage gives up pieces of this size. */
 #define SALVAGE_BYTES 512
 /* Looks for the turn before a coroutine lets others run: some microseconds. */
@@ -190,13 +192,19 @@ static void adapt(Convert *s, int64_t bytes, int64_t ns)
 {
     int64_t chunk = qatomic_read(&s->chunk);
 
-    if (ns < SLOW_READ_NS || bytes < chunk) {
+    bool is_far = ns >= FAR_READ_NS;
+
+    if (ns < SLOW_READ_NS || (bytes < chunk && !is_far)) {
         return;
     }
     qatomic_set(&s->is_slow, true);
     if (chunk < CONVERT_CHUNK_MAX) {
-        qatomic_set(&s->chunk, MIN(chunk * 2, CONVERT_CHUNK_MAX));
-    } else if (!s->coroutines) {
+        chunk = is_far ? CONVERT_CHUNK_MAX : MIN(chunk * 2, CONVERT_CHUNK_MAX);
+        qatomic_set(&s->chunk, MAX(chunk, s->cursor.granule));
+    } else {
+        is_far = true;
+    }
+    if (is_far && !s->coroutines) {
         qatomic_set(&s->wanted, CONVERT_COROUTINES_MAX);
     }
 }
