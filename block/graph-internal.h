@@ -19,6 +19,12 @@ bool node_link_is_child(const NodeLink *link);
 void node_link_point(NodeLink *link, BlockNode *node);
 /** node_below: the next node of a chain, filters too. */
 BlockNode *node_below(BlockNode *node);
+/* Nodes above each other that one description may open: two for each image of
+ * the longest chain, and their file. */
+#define NODE_DEPTH_MAX 401
+/* Links on all ways down from a node. */
+#define NODE_LINKS_MAX 4096
+
 /** node_reaches: is @to @from, or anywhere below it? */
 bool node_reaches(BlockNode *from, const BlockNode *to);
 /** node_child_perm: what @link of @node needs and shares now. */

@@ -70,6 +70,21 @@ static void inherit(BlockNode *node, const BlockNode *parent, unsigned role)
     node->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
 }
 
+/* Descriptions nest, and images name others. */
+static bool check_depth(const BlockNode *parent, Error **errp)
+{
+    unsigned depth = 1;
+
+    for (; parent; parent = parent->opening_for) {
+        depth++;
+    }
+    if (depth > NODE_DEPTH_MAX) {
+        error_setg(errp, "more than %d nodes above each other", NODE_DEPTH_MAX);
+        return false;
+    }
+    return true;
+}
+
 static BlockNode *node_alloc(BlockNodeClass *nc, AioContext *ctx)
 {
     BlockNode *node = BLOCK_NODE(object_new_with_class(OBJECT_CLASS(nc)));
@@ -154,7 +169,8 @@ static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
         error_setg(errp, "Nodes of driver '%s' are made by jobs alone", driver);
         return NULL;
     }
-    if (!nc || (name && !check_name(name, errp))) {
+    if (!nc || (name && !check_name(name, errp)) ||
+        !check_depth(parent, errp)) {
         return NULL;
     }
     node = node_alloc(nc, ctx);
@@ -250,6 +266,24 @@ static bool check_read_only(BlockNode *parent, const BlockNode *child,
     return true;
 }
 
+/*
+ * Links on all ways from @node down, counted as far as @max. Who walks the graph
+ * goes all of them, as requests may, and ways that meet again double their
+ * number each time.
+ */
+static unsigned count_links(const BlockNode *node, unsigned max)
+{
+    const NodeLink *link;
+    unsigned n = 0;
+
+    QLIST_FOREACH(link, &node->children, of_owner) {
+        if (link->node && n < max) {
+            n += 1 + count_links(link->node, max - n - 1);
+        }
+    }
+    return n;
+}
+
 bool block_node_link_child(BlockNode *parent, NodeLink *link, BlockNode *child,
                            const char *name, unsigned role, Error **errp)
 {
@@ -264,6 +298,13 @@ bool block_node_link_child(BlockNode *parent, NodeLink *link, BlockNode *child,
                    "node '%s' cannot be below node '%s': it uses that "
                    "node",
                    child->name, parent->name);
+        return false;
+    }
+    if (count_links(parent, NODE_LINKS_MAX) +
+            count_links(child, NODE_LINKS_MAX) >=
+        NODE_LINKS_MAX) {
+        error_setg(errp, "more than %d ways down from node '%s'",
+                   NODE_LINKS_MAX, parent->name);
         return false;
     }
     node_child_perm(parent, link, &perm, &shared);

@@ -214,6 +214,63 @@ static void test_long_chain(Fixture *f, gconstpointer data)
     g_assert_null(block_node_find("#block000"));
 }
 
+/* @levels times @before, the description of a node, and @behind as often. */
+static char *nested(unsigned levels, const char *before, const char *behind)
+{
+    GString *text = g_string_new("json:");
+
+    for (unsigned i = 0; i < levels; i++) {
+        g_string_append(text, before);
+    }
+    g_string_append(text, "{\"driver\":\"mem\",\"node-name\":\"n\"}");
+    for (unsigned i = 0; i < levels; i++) {
+        g_string_append(text, behind);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* The same, each level a name and two ways down. */
+static char *meeting(unsigned levels)
+{
+    GString *text = g_string_new("json:");
+
+    for (unsigned i = levels; i > 0; i--) {
+        g_string_append_printf(text,
+                               "{\"driver\":\"blkverify\","
+                               "\"node-name\":\"n%u\",\"test\":",
+                               i);
+    }
+    g_string_append(text, "{\"driver\":\"mem\",\"node-name\":\"n0\"}");
+    for (unsigned i = 0; i < levels; i++) {
+        g_string_append_printf(text, ",\"raw\":\"n%u\"}", i);
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* What fits into the name of one backing file: ways that part and meet again
+ * would take a walk, or a request, longer than anyone lives. */
+static void test_ways(Fixture *f, gconstpointer data)
+{
+    g_autofree char *hostile = meeting(50);
+    g_autofree char *good = meeting(8);
+
+    g_assert_cmpuint(strlen(hostile), <=, NODE_FILENAME_MAX);
+    refuse(hostile, NULL, "ways down from node");
+    block_node_unref(open_name(good, NULL, true, &error_abort));
+    g_assert_null(block_node_find("n0"));
+}
+
+static void test_depth(Fixture *f, gconstpointer data)
+{
+    static const char before[] = "{\"driver\":\"raw\",\"file\":";
+    g_autofree char *hostile = nested(401, before, "}");
+    g_autofree char *good = nested(100, before, "}");
+
+    refuse(hostile, NULL, "more than 401 nodes above each other");
+    block_node_unref(open_name(good, NULL, true, &error_abort));
+    g_assert_null(block_node_find("n"));
+}
+
 #define ADD(path, func) g_test_add(path, Fixture, NULL, setup, func, teardown)
 
 int main(int argc, char **argv)
@@ -227,5 +284,7 @@ int main(int argc, char **argv)
     ADD("/open/backing", test_backing);
     ADD("/open/loops", test_loops);
     ADD("/open/long-chain", test_long_chain);
+    ADD("/open/ways", test_ways);
+    ADD("/open/depth", test_depth);
     return g_test_run();
 }
