@@ -41,13 +41,14 @@ CASES = {
     'converge': ('mem=128M rate=0 pattern=byte tick=1000', 'tcp',
                  ['auto-converge'], {'max-bandwidth': 64_000_000}, False),
 }
-# case: (figure, lower is better, times the peer's, absolute)
+# case: (figure, times the peer's, absolute), ...
+FAULTS = [('median us', 0.6, None), ('p99 us', 0.6, None)]
 TARGETS = {
-    'xbzrle': ('GB/s of RAM', 1.5, None),
-    'postcopy-unix': ('p99 us', 0.6, None),
-    'postcopy-preempt': ('p99 us', 0.6, None),
-    'stall': ('stall ms', None, 30),
-    'converge': ('seconds', None, LIMIT_S),
+    'xbzrle': [('GB/s of RAM', 1.5, None)],
+    'postcopy-unix': FAULTS,
+    'postcopy-preempt': FAULTS,
+    'stall': [('stall ms', None, 30)],
+    'converge': [('seconds', None, LIMIT_S)],
 }
 missed: list[str] = []
 
@@ -121,7 +122,10 @@ def one_run(program: str, where: Path, case: str, mib: int,
             # The pass that began before the switch, and the one behind it.
             m = ticks.wait_line(r'slow pass \d+ pages (\d+) median_ns (\d+) '
                                 r'p99_ns (\d+) max_ns (\d+)\s', 60)
-            result |= {'faults': int(m[1]), 'median us': int(m[2]) / 1000,
+            # Others that took long were delayed by something else: a peer that
+            # was asked for no page says nothing about faults.
+            result |= {'requests': ram['postcopy-requests'],
+                       'faults': int(m[1]), 'median us': int(m[2]) / 1000,
                        'p99 us': int(m[3]) / 1000, 'max ms': int(m[4]) / 1e6}
         return result
     finally:
@@ -135,13 +139,12 @@ def report(case: str, results: dict[str, list[dict]]) -> None:
     line = f'{case:16}'
     for p, m in mid.items():
         line += f' {p} ' + ', '.join(f'{v:.4g} {k}' for k, v in m.items()) + ' |'
-    if case in TARGETS:
-        figure, times, most = TARGETS[case]
+    for figure, times, most in TARGETS.get(case, []):
         ours = mid['ferry'].get(figure, float('inf'))
         bad = most is not None and ours > most
         if times is not None and 'qemu' in mid and figure in mid['qemu']:
             ratio = ours / mid['qemu'][figure]
-            line += f' {ratio:.2f} x (must {times})'
+            line += f' {figure} {ratio:.2f} x (must {times})'
             bad = ratio < times if times > 1 else ratio > times
         elif most is not None:
             line += f' (must {most})'

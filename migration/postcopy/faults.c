@@ -52,6 +52,7 @@ struct PostcopyFaults {
     bool has_quit;
     QemuThread thread;
     bool has_thread;
+    int tid; /* atomic; its own number */
 };
 
 /* -- blocks ------------------------------------------------------------------ */
@@ -240,6 +241,7 @@ static void *faults_thread(void *opaque)
     Error *err = NULL;
 
     postcopy_thread_urgent();
+    qatomic_set(&pf->tid, qemu_get_thread_id());
     for (;;) {
         int n;
 
@@ -343,6 +345,11 @@ PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
     return g_steal_pointer(&pf);
 }
 
+int postcopy_faults_thread_id(const PostcopyFaults *pf)
+{
+    return qatomic_read(&pf->tid);
+}
+
 void postcopy_faults_stop(PostcopyFaults *pf)
 {
     if (pf->has_thread) {
@@ -381,20 +388,49 @@ void postcopy_faults_free(PostcopyFaults *pf)
 
 /* -- pages -------------------------------------------------------------------------- */
 
+static void faults_prepend(Error **errp, const RAMBlock *rb, uint64_t offset)
+{
+    error_prepend(errp, "RAM block '%s', page at 0x%" PRIx64 ": ", rb->idstr,
+                  offset);
+}
+
+/* See faults_wait(). */
+static void faults_placed(PostcopyFaults *pf, FaultBlock *b, uint64_t page)
+{
+    faults_test_and_set(b->placed, page);
+    if (pf->times && faults_test(b->asked, page)) {
+        postcopy_times_end(pf->times,
+                           (uintptr_t)b->rb->host + page * b->page_size,
+                           get_clock());
+    }
+}
+
 bool postcopy_faults_place(PostcopyFaults *pf, RAMBlock *rb, uint64_t offset,
                            const void *page, Error **errp)
 {
     FaultBlock *b = (FaultBlock *)rb->priv_postcopy;
 
     if (faults_put(pf, b, offset, page, errp) == UFFD_ERROR) {
-        error_prepend(errp, "RAM block '%s', page at 0x%" PRIx64 ": ",
-                      rb->idstr, offset);
+        faults_prepend(errp, rb, offset);
         return false;
     }
-    faults_test_and_set(b->placed, offset / b->page_size);
-    if (pf->times && faults_test(b->asked, offset / b->page_size)) {
-        postcopy_times_end(pf->times, (uintptr_t)rb->host + offset,
-                           get_clock());
+    faults_placed(pf, b, offset / b->page_size);
+    return true;
+}
+
+bool postcopy_faults_place_zeros(PostcopyFaults *pf, RAMBlock *rb,
+                                 uint64_t offset, uint64_t n, Error **errp)
+{
+    FaultBlock *b = (FaultBlock *)rb->priv_postcopy;
+    uint64_t page = offset / b->page_size;
+
+    if (uffd_zero(pf->uffd, rb->host + offset, n * b->page_size, errp) ==
+        UFFD_ERROR) {
+        faults_prepend(errp, rb, offset);
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        faults_placed(pf, b, page + i);
     }
     return true;
 }

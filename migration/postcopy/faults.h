@@ -63,6 +63,10 @@ PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
                                     const PostcopyFaultsOps *ops, void *opaque,
                                     PostcopyTimes *times, Error **errp);
 
+/** postcopy_faults_thread_id: of the thread that hears of faults; 0: not known.
+ *  Thread: any. */
+int postcopy_faults_thread_id(const PostcopyFaults *pf);
+
 /** postcopy_faults_stop: wait for the thread to end; pages that are missing
  *  stay so, and whoever touches them hangs until postcopy_faults_free(). */
 void postcopy_faults_stop(PostcopyFaults *pf);
@@ -81,6 +85,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PostcopyFaults, postcopy_faults_free)
  */
 bool postcopy_faults_place(PostcopyFaults *pf, RAMBlock *rb, uint64_t offset,
                            const void *page, Error **errp);
+
+/**
+ * postcopy_faults_place_zeros: the same for @n pages of zeros at @offset, of a
+ * block whose postcopy_page_size() is the host's.
+ */
+bool postcopy_faults_place_zeros(PostcopyFaults *pf, RAMBlock *rb,
+                                 uint64_t offset, uint64_t n, Error **errp);
 
 /** postcopy_faults_ask_again: request() for all that was asked for and has not
  *  been received. Returns: their number. Thread: any. */

@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "migration/incoming/internal.h"
 #include "migration/postcopy/postcopy.h"
 #include "migration/postcopy/uffd.h"
 #include "migration/return/sender.h"
@@ -115,6 +116,15 @@ bool postcopy_place(void *opaque, RAMBlock *rb, uint64_t offset,
     return postcopy_faults_place(mis->postcopy->faults, rb, offset, page, errp);
 }
 
+static bool incoming_place_zeros(void *opaque, RAMBlock *rb, uint64_t offset,
+                                 uint64_t n, Error **errp)
+{
+    MigrationIncoming *mis = (MigrationIncoming *)opaque;
+
+    return postcopy_faults_place_zeros(mis->postcopy->faults, rb, offset, n,
+                                       errp);
+}
+
 /* -- commands -------------------------------------------------------------------- */
 
 void postcopy_incoming_init(MigrationIncoming *mis)
@@ -122,6 +132,7 @@ void postcopy_incoming_init(MigrationIncoming *mis)
     PostcopyIncoming *pi = g_new0(PostcopyIncoming, 1);
 
     pi->mis = mis;
+    pi->bulk_cpu = NEAR_ANYWHERE;
     qemu_mutex_init(&pi->lock);
     qemu_cond_init(&pi->cond);
     mis->postcopy = pi;
@@ -249,6 +260,7 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
     if (!pi->discards && !incoming_prepare(pi, errp)) {
         return false;
     }
+    pi->from_here = mis->run->near;
     pi->times = incoming_times_new(pi);
     pi->faults = postcopy_faults_new(pi->blocks, &incoming_faults_ops, pi,
                                      pi->times, errp);
@@ -257,6 +269,7 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
     }
     incoming_step("faults are ours");
     ram_incoming_postcopy(mis->ram);
+    ram_incoming_place_rows(mis->ram, incoming_place_zeros);
     qatomic_store_release(&pi->listening, true);
     migration_move(&mis->course, MIGRATION_STATUS_ACTIVE,
                    MIGRATION_STATUS_POSTCOPY_ACTIVE);

@@ -12,6 +12,7 @@
 #include "migration/migration-internal.h"
 #include "migration/postcopy/faults.h"
 #include "migration/postcopy/times.h"
+#include "migration/ram/near.h"
 
 /* The most that a listener reads of a channel before it knows what it is. */
 #define POSTCOPY_PREFILL_MAX 64
@@ -50,6 +51,11 @@ struct PostcopyIncoming {
     QIOChannel *next_ioc; /* reference */
     uint8_t prefill[POSTCOPY_PREFILL_MAX];
     size_t prefill_len;
+
+    bool from_here;    /* the source is on this host */
+    NearPin near;      /* of the listen thread; its own */
+    unsigned bulk_cpu; /* where that is, or NEAR_ANYWHERE */
+    int urgent_tid;    /* 0: not known */
 
     QIOChannel *urgent_ioc; /* reference; tracked */
     UrgentState urgent;

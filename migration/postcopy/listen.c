@@ -38,12 +38,18 @@ static void *urgent_thread(void *opaque)
     int ret;
 
     postcopy_thread_urgent();
+    WITH_QEMU_LOCK_GUARD(&pi->lock)
+    {
+        pi->urgent_tid = qemu_get_thread_id();
+        postcopy_thread_avoid(pi->urgent_tid, pi->bulk_cpu);
+    }
     ret = ram_load_postcopy(reader, false, &err);
     if (ret < 0 && !err) {
         qemu_file_get_error_obj(f, &err);
     }
     qemu_mutex_lock(&pi->lock);
     pi->urgent = URGENT_ENDED;
+    pi->urgent_tid = 0;
     pi->urgent_complete = ret == 1;
     error_free(pi->urgent_error);
     pi->urgent_error = err;
@@ -190,10 +196,36 @@ static bool listen_wait_package(PostcopyIncoming *pi)
 
 /* -- the stream ---------------------------------------------------------------------- */
 
+/* The source is on this host: share its processor, and leave the others to
+ * whom the guest waits for. */
+static bool listen_near(PostcopyIncoming *pi, unsigned cpu, Error **errp)
+{
+    if (!near_pin(&pi->near, qemu_get_thread_id(), cpu)) {
+        return return_sender_pong(pi->mis->to_src, NEAR_PONG_FAR, errp);
+    }
+    QEMU_LOCK_GUARD(&pi->lock);
+    pi->bulk_cpu = cpu;
+    postcopy_thread_avoid(pi->urgent_tid, cpu);
+    postcopy_thread_avoid(postcopy_faults_thread_id(pi->faults), cpu);
+    return true;
+}
+
+static void listen_anywhere(PostcopyIncoming *pi)
+{
+    near_unpin(&pi->near, qemu_get_thread_id());
+    QEMU_LOCK_GUARD(&pi->lock);
+    pi->bulk_cpu = NEAR_ANYWHERE;
+}
+
 static bool listen_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = (MigrationIncoming *)opaque;
+    NearPing near = near_ping_decode(value);
 
+    if (near.kind == NEAR_PING_CPU && near.channel == NEAR_MAIN) {
+        return !mis->postcopy->from_here ||
+               listen_near(mis->postcopy, near.cpu, errp);
+    }
     if (value == MIGRATION_PING_COMMIT) {
         return postcopy_incoming_commit(mis->postcopy, errp);
     }
@@ -266,6 +298,7 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
                            "as well, then use migrate-recover",
                            error_get_pretty(why)));
     error_free(why);
+    listen_anywhere(pi);
     return_sender_replace(mis->to_src, NULL);
     qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
     urgent_stop(pi);
@@ -413,6 +446,7 @@ static void *listen_thread(void *opaque)
     }
     vcpus_shorten(mis->ms, &slices);
     listen_all(pi);
+    listen_anywhere(pi);
     vcpus_restore(mis->ms, &slices);
     listen_wait_package(pi);
 

@@ -60,6 +60,7 @@ static void recovery_break(PostcopySource *ps)
     postcopy_urgent_close(ps);
     /* This thread makes that of the next return path, which inherits. */
     postcopy_carrier_end(&ps->carrier);
+    postcopy_send_apart(ps);
 }
 
 /* Returns: (transfer full) the next connection; NULL: there will be none. */

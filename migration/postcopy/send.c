@@ -112,6 +112,17 @@ static bool send_unlock(PostcopySource *ps, Error **errp)
     return true;
 }
 
+/* Who answers requests stays away from where the background works. */
+static void request_avoid_bulk(PostcopySource *ps)
+{
+    unsigned cpu = qatomic_read(&ps->bulk_cpu);
+
+    if (cpu != ps->avoided_cpu && cpu != NEAR_ANYWHERE) {
+        postcopy_thread_avoid(qemu_get_thread_id(), cpu);
+    }
+    ps->avoided_cpu = cpu;
+}
+
 bool postcopy_source_request(MigrationState *ms, const char *name,
                              uint64_t start, uint32_t len, Error **errp)
 {
@@ -133,6 +144,7 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     if (!ram_request_pages(ps->ram, rb, start, len, errp)) {
         return false;
     }
+    request_avoid_bulk(ps);
     if (ps->urgent_file) {
         return send_urgent_apart(ps, errp);
     }
@@ -325,6 +337,33 @@ static bool send_end(PostcopySource *ps, Error **errp)
     return ok && urgent_finish(ps, errp);
 }
 
+/*
+ * On one host (ram/near.h) both ends of the background share a processor. So
+ * whoever serves a fault, and the guest itself, find another one free, and wake
+ * each other there without a word from processor to processor, which costs more
+ * than all else of a fault.
+ */
+static void send_together(PostcopySource *ps)
+{
+    MigrationState *ms = ps->ms;
+    unsigned cpu = near_cpu(0);
+
+    if (migrate_param(ms, near_threads) && return_path_near(ms) &&
+        near_pin(&ps->near, qemu_get_thread_id(), cpu)) {
+        qemu_mutex_lock(&ps->send_lock);
+        savevm_send_ping(ms->to_dst_file, near_ping_cpu(NEAR_MAIN, cpu));
+        qemu_fflush(ms->to_dst_file);
+        qemu_mutex_unlock(&ps->send_lock);
+        qatomic_set(&ps->bulk_cpu, cpu);
+    }
+}
+
+void postcopy_send_apart(PostcopySource *ps)
+{
+    qatomic_set(&ps->bulk_cpu, NEAR_ANYWHERE);
+    near_unpin(&ps->near, qemu_get_thread_id());
+}
+
 bool postcopy_send_rest(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
@@ -334,14 +373,18 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
     qemu_mutex_lock(&ps->send_lock);
     ps->finished = false;
     qemu_mutex_unlock(&ps->send_lock);
-    send_queue_limit(ps);
     if (!ps->urgent_file) {
         postcopy_carrier_begin(&ps->carrier);
     }
+    send_together(ps);
+    send_queue_limit(ps);
     while ((n = send_batch(ps, errp)) > 0) {
         if (!ps->runs && return_path_guest_runs(ms, ps->commits)) {
             ps->runs = true;
             ram_postcopy_release_ok(ps->ram);
+        }
+        if (ps->near.pinned && !return_path_near(ms)) {
+            postcopy_send_apart(ps); /* the destination may not go along */
         }
         stats_sample(&ms->stats, &period, get_clock());
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {

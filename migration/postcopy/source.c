@@ -52,6 +52,7 @@ bool postcopy_source_setup(MigrationState *ms, Error **errp)
     qemu_mutex_init(&ps->lock);
     qemu_cond_init(&ps->cond);
     postcopy_carrier_init(&ps->carrier);
+    ps->bulk_cpu = ps->avoided_cpu = NEAR_ANYWHERE;
     ms->postcopy = ps;
 
     ps->registry = ms->host->registry(ms->host_opaque);
@@ -282,5 +283,6 @@ PostcopyResult postcopy_run(MigrationState *ms, Error **errp)
     PostcopyResult result = source_run(ms, errp);
 
     postcopy_carrier_end(&ms->postcopy->carrier);
+    postcopy_send_apart(ms->postcopy);
     return result;
 }

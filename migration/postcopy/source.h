@@ -13,6 +13,7 @@
 #include "migration/migration-internal.h"
 #include "migration/postcopy/thread.h"
 #include "migration/qemu-file.h"
+#include "migration/ram/near.h"
 #include "migration/ram/ram.h"
 #include "migration/stream/savevm.h"
 
@@ -34,6 +35,9 @@ struct PostcopySource {
     QemuMutex send_lock;
     bool urgent; /* atomic: requests wait for the holder of @send_lock */
     PostcopyCarrier carrier; /* the migration thread */
+    NearPin near;            /* the same; its own */
+    unsigned bulk_cpu;       /* atomic: where it is pinned, or NEAR_ANYWHERE */
+    unsigned avoided_cpu;    /* by the return path's thread; its own */
     bool finished; /* under @send_lock: EOF was sent, or the channel broke */
 
     /* Urgent channel (postcopy-preempt); NULL: none. Only the thread of the
@@ -69,6 +73,8 @@ void postcopy_urgent_shutdown(PostcopySource *ps);
 /** postcopy_send_rest: all pages that are dirty, and the end of the stream.
  *  False: a channel broke. */
 bool postcopy_send_rest(PostcopySource *ps, Error **errp);
+/** postcopy_send_apart: the migration thread goes anywhere again. */
+void postcopy_send_apart(PostcopySource *ps);
 
 /**
  * postcopy_source_request:

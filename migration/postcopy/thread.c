@@ -131,6 +131,21 @@ void postcopy_thread_urgent(void)
     }
 }
 
+void postcopy_thread_avoid(int tid, unsigned cpu)
+{
+    cpu_set_t set;
+
+    /* 0 would be the caller. */
+    if (tid <= 0 || cpu >= CPU_SETSIZE ||
+        sched_getaffinity(tid, sizeof(set), &set) < 0) {
+        return;
+    }
+    CPU_CLR(cpu, &set);
+    if (CPU_COUNT(&set) > 0) {
+        sched_setaffinity(tid, sizeof(set), &set);
+    }
+}
+
 /* -- both in turn --------------------------------------------------------------- */
 
 void postcopy_carrier_init(PostcopyCarrier *c)

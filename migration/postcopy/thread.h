@@ -19,6 +19,10 @@
  */
 void postcopy_thread_urgent(void);
 
+/** postcopy_thread_avoid: thread @tid (0: none) stays off @cpu, if it may run
+ *  elsewhere. */
+void postcopy_thread_avoid(int tid, unsigned cpu);
+
 /* A thread whose time slices were shortened. All zero: none. */
 typedef struct PostcopySlice {
     int tid;

@@ -238,21 +238,31 @@ UffdResult uffd_copy(int fd, void *dst, const void *src, size_t len,
 
 UffdResult uffd_zero(int fd, void *dst, size_t len, Error **errp)
 {
-    struct uffdio_zeropage zero = {
-        .range = { .start = (uintptr_t)dst, .len = len },
-    };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t *at = dst, *end = at + len;
+    UffdResult result = UFFD_PLACED;
 
-    while (ioctl(fd, UFFDIO_ZEROPAGE, &zero) < 0) {
-        if (errno != EAGAIN) {
-            return uffd_outcome(fd, dst, len, errno, errp);
+    while (at < end) {
+        struct uffdio_zeropage zero = {
+            .range = { .start = (uintptr_t)at, .len = (size_t)(end - at) },
+        };
+
+        if (ioctl(fd, UFFDIO_ZEROPAGE, &zero) == 0) {
+            break;
         }
-        if (zero.zeropage > 0) {
-            zero.range.start += zero.zeropage;
-            zero.range.len -= zero.zeropage;
+        /* The map of memory was being changed, or it came to a page that is
+         * there; it may have got part way. */
+        if (errno == EAGAIN) {
+            at += MAX(zero.zeropage, 0);
+            continue;
         }
-        zero.zeropage = 0;
+        result = uffd_outcome(fd, at, MIN(page, len), errno, errp);
+        if (result == UFFD_ERROR) {
+            return result;
+        }
+        at += page;
     }
-    return UFFD_PLACED;
+    return result;
 }
 
 int uffd_read(int fd, UffdFault ret[UFFD_READ_MAX], Error **errp)

@@ -89,7 +89,8 @@ bool uffd_unregister(int fd, void *addr, size_t len, Error **errp);
 UffdResult uffd_copy(int fd, void *dst, const void *src, size_t len,
                      Error **errp);
 
-/** uffd_zero: the same with zeros; not for huge pages. */
+/** uffd_zero: the same with zeros; not for huge pages. Pages that are there
+ *  already stay. */
 UffdResult uffd_zero(int fd, void *dst, size_t len, Error **errp);
 
 /** uffd_wake: let those that wait for @len bytes at @addr try again. */

@@ -55,7 +55,8 @@ struct RAMIncoming {
     bool have_list;
     bool flushes; /* the source sends MULTIFD_FLUSH */
     bool postcopy;
-    bool near; /* ram_incoming_set_near() */
+    RAMPlaceZeros *place_zeros; /* or NULL; post-copy */
+    bool near;                  /* ram_incoming_set_near() */
     RAMReader *main;
     uint8_t *scratch;           /* what a record carries; SCRATCH_SIZE bytes */
     DecompressPool *decompress; /* or NULL: none came yet */

@@ -130,6 +130,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(RAMReader, ram_reader_free)
  *  block it named and half a host page. */
 void ram_incoming_reconnect(RAMIncoming *ri);
 
+/* As RAMIncomingOps.place, for @n zero pages, each a host page. */
+typedef bool RAMPlaceZeros(void *opaque, RAMBlock *rb, uint64_t offset,
+                           uint64_t n, Error **errp);
+
+/** ram_incoming_place_rows: in post-copy zero pages that follow one another are
+ *  placed by @zeros at once; without it each by RAMIncomingOps.place. */
+void ram_incoming_place_rows(RAMIncoming *ri, RAMPlaceZeros *zeros);
+
 /** ram_incoming_postcopy: from now on ram_load() gathers host pages and places
  *  them by RAMIncomingOps.place; pages go nowhere else. */
 void ram_incoming_postcopy(RAMIncoming *ri);

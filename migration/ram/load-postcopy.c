@@ -14,9 +14,17 @@
 
 #include "migration/ram/incoming-internal.h"
 
+/* Most zero records looked at at once. */
+#define RAM_ZERO_ROW (QEMU_FILE_PEEK_MAX / RAM_WIRE_ZERO_SIZE)
+
 void ram_incoming_postcopy(RAMIncoming *ri)
 {
     ri->postcopy = true;
+}
+
+void ram_incoming_place_rows(RAMIncoming *ri, RAMPlaceZeros *zeros)
+{
+    ri->place_zeros = zeros;
 }
 
 static uint64_t host_bytes(const RAMIncomingBlock *ib)
@@ -147,11 +155,60 @@ static bool place_single(RAMReader *r, const RAMRecord *rec, Error **errp)
     return true;
 }
 
+static bool place_zeros(RAMReader *r, const RAMRecord *rec, uint64_t n,
+                        Error **errp)
+{
+    RAMIncoming *ri = r->ri;
+
+    if (!ri->place_zeros(ri->config.ops.opaque, rec->ib->rb, rec->offset, n,
+                         errp)) {
+        return false;
+    }
+    ram_incoming_received(rec->ib, rec->offset >> RAM_PAGE_BITS, n);
+    return true;
+}
+
+/* Zero pages, as they lie in the file's buffer one behind the other. */
+static bool place_zero_row(RAMReader *r, const RAMRecord *rec, Error **errp)
+{
+    uint64_t page = rec->offset >> RAM_PAGE_BITS;
+    uint64_t left = rec->ib->pages - page - 1;
+    uint64_t n = 1;
+
+    qemu_file_skip(r->f, 1); /* the fill byte, 0 */
+    while (left && qemu_file_held(r->f) >= RAM_WIRE_ZERO_SIZE) {
+        size_t want = MIN(qemu_file_held(r->f), QEMU_FILE_PEEK_MAX);
+        uint8_t *buf;
+        size_t len = qemu_peek_buffer(r->f, &buf, want, 0);
+        unsigned more =
+            ram_wire_zero_run_decode(buf, len, (page + n) << RAM_PAGE_BITS,
+                                     (unsigned)MIN(left, RAM_ZERO_ROW));
+
+        if (!more) {
+            break;
+        }
+        qemu_file_skip(r->f, (size_t)more * RAM_WIRE_ZERO_SIZE);
+        n += more;
+        left -= more;
+    }
+    return place_zeros(r, rec, n, errp);
+}
+
+static bool is_zero_row(RAMReader *r, const RAMRecord *rec)
+{
+    return r->ri->place_zeros && rec->ib->host_pages == 1 &&
+           rec->kind == RAM_WIRE_ZERO && qemu_peek_byte(r->f, 0) == 0 &&
+           !qemu_file_get_error(r->f);
+}
+
 static bool load_record(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
     if (!r->host_block && rec->ib->host_pages == 1 &&
         rec->kind == RAM_WIRE_PAGE) {
         return place_single(r, rec, errp);
+    }
+    if (!r->host_block && is_zero_row(r, rec)) {
+        return place_zero_row(r, rec, errp);
     }
     if (!r->host_block) {
         if (!begin_host_page(r, rec, errp)) {

@@ -15,6 +15,10 @@
 
 /* Background bytes between two looks at the requests. */
 #define BACKGROUND_BYTES (UINT64_C(256) << 10)
+/* Pages claimed at once: who asks for one of them waits for all. */
+#define BACKGROUND_RUN 64
+/* A zero page takes its time, though few bytes. */
+#define ZERO_COST_BYTES 512
 
 bool ram_request_pages(RAMSource *rs, RAMBlock *rb, uint64_t start,
                        uint64_t len, Error **errp)
@@ -182,24 +186,51 @@ static bool next_background(RAMSource *rs, RAMSourceBlock **ret_sb,
     return false;
 }
 
+/*
+ * What it costs to send @n pages and to place them there, in bytes: many zero
+ * pages fit one batch, but not so many that a request would have to wait.
+ */
+static uint64_t background_cost(uint64_t n, uint64_t put)
+{
+    return MAX(put, n * ZERO_COST_BYTES);
+}
+
+/* Pages from the cursor's on; host pages one at a time. Returns: target pages;
+ * 0: somebody else has claimed them; -1. */
+static int send_background(RAMSource *rs, RAMWriter *w, RAMSourceBlock *sb,
+                           uint64_t page, uint64_t max, Error **errp)
+{
+    RAMRun run;
+
+    if (sb->host_pages > 1) {
+        return send_host_page(w, sb, page, errp);
+    }
+    if (!ram_dirty_claim(rs, CLAMP(max, 1, BACKGROUND_RUN), &run)) {
+        return 0;
+    }
+    return ram_writer_send_run(w, &run, run.sb->touched, 0, errp) ? (int)run.n
+                                                                  : -1;
+}
+
 int ram_postcopy_send(RAMSource *rs, RAMWriter *w, uint64_t max_bytes,
                       Error **errp)
 {
-    uint64_t bytes = 0;
+    uint64_t cost = 0;
     RAMSourceBlock *sb;
     uint64_t page;
     int done = 0;
 
-    while (bytes < max_bytes && rs->n && next_background(rs, &sb, &page)) {
-        int n = send_host_page(w, sb, page, errp);
+    while (cost < max_bytes && rs->n && next_background(rs, &sb, &page)) {
+        uint64_t before = qemu_file_transferred(w->f);
+        int n = send_background(rs, w, sb, page,
+                                (max_bytes - cost) >> RAM_PAGE_BITS, errp);
 
         if (n < 0) {
             return -1;
         }
-        if (n) {
-            bytes += (uint64_t)n << RAM_PAGE_BITS;
-            done++;
-        }
+        cost +=
+            background_cost((uint64_t)n, qemu_file_transferred(w->f) - before);
+        done += n > 0;
     }
     ram_writer_account(w);
     return done;

@@ -313,6 +313,32 @@ static void test_place_twice(gconstpointer data)
     fixture_free(fx);
 }
 
+/* A row of zeros around a page that is there, which stays. */
+static void test_place_zero_row(void)
+{
+    Fixture *fx = fixture_new(MEMORY_ANONYMOUS, NULL, 0);
+    size_t size;
+
+    if (!fx) {
+        return;
+    }
+    size = fx->rb.page_size;
+    place(fx, 2);
+    g_assert_true(
+        postcopy_faults_place_zeros(fx->pf, &fx->rb, size, 4, &error_abort));
+    for (size_t i = 1; i < 5; i++) {
+        const uint8_t *page = fx->rb.host + i * size;
+
+        if (i == 2) {
+            g_assert_cmpmem(page, size, fx->content + i * size, size);
+        } else {
+            g_assert_true(buffer_is_zero(page, size));
+        }
+    }
+    g_assert_cmpuint(fx->requests->len, ==, 0);
+    fixture_free(fx);
+}
+
 /* What is given up is missing again. */
 static void test_discard(gconstpointer data)
 {
@@ -458,6 +484,7 @@ int main(int argc, char **argv)
         add("discard", (Memory)m, test_discard);
         add("kernel-fault", (Memory)m, test_kernel_fault);
     }
+    g_test_add_func("/postcopy-faults/place-zero-row", test_place_zero_row);
     g_test_add_func("/postcopy-faults/received-zero", test_received_zero);
     g_test_add_func("/postcopy-faults/ask-again", test_ask_again);
     g_test_add_func("/postcopy-faults/free-wakes", test_free_wakes);
