@@ -104,6 +104,7 @@ typedef struct Tool {
     ToolProgressBar *bar;   /* while it is shown */
     bool quiet;
     bool interrupted;
+    bool print_wanted; /* SIGUSR1 came before there was a bar */
     QemuThread signal_thread;
     bool signal_heard; /* atomic: by the loop */
     bool signal_stop;  /* atomic: the thread ends */

@@ -133,12 +133,16 @@ void tool_progress_start(Tool *tool, bool visible, bool unit_is_bytes)
     if (bar->visible) {
         tick(bar);
     }
+    if (tool->print_wanted) {
+        tool_progress_print(tool);
+    }
 }
 
 void tool_progress_print(Tool *tool)
 {
     uint64_t current, total;
 
+    tool->print_wanted = !tool->bar; /* as soon as there is something */
     if (tool->bar) {
         block_progress_get(&tool->progress, &current, &total);
         show(tool->bar, current, total, true);
