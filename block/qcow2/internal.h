@@ -23,9 +23,9 @@
 #ifndef BLOCK_QCOW2_INTERNAL_H
 #define BLOCK_QCOW2_INTERNAL_H
 
+#include "block/blkdebug.h"
 #include "block/block-internal.h"
 #include "block/block-node.h"
-#include "block/blkdebug.h"
 #include "block/format/crypt-io.h"
 #include "block/qcow2/wire.h"
 #include "crypto/block.h"
