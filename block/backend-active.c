@@ -68,6 +68,8 @@ bool blk_inactivate_all(Error **errp)
         }
     }
     if (!node_inactivate_all(errp)) {
+        /* Fails where a node could not be taken back: the disk stays inactive,
+         * for blk_activate_all(). */
         all_inactive(false, done);
         node_drained_all_end(drained);
         return false;

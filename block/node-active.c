@@ -130,13 +130,32 @@ static GPtrArray *filter(GPtrArray *list, bool inactive)
     return some;
 }
 
-/* Those of @list from @first on, which were activated, are given back. */
-static void give_back(GPtrArray *list, guint first)
+/* @err is what happened then, after what @errp says. */
+static void add_error(Error **errp, Error *err)
+{
+    error_prepend(errp, "%s; before that: ", error_get_pretty(err));
+    error_free(err);
+}
+
+/*
+ * Those of @list from @first on, which were activated, are given back. Where
+ * that fails, this node and those below it stay ours, with their locks: what
+ * the driver has in memory must not meet what another process wrote.
+ */
+static void give_back(GPtrArray *list, guint first, Error **errp)
 {
     for (guint i = first; i < list->len; i++) {
-        ActiveCall c = { g_ptr_array_index(list, i), NULL };
+        Error *err = NULL;
+        ActiveCall c = { g_ptr_array_index(list, i), &err };
 
-        node_run_co(NULL, inactivate_entry, &c);
+        if (node_run_co(NULL, inactivate_entry, &c) < 0) {
+            ActiveCall again = { c.node, NULL };
+
+            add_error(errp, err);
+            /* Before a flush that failed the driver may have given it up. */
+            node_run_co(NULL, activate_entry, &again);
+            g_ptr_array_set_size(list, (gint)i);
+        }
     }
     set_inactive(list, true);
     refresh(list, NULL); /* less is always allowed */
@@ -144,24 +163,38 @@ static void give_back(GPtrArray *list, guint first)
 
 static bool activate_list(GPtrArray *list, Error **errp)
 {
+    ERRP_GUARD();
+
     set_inactive(list, false);
     if (!refresh(list, errp)) {
-        give_back(list, list->len);
+        give_back(list, list->len, errp);
         return false;
     }
     for (guint i = list->len; i-- > 0;) {
         ActiveCall c = { g_ptr_array_index(list, i), errp };
 
         if (node_run_co(NULL, activate_entry, &c) < 0) {
-            give_back(list, i + 1);
+            give_back(list, i + 1, errp);
             return false;
         }
     }
     return true;
 }
 
+/* After a failure. If this fails as well, the nodes are inactive, consistently
+ * so, and may be activated later. */
+static void take_back(GPtrArray *list, Error **errp)
+{
+    Error *err = NULL;
+
+    if (!activate_list(list, &err)) {
+        add_error(errp, err);
+    }
+}
+
 bool node_inactivate_all(Error **errp)
 {
+    ERRP_GUARD();
     g_autoptr(GPtrArray) all = nodes_in_order(NULL);
     g_autoptr(GPtrArray) list = filter(all, false);
 
@@ -169,8 +202,10 @@ bool node_inactivate_all(Error **errp)
         ActiveCall c = { g_ptr_array_index(list, i), errp };
 
         if (node_run_co(NULL, inactivate_entry, &c) < 0) {
-            g_ptr_array_set_size(list, (gint)i);
-            activate_list(list, NULL);
+            /* This one, too: its driver may have given it up before the flush
+             * failed. */
+            g_ptr_array_set_size(list, (gint)i + 1);
+            take_back(list, errp);
             return false;
         }
     }

@@ -23,6 +23,7 @@ struct TestMem {
     uint64_t size;
     int64_t delay_ns; /* of each write */
     int fail_writes;  /* -errno, or 0; atomic */
+    int fail_flushes; /* the same */
     unsigned writes;  /* atomic */
     unsigned flushes; /* atomic */
     unsigned inside;  /* writes that are inside; atomic */
@@ -62,7 +63,7 @@ static int coroutine_fn mem_pwritev(BlockNode *node, int64_t offset,
 static int coroutine_fn mem_flush(BlockNode *node)
 {
     qatomic_inc(&TEST_MEM(node)->flushes);
-    return 0;
+    return qatomic_read(&TEST_MEM(node)->fail_flushes);
 }
 
 static int coroutine_fn mem_truncate(BlockNode *node, int64_t bytes, bool exact,
@@ -167,6 +168,7 @@ struct TestCow {
     bool has[MEM_BYTES / COW_CLUSTER]; /* clusters that are here */
     unsigned activated;
     unsigned inactivated;
+    bool fail_activate; /* after it wrote something */
 };
 
 /* After the magic: name of the backing file, ended by a newline. */
@@ -276,7 +278,14 @@ static int coroutine_fn cow_inactivate(BlockNode *node, Error **errp)
 
 static int coroutine_fn cow_activate(BlockNode *node, Error **errp)
 {
-    TEST_COW(node)->activated++;
+    TestCow *c = TEST_COW(node);
+
+    c->activated++;
+    if (c->fail_activate) {
+        node_co_pwrite(c->file.node, 0, 1, "", 0);
+        error_setg(errp, "not activated by the test");
+        return -EIO;
+    }
     return 0;
 }
 

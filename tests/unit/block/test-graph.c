@@ -432,6 +432,59 @@ static void test_inactive(void)
     block_node_unref(mem);
 }
 
+static void expect_both(Error *err, const char *one, const char *two)
+{
+    g_assert_nonnull(strstr(error_get_pretty(err), one));
+    g_assert_nonnull(strstr(error_get_pretty(err), two));
+    error_free(err);
+}
+
+/* What cannot be given up or taken back stays with one owner, and works. */
+static void test_inactive_failures(void)
+{
+    BlockNode *mem = open_mem("mem");
+    BlockNode *cow = open_over("cow", "cow", "mem", ",\"backing\":null");
+    BlockBackend *blk = backend_on(cow, true, false);
+    TestCow *c = TEST_COW(cow);
+    Error *err = NULL;
+    char byte = 1;
+
+    /* The driver gave it up, but it is not on disk. */
+    g_assert_cmpint(blk_pwrite(blk, 0, 1, &byte, 0), ==, 0);
+    TEST_MEM(mem)->fail_flushes = -EIO;
+    g_assert_false(blk_inactivate_all(&err));
+    expect_error(err, "node 'cow' could not be written out");
+    err = NULL;
+    g_assert_true(c->inactivated == 1 && c->activated == 1);
+    g_assert_true(!mem->inactive && !cow->inactive);
+    g_assert_cmpint(blk_pwrite(blk, 0, 1, &byte, 0), ==, 0);
+    /* Nor can it be taken back, nor what is below be given up after that. */
+    c->fail_activate = true;
+    g_assert_false(blk_inactivate_all(&err));
+    expect_both(err, "could not be written out", "not activated by the test");
+    err = NULL;
+    g_assert_true(cow->inactive);
+    g_assert_cmpint(blk_pwrite(blk, 0, 1, &byte, 0), ==, -EPERM);
+    TEST_MEM(mem)->fail_flushes = 0;
+    c->fail_activate = false;
+    g_assert_true(blk_activate_all(&error_abort));
+    g_assert_cmpint(blk_pwrite(blk, 0, 1, &byte, 0), ==, 0);
+    g_assert_true(blk_inactivate_all(&error_abort));
+    c->fail_activate = true;
+    TEST_MEM(mem)->fail_flushes = -EIO;
+    g_assert_false(blk_activate_all(&err));
+    expect_both(err, "not activated by the test", "node 'mem' could not be");
+    err = NULL;
+    g_assert_true(cow->inactive && !mem->inactive);
+    TEST_MEM(mem)->fail_flushes = 0;
+    c->fail_activate = false;
+    g_assert_true(blk_activate_all(&error_abort));
+    g_assert_cmpint(blk_pwrite(blk, 0, 1, &byte, 0), ==, 0);
+    blk_unref(blk);
+    block_node_unref(cow);
+    block_node_unref(mem);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -449,5 +502,6 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/open-fails", test_open_fails);
     g_test_add_func("/graph/status", test_status);
     g_test_add_func("/graph/inactive", test_inactive);
+    g_test_add_func("/graph/inactive-failures", test_inactive_failures);
     return g_test_run();
 }
