@@ -12,6 +12,7 @@
 #include "migration/postcopy/faults.h"
 #include "migration/postcopy/times.h"
 #include "migration/postcopy/uffd.h"
+#include "util/buffer-zero.h"
 #include "util/fd.h"
 #include "util/thread.h"
 #include "util/timer.h"
