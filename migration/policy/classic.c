@@ -35,6 +35,8 @@
 #define PERIOD_NS NS_PER_S
 /* Most increments at once, after a long pass. */
 #define STEPS_MAX 3
+/* Longest downtime-limit that is reckoned with, two years. */
+#define LIMIT_MS_MAX (UINT64_C(1) << 36)
 /* A migration that takes longer is as good as none. */
 #define FORECAST_MAX_NS (100000 * NS_PER_S)
 
@@ -50,6 +52,11 @@ typedef struct Classic {
 } Classic;
 
 /* -- when ---------------------------------------------------------------------- */
+
+static int64_t limit_ns(const PassReport *r)
+{
+    return (int64_t)MIN(r->knobs.downtime_limit_ms, LIMIT_MS_MAX) * MS;
+}
 
 /* Pages dirty after a further pass, and how long that takes. */
 static uint64_t after_next_pass(const PassReport *r, int64_t *ret_ns)
@@ -71,7 +78,7 @@ static uint64_t after_next_pass(const PassReport *r, int64_t *ret_ns)
 
 static bool another_pass_pays(const Classic *c, const PassReport *r)
 {
-    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t limit = limit_ns(r);
     int64_t ram = policy_ram_ns(r->remaining_pages, r->bandwidth);
     int64_t pass_ns;
     uint64_t left = after_next_pass(r, &pass_ns);
@@ -90,7 +97,7 @@ static bool another_pass_pays(const Classic *c, const PassReport *r)
 
 static void decide_when(Classic *c, const PassReport *r, Decision *d)
 {
-    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t limit = limit_ns(r);
     int64_t fixed = MAX(r->switchover_fixed_ns, 0);
     int64_t ram = policy_ram_ns(r->remaining_pages, r->bandwidth);
     bool fits = d->expected_pause_ns <= limit;
@@ -120,7 +127,7 @@ static unsigned needed_percent(const Classic *c, const PassReport *r)
 {
     double allowed =
         (double)c->sent_bytes * r->knobs.throttle_trigger_threshold / 100;
-    double share = 100.0 - r->throttle;
+    double share = 100.0 - MIN(r->throttle, 100u);
     double ideal =
         c->dirtied_bytes ? share * allowed / (double)c->dirtied_bytes : share;
 
@@ -155,7 +162,7 @@ static unsigned look_at_rates(Classic *c, const PassReport *r)
     if (r->partial && !r->dirtied_pages) {
         return throttle; /* not known yet: the report at the end has it */
     }
-    c->period_ns += r->duration_ns;
+    c->period_ns += MAX(r->duration_ns, 0);
     c->sent_bytes += r->sent_bytes;
     c->dirtied_bytes += r->dirtied_pages * RAM_PAGE_SIZE;
     if (c->period_ns < PERIOD_NS) {
@@ -196,7 +203,7 @@ static void decide_throttle(Classic *c, const PassReport *r, Decision *d)
 /* Passes shrink by the ratio of dirtying to sending. */
 static int64_t expected_end(const PassReport *r, const Decision *d)
 {
-    int64_t limit = (int64_t)r->knobs.downtime_limit_ms * MS;
+    int64_t limit = limit_ns(r);
     int64_t total = 0;
     PassReport next = *r;
 

@@ -118,8 +118,8 @@ static bool integer_fits(MemberKind kind, json_int_t v)
            (v >= 0 && (kind == MEMBER_U64 || v <= (json_int_t)UINT_MAX));
 }
 
-static bool member_from_json(const Member *m, const json_t *v, void *to,
-                             Error **errp)
+static bool member_from_json(const Member *m, const json_t *v, json_int_t max,
+                             void *to, Error **errp)
 {
     char *p = (char *)to + m->offset;
 
@@ -139,22 +139,22 @@ static bool member_from_json(const Member *m, const json_t *v, void *to,
         *(unsigned *)(void *)p = (unsigned)json_integer_value(v);
         break;
     case MEMBER_U64:
-        *(uint64_t *)(void *)p = (uint64_t)json_integer_value(v);
+        *(uint64_t *)(void *)p = (uint64_t)MIN(json_integer_value(v), max);
         break;
     default:
-        *(int64_t *)(void *)p = json_integer_value(v);
+        *(int64_t *)(void *)p = CLAMP(json_integer_value(v), -max, max);
         break;
     }
     return true;
 }
 
-static bool from_json(const Member *members, const json_t *json, void *to,
-                      Error **errp)
+static bool from_json(const Member *members, const json_t *json, json_int_t max,
+                      void *to, Error **errp)
 {
     for (const Member *m = members; m->name; m++) {
         const json_t *v = json_object_get(json, m->name);
 
-        if (v && !member_from_json(m, v, to, errp)) {
+        if (v && !member_from_json(m, v, max, to, errp)) {
             return false;
         }
     }
@@ -186,11 +186,12 @@ bool policy_report_from_json(const json_t *json, PassReport *report,
     for (unsigned i = 0; i < POLICY_METHOD__MAX; i++) {
         if (!from_json(method_members,
                        json_object_get(methods, policy_method_name(i)),
-                       &report->method[i], errp)) {
+                       POLICY_RECORD_NUMBER_MAX, &report->method[i], errp)) {
             return false;
         }
     }
-    return from_json(report_members, json, report, errp) &&
+    return from_json(report_members, json, POLICY_RECORD_NUMBER_MAX, report,
+                     errp) &&
            policy_knobs_from_json(json_object_get(json, "knobs"),
                                   &report->knobs, errp);
 }
@@ -198,7 +199,7 @@ bool policy_report_from_json(const json_t *json, PassReport *report,
 bool policy_knobs_from_json(const json_t *json, PolicyKnobs *knobs,
                             Error **errp)
 {
-    return from_json(knob_members, json, knobs, errp);
+    return from_json(knob_members, json, POLICY_RECORD_NUMBER_MAX, knobs, errp);
 }
 
 json_t *policy_decision_to_json(const Decision *decision)
@@ -226,5 +227,5 @@ bool policy_decision_from_json(const json_t *json, Decision *decision,
                          "'continue'");
         return false;
     }
-    return from_json(decision_members, json, decision, errp);
+    return from_json(decision_members, json, INT64_MAX, decision, errp);
 }

@@ -21,6 +21,9 @@
 /* Longest line, and most lines, of a record that is read. */
 #define POLICY_RECORD_LINE_MAX  65536
 #define POLICY_RECORD_LINES_MAX 1000000
+/* Larger numbers in a report are read as this, 104 days in nanoseconds, so that
+ * sums fit. */
+#define POLICY_RECORD_NUMBER_MAX (INT64_C(1) << 53)
 
 typedef struct PolicyRecorder PolicyRecorder;
 
