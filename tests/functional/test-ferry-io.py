@@ -4,10 +4,9 @@
 import os
 import signal
 import subprocess
-import time
 
 import ferrytest
-from ferrytest import Test
+from ferrytest import TIMEOUT, Test, wait_for
 from images import IO, MIB, commands, contents, io, timeless
 
 SAME = [
@@ -164,16 +163,16 @@ def test_locked(t: Test) -> None:
     """Two writers of one image: the second is refused, -U reads."""
     disk = t.path('d.raw')
     disk.write_bytes(bytes(MIB))
-    p = t.spawn(IO, '-c', 'write 0 1k', '-c', 'sleep 20000', '-f', 'raw', disk,
+    p = t.spawn(IO, '-c', 'write 0 1k', '-c', 'sleep 200000', '-f', 'raw', disk,
                 stdin=subprocess.DEVNULL)
-    time.sleep(0.3)
+    wait_for(lambda: any(disk.read_bytes()), 'the first writer')
     for args in (['-f', 'raw'], ['-r', '-f', 'raw']):
         r = io(t, *args, '-c', 'length', disk, check=False)
         assert r.returncode == 1 and 'lock' in r.stderr, r
     assert '1 MiB' in io(t, '-r', '-U', '-c', 'length', '-f', 'raw',
                          disk).stdout
     p.send_signal(signal.SIGINT)
-    assert p.wait(5) == 1
+    assert p.wait(TIMEOUT) == 1
 
 
 if __name__ == '__main__':
