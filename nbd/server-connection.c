@@ -167,7 +167,7 @@ static ssize_t coroutine_fn recv_wait(NBDConn *c, struct iovec *iov,
         ssize_t n = recv_spin(c, iov, niov, begin);
 
         if (n != QIO_CHANNEL_ERR_BLOCK) {
-            nbd_spin_hit(&c->spin, get_clock() - begin);
+            nbd_spin_hit(&c->spin);
             return n;
         }
     }

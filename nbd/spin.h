@@ -10,11 +10,6 @@
  * after a number of short waits, which doubles each time and comes down with
  * success.
  *
- * Processor time is not given away for that: every wait, slept through or not,
- * earns NBD_SPIN_EARN_NS, about what one sleep costs, and there is as much
- * spinning as was earned. Where a client is quick none of its waits sleeps;
- * where it takes twice that long, every second one does.
- *
  * Pure bookkeeping: the caller has the clock and the socket.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -24,9 +19,6 @@
 
 /* So long without sleeping. */
 #define NBD_SPIN_NS 50000
-/* What a wait earns of that, and the most that is kept. */
-#define NBD_SPIN_EARN_NS 12000
-#define NBD_SPIN_KEEP_NS (2 * NBD_SPIN_NS)
 /* With sleeping, and being woken, a wait up to this was a short one. */
 #define NBD_SPIN_SHORT_NS 150000
 /* Short waits until it begins: at first, and at most. */
@@ -44,7 +36,6 @@ typedef struct NBDSpin {
     unsigned points; /* while it is on */
     unsigned good;   /* while it is off: short waits in a row */
     unsigned after;  /* so many of those, and it begins */
-    int64_t earned;  /* and not spent, ns; less than 0: overdrawn */
 } NBDSpin;
 
 static inline void nbd_spin_init(NBDSpin *s)
@@ -55,22 +46,16 @@ static inline void nbd_spin_init(NBDSpin *s)
 /** nbd_spin_wanted: whether to spin in this wait. */
 static inline bool nbd_spin_wanted(const NBDSpin *s)
 {
-    return s->on && s->turns < NBD_SPIN_TURNS && s->earned >= 0;
+    return s->on && s->turns < NBD_SPIN_TURNS;
 }
 
-static inline void spin_account(NBDSpin *s, int64_t spent_ns)
-{
-    s->earned = MIN(s->earned + NBD_SPIN_EARN_NS - spent_ns, NBD_SPIN_KEEP_NS);
-}
-
-/** nbd_spin_hit: spinning has ended a wait, of @ns. */
-static inline void nbd_spin_hit(NBDSpin *s, int64_t ns)
+/** nbd_spin_hit: spinning has ended a wait. */
+static inline void nbd_spin_hit(NBDSpin *s)
 {
     if (++s->turns == NBD_SPIN_TURNS) {
         s->after = MAX(s->after / 2, NBD_SPIN_AFTER);
     }
     s->points = MIN(s->points + 1, NBD_SPIN_POINTS);
-    spin_account(s, ns);
 }
 
 /** nbd_spin_slept: a wait of @ns in all went to sleep; @spun: at first it was
@@ -78,7 +63,6 @@ static inline void nbd_spin_hit(NBDSpin *s, int64_t ns)
 static inline void nbd_spin_slept(NBDSpin *s, int64_t ns, bool spun)
 {
     s->turns = 0;
-    spin_account(s, spun ? NBD_SPIN_NS : 0);
     if (spun && s->points >= NBD_SPIN_MISS) {
         s->points -= NBD_SPIN_MISS;
     } else if (spun) {
