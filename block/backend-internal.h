@@ -134,6 +134,10 @@ static inline void blk_inc_in_flight(BlockBackend *blk)
     qatomic_fetch_inc(&blk->in_flight);
 }
 void blk_dec_in_flight(BlockBackend *blk);
+/* A request begins: what is below stays there until blk_dec_in_flight(). Waits
+ * while the backend is drained, so that no request of the same backend may begin
+ * inside. */
+void coroutine_fn blk_enter(BlockBackend *blk);
 static inline unsigned blk_in_flight(BlockBackend *blk)
 {
     return qatomic_mb_read(&blk->in_flight) & ~NODE_WATCHED;

@@ -33,7 +33,7 @@ static void coroutine_fn wait_until_awake(BlockBackend *blk)
     }
 }
 
-static void coroutine_fn blk_enter(BlockBackend *blk)
+void coroutine_fn blk_enter(BlockBackend *blk)
 {
     blk_inc_in_flight(blk);
     wait_until_awake(blk);

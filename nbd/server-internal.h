@@ -277,7 +277,7 @@ void nbd_job_drop_outs(NBDJob *j);
 /** nbd_job_run: work and make the reply. */
 void coroutine_fn nbd_job_run(NBDJob *j);
 /** nbd_request_check: 0, or the errno of a request that makes no sense. */
-int nbd_request_check(NBDConn *c, const NBDRequest *r);
+int coroutine_fn nbd_request_check(NBDConn *c, const NBDRequest *r);
 /** nbd_job_fail: the reply is error @err with a text that lives for ever. */
 void nbd_job_fail(NBDJob *j, int err, const char *text);
 

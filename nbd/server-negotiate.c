@@ -69,7 +69,7 @@ static bool coroutine_fn opt_export_name(NBDConn *c, NBDOption *o, Error **errp)
         return false;
     }
     nbd_opt_choose(c, e);
-    length = e->ops->length(e->opaque);
+    length = e->ops->co_length(e->opaque);
     if (length < 0 || !nbd_server_enter(c->server, c)) {
         error_setg(errp, "export '%s' is not to be had", name);
         return false;

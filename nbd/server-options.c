@@ -139,7 +139,7 @@ bool coroutine_fn nbd_opt_info_or_go(NBDConn *c, NBDOption *o, Error **errp)
         return nbd_opt_refuse(c, o->h.option, NBD_REP_ERR_UNKNOWN, errp,
                               "export '%s' not present", info.name);
     }
-    length = e->ops->length(e->opaque);
+    length = e->ops->co_length(e->opaque);
     if (length < 0) {
         nbd_export_unref(e);
         return nbd_opt_refuse(c, o->h.option, NBD_REP_ERR_PLATFORM, errp,

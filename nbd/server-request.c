@@ -344,7 +344,7 @@ static void coroutine_fn job_block_status(NBDJob *j)
     int ret = 0;
 
     if (j->req.flags & NBD_CMD_FLAG_PAYLOAD_LEN) {
-        int64_t length = c->export->ops->length(c->export->opaque);
+        int64_t length = c->export->ops->co_length(c->export->opaque);
 
         if (!status_payload(j, &bytes, &contexts) || bytes == 0 || length < 0 ||
             bytes > (uint64_t)length - j->req.offset) {
@@ -446,13 +446,13 @@ static bool changes_data(uint16_t type)
            type == NBD_CMD_WRITE_ZEROES;
 }
 
-int nbd_request_check(NBDConn *c, const NBDRequest *r)
+int coroutine_fn nbd_request_check(NBDConn *c, const NBDRequest *r)
 {
     const NBDExport *e = c->export;
     bool by_payload = r->type == NBD_CMD_BLOCK_STATUS &&
                       (r->flags & NBD_CMD_FLAG_PAYLOAD_LEN);
     uint64_t bytes = by_payload ? 1 : r->length;
-    int64_t length = e->ops->length(e->opaque);
+    int64_t length = e->ops->co_length(e->opaque);
 
     /* FUA is allowed everywhere, and means something where data changes. */
     if (r->flags & ~(allowed_flags(c, r->type) | NBD_CMD_FLAG_FUA)) {

@@ -17,6 +17,7 @@
 
 #include <sys/syscall.h>
 
+#include "block/backend-internal.h"
 #include "util/atomic.h"
 #include "util/coroutine.h"
 
@@ -32,9 +33,15 @@ static BlockBackend *blk_of(void *opaque)
     return BLOCK_EXPORT(opaque)->blk;
 }
 
-static int64_t export_length(void *opaque)
+static int64_t coroutine_fn export_co_length(void *opaque)
 {
-    return blk_getlength(blk_of(opaque));
+    BlockBackend *blk = blk_of(opaque);
+    int64_t length;
+
+    blk_enter(blk);
+    length = blk_getlength(blk);
+    blk_dec_in_flight(blk);
+    return length;
 }
 
 static int coroutine_fn export_co_preadv(void *opaque, uint64_t offset,
@@ -191,25 +198,23 @@ static bool stays_in_place(BlockNode *node)
     return !nc->is_format || g_str_equal(nc->driver, "raw");
 }
 
-static int coroutine_fn export_co_map(void *opaque, uint64_t offset,
-                                      uint64_t bytes, int *fd,
-                                      uint64_t *fd_offset, uint64_t *pnum)
+/* Inside of a request. Returns: a descriptor, or -errno. */
+static int coroutine_fn find_file(BlockExportNbd *exp, uint64_t offset,
+                                  uint64_t bytes, uint64_t *ret_map,
+                                  uint64_t *pnum)
 {
-    BlockExportNbd *exp = opaque;
-    BlockNode *node = blk_node(blk_of(opaque)), *file = NULL;
+    BlockNode *node = blk_node(blk_of(exp)), *file = NULL;
     BlockNodeClass *nc;
     int64_t n, map;
-    int status, file_fd;
+    int status, fd;
 
     /* A filter on top wants to see requests; and a format may give the place
      * in the file to other data before a slow client has read it. */
-    if (qatomic_read(&exp->no_map) || !node ||
-        node_skip_filters(node) != node || !stays_in_place(node)) {
+    if (!node || node_skip_filters(node) != node || !stays_in_place(node)) {
         return -ENOTSUP;
     }
-    status =
-        blk_co_block_status(blk_of(opaque), NODE_WANT_OFFSET, (int64_t)offset,
-                            (int64_t)bytes, &n, &map, &file, NULL);
+    status = node_co_status_above(node, NULL, NODE_WANT_OFFSET, (int64_t)offset,
+                                  (int64_t)bytes, &n, &map, &file, NULL);
     if (status < 0 || (uint64_t)n < bytes || !file ||
         (status & (NODE_STATUS_DATA | NODE_STATUS_OFFSET)) !=
             (NODE_STATUS_DATA | NODE_STATUS_OFFSET) ||
@@ -217,18 +222,33 @@ static int coroutine_fn export_co_map(void *opaque, uint64_t offset,
         return -ENOTSUP;
     }
     nc = BLOCK_NODE_GET_CLASS(file);
-    file_fd = nc->read_fd ? nc->read_fd(file) : -1;
-    if (file_fd < 0) {
+    fd = nc->read_fd ? nc->read_fd(file) : -1;
+    if (fd < 0) {
         qatomic_set(&exp->no_map, true);
         return -ENOTSUP;
     }
-    if (!range_is_cached(file_fd, (uint64_t)map, bytes)) {
+    if (!range_is_cached(fd, (uint64_t)map, bytes)) {
         return -ENOTSUP;
     }
-    *fd = fcntl(file_fd, F_DUPFD_CLOEXEC, 0);
-    *fd_offset = (uint64_t)map;
+    *ret_map = (uint64_t)map;
     *pnum = (uint64_t)n;
-    return *fd < 0 ? -errno : 0;
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int coroutine_fn export_co_map(void *opaque, uint64_t offset,
+                                      uint64_t bytes, int *fd,
+                                      uint64_t *fd_offset, uint64_t *pnum)
+{
+    BlockBackend *blk = blk_of(opaque);
+
+    if (qatomic_read(&BLOCK_EXPORT_NBD(opaque)->no_map)) {
+        return -ENOTSUP;
+    }
+    blk_enter(blk);
+    *fd = find_file(opaque, offset, bytes, fd_offset, pnum);
+    blk_dec_in_flight(blk);
+    return MIN(*fd, 0);
 }
 
 static void export_unmap(void *opaque, int fd)
@@ -247,7 +267,7 @@ static void export_gone(void *opaque)
 }
 
 static const NBDBackendOps export_ops = {
-    .length = export_length,
+    .co_length = export_co_length,
     .co_preadv = export_co_preadv,
     .co_pwritev = export_co_pwritev,
     .co_flush = export_co_flush,

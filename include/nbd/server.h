@@ -39,8 +39,8 @@ typedef struct SocketAddress SocketAddress;
 
 /**
  * NBDBackendOps: what an export is made of. All return 0 or -errno; ranges
- * are within length() and lengths are not 0. Optional ones may be NULL.
- * @length: bytes; may change; any thread, no coroutine
+ * are within co_length() and lengths are not 0. Optional ones may be NULL.
+ * @co_length: bytes; may change
  * @co_preadv: fill @qiov
  * @co_pwritev: all of @qiov; @fua: on stable storage when it returns
  * @co_flush: all writes that have returned are on stable storage
@@ -58,7 +58,7 @@ typedef struct SocketAddress SocketAddress;
  *        not; in the same thread
  */
 typedef struct NBDBackendOps {
-    int64_t (*length)(void *opaque);
+    int64_t coroutine_fn (*co_length)(void *opaque);
     int coroutine_fn (*co_preadv)(void *opaque, uint64_t offset,
                                   QEMUIOVector *qiov);
     int coroutine_fn (*co_pwritev)(void *opaque, uint64_t offset,

@@ -71,7 +71,7 @@ static int coroutine_fn disk_co_extents(void *opaque, unsigned context,
 }
 
 static const NBDBackendOps ops = {
-    .length = disk_length,
+    .co_length = disk_length,
     .co_preadv = disk_co_preadv,
     .co_pwritev = disk_co_pwritev,
     .co_flush = disk_co_flush,

@@ -164,7 +164,7 @@ static void disk_gone(void *opaque)
 }
 
 static const NBDBackendOps disk_ops = {
-    .length = disk_length,
+    .co_length = disk_length,
     .co_preadv = disk_co_preadv,
     .co_pwritev = disk_co_pwritev,
     .co_flush = disk_co_flush,
