@@ -249,17 +249,19 @@ static void *faults_thread(void *opaque)
             continue; /* EINTR; signals are blocked but for the debugger's */
         }
         if (fds[1].revents) {
-            return NULL;
+            break;
         }
         n = uffd_read(pf->uffd, fault, &err);
         if (n < 0) {
             pf->ops->failed(pf->opaque, err);
-            return NULL;
+            break;
         }
         for (int i = 0; i < n; i++) {
             faults_handle(pf, &fault[i]);
         }
     }
+    qatomic_set(&pf->tid, 0);
+    return NULL;
 }
 
 /* -- life ------------------------------------------------------------------------- */

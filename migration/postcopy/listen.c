@@ -196,10 +196,20 @@ static bool listen_wait_package(PostcopyIncoming *pi)
 
 /* -- the stream ---------------------------------------------------------------------- */
 
+static void listen_anywhere(PostcopyIncoming *pi)
+{
+    near_unpin(&pi->near, qemu_get_thread_id());
+    QEMU_LOCK_GUARD(&pi->lock);
+    pi->bulk_cpu = NEAR_ANYWHERE;
+}
+
 /* The source is on this host: share its processor, and leave the others to
- * whom the guest waits for. */
+ * whom the guest waits for. Once for each connection: they do not come back. */
 static bool listen_near(PostcopyIncoming *pi, unsigned cpu, Error **errp)
 {
+    if (pi->bulk_cpu != NEAR_ANYWHERE) {
+        return true;
+    }
     if (!near_pin(&pi->near, qemu_get_thread_id(), cpu)) {
         return return_sender_pong(pi->mis->to_src, NEAR_PONG_FAR, errp);
     }
@@ -208,13 +218,6 @@ static bool listen_near(PostcopyIncoming *pi, unsigned cpu, Error **errp)
     postcopy_thread_avoid(pi->urgent_tid, cpu);
     postcopy_thread_avoid(postcopy_faults_thread_id(pi->faults), cpu);
     return true;
-}
-
-static void listen_anywhere(PostcopyIncoming *pi)
-{
-    near_unpin(&pi->near, qemu_get_thread_id());
-    QEMU_LOCK_GUARD(&pi->lock);
-    pi->bulk_cpu = NEAR_ANYWHERE;
 }
 
 static bool listen_ping(void *opaque, uint32_t value, Error **errp)

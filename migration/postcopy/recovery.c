@@ -61,6 +61,7 @@ static void recovery_break(PostcopySource *ps)
     /* This thread makes that of the next return path, which inherits. */
     postcopy_carrier_end(&ps->carrier);
     postcopy_send_apart(ps);
+    ps->avoided_cpu = NEAR_ANYWHERE; /* of a thread that has ended */
 }
 
 /* Returns: (transfer full) the next connection; NULL: there will be none. */

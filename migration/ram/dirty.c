@@ -52,7 +52,7 @@ bool ram_dirty_sync(RAMSource *rs, uint64_t *ret_new, Error **errp)
         sum += fresh;
     }
     count_dirty(rs, (int64_t)sum);
-    zero_ahead_stop(rs->ahead);
+    zero_ahead_cancel(rs->ahead);
     rs->ahead_on = false;
     rs->chunk_block = NULL;
     *ret_new = sum;
@@ -86,6 +86,9 @@ bool ram_dirty_claim(RAMSource *rs, uint64_t max, RAMRun *run)
     QEMU_LOCK_GUARD(&rs->lock);
     if (!find_dirty(rs, &sb, &first)) {
         return false;
+    }
+    if (rs->postcopy && sb->host_pages > 1) {
+        return false; /* whole ones only; a request has moved the cursor */
     }
     limit =
         MIN(sb->pages, ROUND_DOWN(first, RAM_CHUNK_PAGES) + RAM_CHUNK_PAGES);
@@ -152,7 +155,7 @@ static void look_ahead(RAMSource *rs, const RAMRun *run, uint64_t first,
                  rs->chunk_zeros * 8 >= rs->chunk_tested * AHEAD_EIGHTHS;
 
     rs->chunk_tested = rs->chunk_zeros = 0;
-    zero_ahead_stop(rs->ahead);
+    zero_ahead_cancel(rs->ahead);
     rs->ahead_on =
         worth && rs->ahead && !rs->postcopy &&
         pages_ahead(rs, run, first, n, wanted) >= AHEAD_PAGES_MIN &&

@@ -75,6 +75,9 @@ void ram_incoming_received(RAMIncomingBlock *ib, uint64_t page, uint64_t n);
 /** ram_incoming_write: a page of @ib is about to be overwritten whole. */
 uint8_t *ram_incoming_write(RAMIncomingBlock *ib, uint64_t offset);
 void ram_incoming_zero(RAMIncomingBlock *ib, uint64_t page, uint64_t n);
+/** ram_reader_zero_run: records of zero pages from @page on, at most @left, that
+ *  the file's buffer holds; they are skipped. Returns: their number. */
+unsigned ram_reader_zero_run(RAMReader *r, uint64_t page, uint64_t left);
 
 /* -- ram/load.c */
 /** A record's word and block. */

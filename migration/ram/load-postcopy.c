@@ -14,9 +14,6 @@
 
 #include "migration/ram/incoming-internal.h"
 
-/* Most zero records looked at at once. */
-#define RAM_ZERO_ROW (QEMU_FILE_PEEK_MAX / RAM_WIRE_ZERO_SIZE)
-
 void ram_incoming_postcopy(RAMIncoming *ri)
 {
     ri->postcopy = true;
@@ -174,20 +171,10 @@ static bool place_zero_row(RAMReader *r, const RAMRecord *rec, Error **errp)
     uint64_t page = rec->offset >> RAM_PAGE_BITS;
     uint64_t left = rec->ib->pages - page - 1;
     uint64_t n = 1;
+    unsigned more;
 
     qemu_file_skip(r->f, 1); /* the fill byte, 0 */
-    while (left && qemu_file_held(r->f) >= RAM_WIRE_ZERO_SIZE) {
-        size_t want = MIN(qemu_file_held(r->f), QEMU_FILE_PEEK_MAX);
-        uint8_t *buf;
-        size_t len = qemu_peek_buffer(r->f, &buf, want, 0);
-        unsigned more =
-            ram_wire_zero_run_decode(buf, len, (page + n) << RAM_PAGE_BITS,
-                                     (unsigned)MIN(left, RAM_ZERO_ROW));
-
-        if (!more) {
-            break;
-        }
-        qemu_file_skip(r->f, (size_t)more * RAM_WIRE_ZERO_SIZE);
+    while ((more = ram_reader_zero_run(r, page + n, left)) > 0) {
         n += more;
         left -= more;
     }

@@ -133,12 +133,29 @@ static bool get_bytes(QEMUFile *f, uint8_t *buf, size_t size, Error **errp)
     return got_all(f, qemu_get_buffer(f, buf, size), size, errp);
 }
 
+unsigned ram_reader_zero_run(RAMReader *r, uint64_t page, uint64_t left)
+{
+    size_t held = MIN(qemu_file_held(r->f), QEMU_FILE_PEEK_MAX);
+    uint8_t *buf;
+    unsigned n;
+
+    if (!left || held < RAM_WIRE_ZERO_SIZE) {
+        return 0;
+    }
+    held = qemu_peek_buffer(r->f, &buf, held, 0);
+    n = ram_wire_zero_run_decode(buf, held, page << RAM_PAGE_BITS,
+                                 (unsigned)MIN(left, ZERO_ROW));
+    qemu_file_skip(r->f, (size_t)n * RAM_WIRE_ZERO_SIZE);
+    return n;
+}
+
 /* The record is read up to its fill byte; more of the kind may follow. */
 static bool load_zero(RAMReader *r, const RAMRecord *rec, Error **errp)
 {
     uint64_t page = rec->offset >> RAM_PAGE_BITS;
     uint64_t left = rec->ib->pages - page - 1;
     int fill = qemu_get_byte(r->f);
+    unsigned n;
 
     if (fill) {
         memset(ram_incoming_write(rec->ib, rec->offset), fill, RAM_PAGE_SIZE);
@@ -149,19 +166,8 @@ static bool load_zero(RAMReader *r, const RAMRecord *rec, Error **errp)
         return false;
     }
     ram_incoming_zero(rec->ib, page, 1);
-    while (left && qemu_file_held(r->f) >= RAM_WIRE_ZERO_SIZE) {
-        size_t want = MIN(qemu_file_held(r->f), QEMU_FILE_PEEK_MAX);
-        uint8_t *buf;
-        size_t len = qemu_peek_buffer(r->f, &buf, want, 0);
-        unsigned n =
-            ram_wire_zero_run_decode(buf, len, (page + 1) << RAM_PAGE_BITS,
-                                     (unsigned)MIN(left, ZERO_ROW));
-
-        if (!n) {
-            break;
-        }
+    while ((n = ram_reader_zero_run(r, page + 1, left)) > 0) {
         ram_incoming_zero(rec->ib, page + 1, n);
-        qemu_file_skip(r->f, (size_t)n * RAM_WIRE_ZERO_SIZE);
         page += n;
         left -= n;
     }

@@ -196,7 +196,8 @@ static uint64_t background_cost(uint64_t n, uint64_t put)
 }
 
 /* Pages from the cursor's on; host pages one at a time. Returns: target pages;
- * 0: somebody else has claimed them; -1. */
+ * 0: somebody else has claimed them, or moved the cursor to where host pages are
+ * larger; -1. */
 static int send_background(RAMSource *rs, RAMWriter *w, RAMSourceBlock *sb,
                            uint64_t page, uint64_t max, Error **errp)
 {

@@ -210,7 +210,8 @@ static bool test_zero(RAMWriter *w, const uint8_t *page, uint64_t offset)
     bool zero;
 
     if (w->rs->ahead_on && zero_ahead_knows(w->rs->ahead, in_chunk, &zero)) {
-        /* nothing to look at */
+        /* Nothing to look at; the delta's samples go by this, too. */
+        w->sample = (w->sample + 1) % METHOD_SAMPLE;
     } else if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
         zero = page_is_zero(page);
     } else {

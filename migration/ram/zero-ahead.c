@@ -110,8 +110,12 @@ ZeroAhead *zero_ahead_new(void)
     }
     z = g_new0(ZeroAhead, 1);
     qemu_sem_init(&z->work, 0);
-    qemu_thread_create(&z->thread, "mig-zero", ahead_thread, z,
-                       QEMU_THREAD_JOINABLE);
+    if (qemu_thread_try_create(&z->thread, "mig-zero", ahead_thread, z,
+                               QEMU_THREAD_JOINABLE) < 0) {
+        qemu_sem_destroy(&z->work);
+        g_free(z);
+        return NULL;
+    }
     return z;
 }
 
@@ -120,7 +124,7 @@ void zero_ahead_free(ZeroAhead *z)
     if (!z) {
         return;
     }
-    zero_ahead_stop(z);
+    zero_ahead_cancel(z);
     qatomic_set(&z->quit, true);
     qemu_sem_post(&z->work);
     qemu_thread_join(&z->thread);
@@ -168,14 +172,10 @@ bool zero_ahead_knows(ZeroAhead *z, unsigned page, bool *ret_zero)
     return true;
 }
 
-void zero_ahead_stop(ZeroAhead *z)
+void zero_ahead_cancel(ZeroAhead *z)
 {
-    if (!z) {
-        return;
-    }
-    qatomic_fetch_or(&z->taken, UINT64_MAX);
-    while (qatomic_load_acquire(&z->busy)) {
-        sched_yield(); /* a group is over within microseconds */
+    if (z) {
+        qatomic_fetch_or(&z->taken, UINT64_MAX);
     }
 }
 

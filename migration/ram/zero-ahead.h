@@ -25,8 +25,9 @@ typedef struct ZeroAhead ZeroAhead;
 #define ZERO_AHEAD_GROUP 64
 #define ZERO_AHEAD_PAGES (64 * ZERO_AHEAD_GROUP)
 
-/** zero_ahead_new: its thread sleeps. NULL: the caller may run on one processor
- *  only, where it would not help. */
+/** zero_ahead_new: its thread sleeps. NULL: there is none; the caller may run on
+ *  one processor only, where it would not help, or on more than a cpu_set_t has,
+ *  or no thread can be had. */
 ZeroAhead *zero_ahead_new(void);
 /** zero_ahead_free: NULL is allowed. */
 void zero_ahead_free(ZeroAhead *z);
@@ -34,7 +35,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ZeroAhead, zero_ahead_free)
 
 /**
  * zero_ahead_begin:
- * @base: (in) memory; stays readable until zero_ahead_stop()
+ * @base: (in) memory; stays readable until zero_ahead_free()
  * @wanted: (in) a word for each 64 pages, a bit for each that is of interest
  * @groups: words of @wanted, at most 64
  *
@@ -53,9 +54,9 @@ bool zero_ahead_begin(ZeroAhead *z, const uint8_t *base, const uint64_t *wanted,
  */
 bool zero_ahead_knows(ZeroAhead *z, unsigned page, bool *ret_zero);
 
-/** zero_ahead_stop: no page is looked at any more when this returns. NULL is
- *  allowed. */
-void zero_ahead_stop(ZeroAhead *z);
+/** zero_ahead_cancel: what the thread has not begun is left alone. Does not wait
+ *  for it. NULL is allowed. */
+void zero_ahead_cancel(ZeroAhead *z);
 
 /** zero_ahead_cpu_ns: CPU time of the thread since this was asked last. */
 uint64_t zero_ahead_cpu_ns(ZeroAhead *z);
