@@ -78,6 +78,7 @@ typedef struct KVMNudge {
     QemuCond wake;  /* changes from nothing, quit */
     QemuThread thread;
     bool has_thread;
+    int wait_ms; /* of its last look */
     bool asleep;
     bool quit;
     unsigned changes; /* under way */
@@ -154,7 +155,8 @@ typedef struct KVMVCPU {
     struct kvm_run *run;
 
     pthread_t thread;
-    int has_thread; /* atomic: thread is valid */
+    int tid;        /* the kernel's number of it */
+    int has_thread; /* atomic: both are valid */
     int in_guest;   /* atomic: in, or about to enter, KVM_RUN */
 
     struct kvm_dirty_gfn *ring; /* NULL: none */

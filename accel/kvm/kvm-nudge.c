@@ -53,8 +53,9 @@ static void watch_changes(KVMState *s)
 
     for (int ms = LOOK_MS; s->nudge.changes && s->nudge.epoch == epoch;
          ms = MIN(2 * ms, LOOK_MS_MAX)) {
+        s->nudge.wait_ms = ms;
         if (qemu_cond_timedwait(&s->nudge.wake, &s->nudge.lock, ms)) {
-            break; /* the end of the program */
+            break; /* another change, or the end of the program */
         }
         if (s->nudge.changes && s->nudge.epoch == epoch) {
             trace_kvm_nudge(ms);
@@ -121,9 +122,10 @@ int kvm_change(KVMState *s, unsigned long request, void *arg)
     {
         if (s->nudge.changes++ == 0) {
             s->nudge.epoch++;
-        }
-        if (s->nudge.asleep) {
-            qemu_cond_signal(&s->nudge.wake);
+            /* It sleeps, or waits long for the change before. */
+            if (s->nudge.asleep || s->nudge.wait_ms > LOOK_MS) {
+                qemu_cond_signal(&s->nudge.wake);
+            }
         }
     }
     ret = kvm_ioctl(s->vm_fd, request, arg);

@@ -11,8 +11,11 @@
  */
 #include "util/osdep.h"
 
+#include <sys/syscall.h>
+
 #include "trace/trace-accel.h"
 #include "util/error.h"
+#include "util/thread.h"
 
 #include "kvm-internal.h"
 
@@ -44,6 +47,7 @@ bool kvm_vcpu_thread_init(AccelVCPU *base, Error **errp)
     sigaddset(&set, KVM_KICK_SIGNAL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     vcpu->thread = pthread_self();
+    vcpu->tid = qemu_get_thread_id();
     qatomic_store_release(&vcpu->has_thread, 1);
     return true;
 }
@@ -58,7 +62,8 @@ void kvm_vcpu_kick(AccelVCPU *base)
         kvm_intr_wake(vcpu);
     }
     if (qatomic_load_acquire(&vcpu->has_thread)) {
-        pthread_kill(vcpu->thread, KVM_KICK_SIGNAL);
+        /* Not pthread_kill(): it may have ended. */
+        syscall(SYS_tgkill, getpid(), vcpu->tid, KVM_KICK_SIGNAL);
     }
 }
 

@@ -145,9 +145,13 @@ AccelVCPU *kvm_vcpu_new(AccelState *accel, unsigned index, uint32_t apic_id,
         kvm_vcpu_free(&vcpu->base);
         return NULL;
     }
-    WITH_QEMU_LOCK_GUARD(&s->nudge.lock)
+    /* As in kvm_vcpu_free(): each has its readers. */
+    WITH_QEMU_LOCK_GUARD(&s->slots_lock)
     {
-        g_ptr_array_add(s->vcpus, vcpu);
+        WITH_QEMU_LOCK_GUARD(&s->nudge.lock)
+        {
+            g_ptr_array_add(s->vcpus, vcpu);
+        }
     }
     return &vcpu->base;
 }
