@@ -57,7 +57,6 @@ struct Monitor {
 struct MonitorSet {
     MonitorSetConfig config;
     GMainContext *context; /* of the thread */
-    GMainLoop *loop;
     QemuThread thread;
     QemuEvent ready; /* the thread owns the context */
 

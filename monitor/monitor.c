@@ -296,7 +296,9 @@ static void *monitor_thread(void *opaque)
     /* Takes the context, for good. */
     g_main_context_push_thread_default(set->context);
     qemu_event_set(&set->ready);
-    g_main_loop_run(set->loop);
+    while (!qatomic_mb_read(&set->stopping)) {
+        g_main_context_iteration(set->context, TRUE);
+    }
     g_main_context_pop_thread_default(set->context);
     return NULL;
 }
@@ -312,7 +314,6 @@ MonitorSet *monitor_set_new(const MonitorSetConfig *config)
     g_queue_init(&set->starting);
     set->limiter = event_limiter_new(event_limits_default);
     set->context = g_main_context_new();
-    set->loop = g_main_loop_new(set->context, FALSE);
     qmp_event_set_emit(emit_event, set, config->compat);
     qemu_event_init(&set->ready, false);
     qemu_thread_create(&set->thread, "monitor", monitor_thread, set,
@@ -400,12 +401,6 @@ static void monitor_free(Monitor *mon)
     g_free(mon);
 }
 
-static gboolean quit_loop(gpointer loop)
-{
-    g_main_loop_quit(loop);
-    return G_SOURCE_REMOVE;
-}
-
 /* With its thread gone, the context is ours. A slow peer gets some time. */
 static void send_the_rest(MonitorSet *set)
 {
@@ -418,16 +413,11 @@ static void send_the_rest(MonitorSet *set)
 
 void monitor_set_free(MonitorSet *set)
 {
-    g_autoptr(GSource) quit = NULL;
-
     if (!set) {
         return;
     }
-    qatomic_set(&set->stopping, true);
-    /* From inside, because a loop that does not run yet cannot be ended. */
-    quit = g_idle_source_new();
-    g_source_set_callback(quit, quit_loop, set->loop, NULL);
-    g_source_attach(quit, set->context);
+    qatomic_mb_set(&set->stopping, true);
+    g_main_context_wakeup(set->context);
     qemu_thread_join(&set->thread);
     qmp_event_set_emit(NULL, NULL, NULL);
     /* Commands that have begun end; nothing starts a new one. */
@@ -445,7 +435,6 @@ void monitor_set_free(MonitorSet *set)
         g_source_unref(set->limiter_timer);
     }
     event_limiter_free(set->limiter);
-    g_main_loop_unref(set->loop);
     g_main_context_unref(set->context);
     json_decref(set->config.version);
     qemu_event_destroy(&set->ready);

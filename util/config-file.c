@@ -176,7 +176,7 @@ bool config_file_parse(const char *name, const char *text, size_t len,
                    CONFIG_FILE_MAX_BYTES);
         return false;
     }
-    if (memchr(text, '\0', len)) {
+    if (len > 0 && memchr(text, '\0', len)) {
         error_setg(errp, "%s: not a text file", name);
         return false;
     }

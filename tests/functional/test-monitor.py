@@ -247,13 +247,13 @@ def test_monitor_and_console_share_a_terminal(t: Test) -> None:
 
 def test_socat_scripts(t: Test) -> None:
     t.requires('socat')
-    f = t.ferry('-machine', 'none')
+    f = t.ferry('-machine', 'none', monitors=2)
     script = ('{"execute":"qmp_capabilities"}\n'
               '{"execute":"query-status","id":"a"}\n'
               '{"execute":"human-monitor-command","arguments":'
               '{"command-line":"info version"},"id":"b"}\n')
-    wait_for(lambda: t.path('qmp0.0').exists(), 'the socket')
-    out = t.run('socat', '-t5', '-', f'UNIX-CONNECT:{f.qmp_path}.0',
+    wait_for(lambda: f.qmp.cmd('query-status')['running'], 'the start')
+    out = t.run('socat', '-t5', '-', f'UNIX-CONNECT:{f.qmp_path}.1',
                 input=script).stdout
     answers = [json.loads(line) for line in out.splitlines()]
     assert 'QMP' in answers[0] and answers[1] == {'return': {}}, out
