@@ -152,6 +152,7 @@ struct BlockNode {
     QLIST_HEAD(, NodeLink) users;
     QLIST_HEAD(, NodeLink) children;
     QLIST_HEAD(, DirtyBitmap) bitmaps; /* block/dirty-bitmap.h */
+    unsigned n_bitmaps;                /* atomic */
     QemuMutex bitmap_lock;
 };
 

@@ -103,6 +103,7 @@ DirtyBitmap *dirty_bitmap_add(BlockNode *node, const char *name,
         QEMU_LOCK_GUARD(&node->bitmap_lock);
 
         QLIST_INSERT_HEAD(&node->bitmaps, b, next);
+        qatomic_inc(&node->n_bitmaps);
     }
     return b;
 }
@@ -122,6 +123,7 @@ void dirty_bitmap_release(DirtyBitmap *b)
         QEMU_LOCK_GUARD(&b->node->bitmap_lock);
 
         QLIST_REMOVE(b, next);
+        qatomic_dec(&b->node->n_bitmaps);
     }
     free_bitmap(b->successor);
     free_bitmap(b);

@@ -137,7 +137,7 @@ void dirty_bitmaps_written(BlockNode *node, int64_t offset, int64_t bytes);
 void dirty_bitmaps_resize(BlockNode *node, int64_t length);
 static inline bool dirty_bitmaps_any(BlockNode *node)
 {
-    return !QLIST_EMPTY(&node->bitmaps);
+    return qatomic_read(&node->n_bitmaps) > 0;
 }
 
 /* -- successors; thread: main loop -------------------------------------------------- */

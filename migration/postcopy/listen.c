@@ -528,6 +528,8 @@ void postcopy_incoming_free(MigrationIncoming *mis)
         listen_stop(pi);
     }
     mis->postcopy = NULL;
+    /* One that came before there was a listen thread. */
+    migration_channel_close(mis->ms, pi->urgent_ioc);
     postcopy_times_free(pi->times);
     if (pi->next_ioc) {
         object_unref(OBJECT(pi->next_ioc));

@@ -176,7 +176,7 @@ def test_udp(t: Test) -> None:
     # The greeting goes to a port that nobody has: that must not end anything.
     f = monitor(t, f'udp,id=c,host=127.0.0.1,port={theirs},'
                 f'localaddr=127.0.0.1,localport={ours}')
-    f.qmp
+    wait_for(lambda: f.qmp.cmd('query-status')['running'], 'the start')
     p = socat(t, '-', f'UDP4-DATAGRAM:127.0.0.1:{ours},bind=127.0.0.1:{theirs}')
     line = program(p)
     wait_for(lambda: f'{theirs:04X}' in Path('/proc/net/udp').read_text(),
