@@ -1,8 +1,9 @@
 /*
  * ferry-img check: are an image's tables in order?
  *
- * Exit status: 0: they are, or were repaired; 1: the check failed; 2: errors;
- * 3: only leaked clusters; 63: this format has nothing to check.
+ * Exit status: 0: they are, or were repaired; 1: the check failed, or could
+ * not read all of the image; 2: errors; 3: only leaked clusters; 63: this
+ * format has nothing to check.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -63,18 +64,22 @@ static void print_finding(void *opaque, const char *text, bool repaired)
     Findings *f = opaque;
 
     if (f->n < FINDINGS_MAX && !f->tool->quiet) {
-        fprintf(stderr, "%s: %s\n", repaired ? "Repaired" : "Found", text);
+        fprintf(stderr, "%s: %s\n", repaired ? "Repairing" : "Found", text);
     }
     f->n++;
     f->n_repaired += repaired;
 }
 
-static void print_more(const Findings *f)
+static void print_more(const Findings *f, bool ok)
 {
-    if (f->n > FINDINGS_MAX && !f->tool->quiet) {
-        fprintf(stderr, "and %u more (%u in all, %u repaired)\n",
-                f->n - FINDINGS_MAX, f->n, f->n_repaired);
+    if (f->n <= FINDINGS_MAX || f->tool->quiet) {
+        return;
     }
+    fprintf(stderr, "and %u more (%u in all", f->n - FINDINGS_MAX, f->n);
+    if (ok) {
+        fprintf(stderr, ", %u repaired", f->n_repaired);
+    }
+    fprintf(stderr, ")\n");
 }
 
 typedef struct Check {
@@ -123,11 +128,12 @@ static bool check_twice(Check *c, unsigned fix, bool json, Error **errp)
     Findings f = { c->tool, 0, 0 };
     const NodeFindings findings = { print_finding, &f };
     int64_t corruptions_fixed, leaks_fixed;
+    bool ok = check(c, fix, json ? NULL : &findings, errp);
 
-    if (!check(c, fix, json ? NULL : &findings, errp)) {
+    print_more(&f, ok);
+    if (!ok) {
         return false;
     }
-    print_more(&f);
     corruptions_fixed = c->result->corruptions_fixed;
     leaks_fixed = c->result->leaks_fixed;
     if (!corruptions_fixed && !leaks_fixed) {
@@ -297,9 +303,9 @@ const ToolCommand img_command_check = {
     .name = "check",
     .synopsis = "[OPTION]... FILE",
     .help = "check, and perhaps repair, an image",
-    .more = "Exit status: 0: all is well; 1: the check failed; 2: errors were\n"
-            "found; 3: only leaked clusters were found; 63: nothing to check\n"
-            "in this format.\n",
+    .more = "Exit status: 0: all is well; 1: the check failed, or could not\n"
+            "read all of the image; 2: errors were found; 3: only leaked\n"
+            "clusters were found; 63: nothing to check in this format.\n",
     .options = options,
     .args_size = sizeof(CheckArgs),
     .min_positional = 1,

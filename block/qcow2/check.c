@@ -4,7 +4,9 @@
  * Header, L1 tables of the disk and its snapshots, their L2 tables and
  * clusters, the snapshot table, bitmaps, the encryption header. Whatever an
  * image says is only counted after it was found to lie in the file; a table
- * that is named twice in one tree is not walked twice.
+ * that is named twice in one tree is not walked twice. Where a table cannot be
+ * there, or not all of it, what it refers to stays unknown: the count is short,
+ * and nothing may be freed for it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -68,6 +70,17 @@ void qcow_check_refs(QcowCheck *c, const char *what, uint64_t offset,
         c->counts[i] += c->counts[i] < UINT32_MAX;
     }
     c->end = MAX(c->end, end << c->s->cluster_bits);
+}
+
+/* The same of a table. Beyond the end of the file there are zeroes: not what it
+ * was, and everything below would look like leaks. */
+static void check_table_refs(QcowCheck *c, const char *what, uint64_t offset,
+                             uint64_t bytes)
+{
+    uint64_t length = (uint64_t)block_node_length(c->s->file.node);
+
+    qcow_check_refs(c, what, offset, bytes);
+    c->is_short |= bytes && (bytes > length || offset > length - bytes);
 }
 
 /* -- trees -------------------------------------------------------------------------- */
@@ -181,6 +194,7 @@ static int coroutine_fn count_table(Tree *t, uint64_t l1_entry)
                            "an L2 table of %s at 0x%" PRIx64
                            ": not at the beginning of a cluster",
                            c->where, offset);
+        c->is_short = true;
         return 0;
     }
     if (!g_hash_table_add(t->seen,
@@ -189,7 +203,7 @@ static int coroutine_fn count_table(Tree *t, uint64_t l1_entry)
                            offset, c->where);
         return 0;
     }
-    qcow_check_refs(c, "an L2 table", offset, s->cluster_bytes);
+    check_table_refs(c, "an L2 table", offset, s->cluster_bytes);
     if (qcow_file_read(s->file.node, offset, t->buf, s->cluster_bytes) < 0) {
         qcow_check_error(c, "the L2 table at 0x%" PRIx64 " of %s: unreadable",
                          offset, c->where);
@@ -220,10 +234,11 @@ static int coroutine_fn count_tree(QcowCheck *c, uint64_t l1_offset,
                            "the L1 table of %s at 0x%" PRIx64
                            ": not at the beginning of a cluster",
                            c->where, l1_offset);
+        c->is_short |= entries > 0;
         return ret;
     }
-    qcow_check_refs(c, "the L1 table", l1_offset,
-                    MAX((uint64_t)entries * 8, 1));
+    check_table_refs(c, "the L1 table", l1_offset,
+                     MAX((uint64_t)entries * 8, 1));
     l1 = qcow_read_l1(s, l1_offset, entries, NULL);
     if (!l1) {
         qcow_check_error(c, "the L1 table of %s at 0x%" PRIx64 ": unreadable",
@@ -249,7 +264,7 @@ static int coroutine_fn count_bitmap(QcowCheck *c, const QcowBitmap *bm)
     if (!table) {
         return -ENOMEM;
     }
-    qcow_check_refs(c, "the table", bm->table_offset, bytes);
+    check_table_refs(c, "the table", bm->table_offset, bytes);
     if (qcow_file_read(s->file.node, bm->table_offset, table, bytes) < 0) {
         qcow_check_error(c, "the table of %s at 0x%" PRIx64 ": unreadable",
                          c->where, bm->table_offset);
@@ -284,9 +299,9 @@ static int coroutine_fn count_bitmaps(QcowCheck *c)
     qcow_check_refs(c, "the list of bitmaps", h->bitmap_dir_offset,
                     h->bitmap_dir_size);
     if (!c->s->bitmaps) {
-        qcow_check_corrupt(c,
-                           "the list of bitmaps at 0x%" PRIx64 ": unreadable",
-                           h->bitmap_dir_offset);
+        /* Where their tables are is unknown. */
+        qcow_check_error(c, "the list of bitmaps at 0x%" PRIx64 ": unreadable",
+                         h->bitmap_dir_offset);
         return 0;
     }
     for (uint32_t i = 0; ret == 0 && i < h->nb_bitmaps; i++) {

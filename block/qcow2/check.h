@@ -20,7 +20,8 @@ typedef struct QcowCheck {
     uint64_t end; /* of the last cluster in use */
     bool fix_leaks;
     bool fix_errors;
-    bool rebuild; /* refcount structures themselves are broken */
+    bool rebuild;  /* refcount structures themselves are broken */
+    bool is_short; /* a tree was not walked: a leak proves nothing */
 
     int64_t errors; /* could not look */
     int64_t corruptions;

@@ -6,13 +6,20 @@
  * data. A "copied" flag on what several trees share is one too; a missing flag
  * costs only a needless copy and counts as a leak. Refcounts are set to what
  * was found; if their own structure is broken a new one is written behind all
- * other clusters and the header is switched over.
+ * other clusters and the header is switched over. Where not every table could
+ * be followed no cluster is freed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
 #include "block/qcow2/check.h"
+
+/* What needs to know all who refer to a cluster: new structures, flags. */
+static bool fixes_all(const QcowCheck *c)
+{
+    return c->fix_errors && !c->is_short;
+}
 
 /* -- refcount structures ----------------------------------------------------------- */
 
@@ -21,7 +28,7 @@ static void structure_corrupt(QcowCheck *c, uint32_t i, const char *why)
 {
     c->corruptions++;
     c->rebuild = true;
-    qcow_check_found(c, c->fix_errors,
+    qcow_check_found(c, fixes_all(c),
                      "refcount block %" PRIu32 " at 0x%" PRIx64 ": %s", i,
                      c->s->reftable[i] & QCOW_REFTABLE_MASK, why);
 }
@@ -103,12 +110,13 @@ static int coroutine_fn compare_one(QcowCheck *c, uint64_t i)
         return 0;
     }
     leak = have > want;
-    fix = leak && !c->rebuild ? c->fix_leaks : c->fix_errors;
-    qcow_check_found(c, fix,
-                     "%s %" PRIu64 " at 0x%" PRIx64 ": refcount %" PRIu64
-                     ", references %" PRIu64,
-                     leak ? "leaked cluster" : "cluster", i,
-                     i << c->s->cluster_bits, have, want);
+    fix = leak && !c->rebuild ? c->fix_leaks && !c->is_short : c->fix_errors;
+    qcow_check_found(
+        c, fix,
+        "%s %" PRIu64 " at 0x%" PRIx64 ": refcount %" PRIu64
+        ", references %" PRIu64 "%s",
+        leak ? "leaked cluster" : "cluster", i, i << c->s->cluster_bits, have,
+        want, leak && c->is_short ? ", without tables that are missing" : "");
     if (fix && !c->rebuild) {
         int ret = qcow_ref_set(c->s, i, want);
 
@@ -136,7 +144,7 @@ static void check_flag(QcowCheck *c, uint64_t entry, uint64_t offset)
     /* A flag too many lets a write change what others see. */
     c->corruptions += flag;
     c->leaks += !flag;
-    qcow_check_found(c, c->fix_errors,
+    qcow_check_found(c, fixes_all(c),
                      "cluster %" PRIu64 " at 0x%" PRIx64
                      ": marked as %s, references %" PRIu32,
                      i, offset, flag ? "not shared" : "shared", c->counts[i]);
@@ -336,7 +344,7 @@ int coroutine_fn qcow_rebuild_refcounts(BlockQcow2 *s, unsigned order,
         return ret;
     }
     ret = qcow_check_count(&c);
-    if (ret < 0 || c.errors || c.corruptions) {
+    if (ret < 0 || c.errors || c.corruptions || c.is_short) {
         error_setg(errp, "Image '%s' has errors; check it first",
                    BLOCK_NODE(s)->name);
         ret = -EIO;
@@ -367,15 +375,20 @@ static int coroutine_fn compare(QcowCheck *c, Error **errp)
 
 /* What could not be read may refer to any cluster: a refcount that looks too
  * high proves nothing, and to free a cluster for it would lose data. */
-static int count_is_short(const QcowCheck *c, Error **errp)
+static int refuse_short(const QcowCheck *c, Error **errp)
 {
-    if (!c->fix_leaks) {
-        return 0;
+    if (c->errors) {
+        error_setg(errp,
+                   "%" PRId64 " tables of image '%s' could not be read; "
+                   "nothing is repaired",
+                   c->errors, BLOCK_NODE(c->s)->name);
+    } else {
+        error_setg(errp,
+                   "Image '%s' needs new refcounts, but tables of it are "
+                   "missing and what these referred to would be lost; nothing "
+                   "is repaired",
+                   BLOCK_NODE(c->s)->name);
     }
-    error_setg(errp,
-               "%" PRId64 " tables of image '%s' could not be read; nothing "
-               "is repaired",
-               c->errors, BLOCK_NODE(c->s)->name);
     return -EIO;
 }
 
@@ -396,9 +409,8 @@ static int coroutine_fn finish_fix(QcowCheck *c, Error **errp)
             return -ENOMEM;
         }
         ret = qcow_check_count(&fresh);
-        if (ret == 0 && fresh.errors) {
-            fresh.fix_leaks = true;
-            ret = count_is_short(&fresh, errp);
+        if (ret == 0 && (fresh.errors || fresh.is_short)) {
+            ret = refuse_short(&fresh, errp);
         }
         ret = ret < 0 ? ret : rebuild(&fresh, s->header.refcount_order, errp);
         qcow_check_deinit(&fresh);
@@ -411,7 +423,7 @@ static int coroutine_fn finish_fix(QcowCheck *c, Error **errp)
         error_setg_errno(errp, -ret, "Could not write refcounts");
         return ret;
     }
-    return c->fix_errors ? qcow_tree_copied(s, false, errp) : 0;
+    return fixes_all(c) ? qcow_tree_copied(s, false, errp) : 0;
 }
 
 static int coroutine_fn check(QcowCheck *c, Error **errp)
@@ -423,10 +435,13 @@ static int coroutine_fn check(QcowCheck *c, Error **errp)
         return ret;
     }
     if (c->errors) {
-        return count_is_short(c, errp);
+        return c->fix_leaks ? refuse_short(c, errp) : 0;
     }
     count_structures(c);
     find_gaps(c);
+    if (c->rebuild && c->fix_errors && c->is_short) {
+        return refuse_short(c, errp);
+    }
     ret = compare(c, errp);
     return ret < 0 ? ret : finish_fix(c, errp);
 }
@@ -452,11 +467,26 @@ static int coroutine_fn check_again(QcowCheck *c, Error **errp)
     return ret;
 }
 
+/* Repair failed: tell of all that is wrong. */
+static void coroutine_fn tell_again(QcowCheck *c)
+{
+    QcowCheck again;
+
+    if (c->findings && qcow_check_init(&again, c->s, NULL)) {
+        again.findings = c->findings;
+        check(&again, NULL);
+        qcow_check_deinit(&again);
+    }
+}
+
 static int coroutine_fn run(QcowCheck *c, Error **errp)
 {
     int ret = check(c, errp);
 
-    if (ret == 0 && c->fix_leaks && (c->leaks || c->corruptions)) {
+    if (ret < 0 && c->fix_leaks) {
+        tell_again(c);
+    }
+    if (ret == 0 && c->fix_leaks && (c->leaks || c->corruptions || c->errors)) {
         ret = check_again(c, errp);
     }
     if (ret == 0 && c->fix_errors && !c->corruptions && !c->errors) {

@@ -231,10 +231,10 @@ def test_check_findings(t: Test) -> None:
     assert r.stderr == '' and json.loads(r.stdout)['leaks'] == 61, r
     r = img(t, 'check', '-r', 'leaks', q, check=False)
     lines = r.stderr.splitlines()
-    assert r.returncode == 2 and lines[0].startswith('Repaired: leaked'), r
+    assert r.returncode == 2 and lines[0].startswith('Repairing: leaked'), r
     assert lines[-1] == 'and 12 more (62 in all, 61 repaired)', lines
     r = img(t, 'check', '-r', 'all', q)
-    assert r.stderr == ('Repaired: cluster 5 at 0x50000: refcount 0, '
+    assert r.stderr == ('Repairing: cluster 5 at 0x50000: refcount 0, '
                         'references 1\n'), r
     r = img(t, 'check', q)
     assert r.stderr == '' and 'No errors' in r.stdout, r
@@ -260,8 +260,38 @@ def test_check_unreadable(t: Test) -> None:
     for what in 'leaks', 'all':
         r = img(t, 'check', '-r', what, '--image-opts', options, check=False)
         assert r.returncode == 1 and 'nothing is repaired' in r.stderr, r
+        assert f'Found: the L2 table at {table:#x} of the disk' in r.stderr, r
     assert q.read_bytes() == before
     img(t, 'check', q)
+
+
+def test_check_missing(t: Test) -> None:
+    """A table that is nowhere, and refcounts that would have to be made anew:
+    what is wrong is told, and nothing changed."""
+    q = t.path('q.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', q, '64M')
+    io(t, '-c', 'write -P 1 0 5M', q)
+    with open(q, 'r+b') as f:
+        f.seek(40)
+        f.seek(int.from_bytes(f.read(8), 'big'))
+        f.write((1 << 63 | 1 << 40).to_bytes(8, 'big'))
+    before = q.read_bytes()
+    r = img(t, 'check', '-r', 'leaks', q, check=False)
+    lines = r.stderr.splitlines()
+    assert r.returncode == 2 and 'repaired' not in r.stdout, r
+    assert lines[0].startswith('Found: an L2 table of the disk'), r
+    assert 'leaked' in lines[1] and 'missing' in lines[1], r
+    assert lines[50:] == ['and 32 more (82 in all, 0 repaired)'], lines[50:]
+    assert q.read_bytes() == before
+    with open(q, 'r+b') as f:
+        f.seek(48)
+        f.seek(int.from_bytes(f.read(8), 'big'))
+        f.write((1 << 40).to_bytes(8, 'big'))
+    before = q.read_bytes()
+    r = img(t, 'check', '-r', 'all', q, check=False)
+    assert r.returncode == 1 and 'nothing is repaired' in r.stderr, r
+    assert 'Found: refcount block 0' in r.stderr, r
+    assert 'Repairing' not in r.stderr and q.read_bytes() == before, r
 
 
 def test_compare(t: Test) -> None:

@@ -7,6 +7,7 @@
 #include "util/osdep.h"
 
 #include "block/dirty-bitmap.h"
+#include "block/qcow2/internal.h"
 #include "qapi/json.h"
 #include "util/error.h"
 #include "util/main-loop.h"
@@ -71,6 +72,43 @@ static void test_bitmap_faults(void)
         block_node_unref(top);
         mem_free(mem);
     }
+}
+
+/* Where the tables of bitmaps are is unknown: nothing looks like a leak. */
+static void test_bitmap_list_broken(void)
+{
+    MemNode *mem = mem_new("mem", "", 0);
+    g_autofree uint8_t *before = NULL;
+    BlockNode *top;
+    ImageCheck r;
+    uint64_t list;
+    guint len;
+
+    bench_create(DISK, "");
+    top = bench_open("", 0, &error_abort);
+    dirty_bitmap_set(stored_bitmap(top, "a"), 0, 65536);
+    block_node_unref(top);
+    top = bench_open("\"read-only\":true", 0, &error_abort);
+    list = BLOCK_QCOW2(top)->header.bitmap_dir_offset;
+    block_node_unref(top);
+    mem->bytes->data[list + 17] ^= 0xff; /* its granularity */
+    len = mem->bytes->len;
+    before = g_memdup2(mem->bytes->data, len);
+    top = bench_open("", NODE_OPEN_CHECK, &error_abort);
+    g_assert_cmpint(bench_check(top, &r, 0), ==, 0);
+    g_assert_cmpint(r.check_errors, ==, 1);
+    g_assert_cmpint(r.leaks, ==, 0);
+    g_assert_cmpint(bench_check(top, &r, NODE_FIX_LEAKS), ==, -EIO);
+    g_assert_cmpint(bench_check(top, &r, NODE_FIX_LEAKS | NODE_FIX_ERRORS), ==,
+                    -EIO);
+    block_node_unref(top);
+    g_assert_cmpmem(mem->bytes->data, mem->bytes->len, before, len);
+    mem->bytes->data[list + 17] ^= 0xff;
+    top = bench_open("", 0, &error_abort);
+    g_assert_cmpint(stored_count(top, "a"), ==, 65536);
+    bench_assert_clean(top);
+    block_node_unref(top);
+    mem_free(mem);
 }
 
 /* One that fails to be read costs no other one: the next time they count. */
@@ -236,6 +274,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     bench_init();
     g_test_add_func("/qcow2-bitmaps/faults", test_bitmap_faults);
+    g_test_add_func("/qcow2-bitmaps/list-broken", test_bitmap_list_broken);
     g_test_add_func("/qcow2-bitmaps/reads", test_bitmap_reads);
     g_test_add_func("/qcow2-bitmaps/give-back", test_bitmap_give_back);
     g_test_add_func("/qcow2-bitmaps/anew", test_bitmap_anew);
