@@ -54,9 +54,17 @@ class Pair:
 
     def __init__(self, program: str, where: Path, case: str, pki: Path,
                  stress: Path):
-        tls, caps = CASES[case]
         self.ticks = Ticks()
         self.sides: dict[str, Emulator] = {}
+        try:
+            self.start(program, where, case, pki, stress)
+        except BaseException:
+            self.end()
+            raise
+
+    def start(self, program: str, where: Path, case: str, pki: Path,
+              stress: Path) -> None:
+        tls, caps = CASES[case]
         for name, endpoint, ram, args in (
                 ('source', 'client', random_ram(where), []),
                 ('target', 'server', None, ['-incoming', 'defer'])):

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 BENCH_MISSED = 10
 QEMU = 'qemu-system-x86_64'
 ROOT = Path(__file__).resolve().parent.parent
+
+# Whoever ends a benchmark leaves no emulators behind.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def peers(build: Path, alone: bool) -> dict[str, str]:

@@ -39,6 +39,11 @@ LONG = bool(os.environ.get('FERRY_TEST_LONG'))
 # What a sanitizer calls its reports; of a log so many lines are shown.
 REPORT = re.compile(r'^.*(\w+Sanitizer: |runtime error: )', re.M)
 LOG_LINES = 60
+# What sanitizers end a program with (scripts/check).
+SANITIZER_STATUS = 99
+# Signals that tests send, and that of a closed pipe.
+HARMLESS = {-signal.SIGHUP, -signal.SIGINT, -signal.SIGKILL, -signal.SIGPIPE,
+            -signal.SIGTERM}
 
 
 class Skip(Exception):
@@ -229,12 +234,16 @@ class Ferry:
         output = self.output()
         if REPORT.search(output):
             self.test.problems.append(excerpt(output))
-        elif self.proc.returncode not in (0, 1, -signal.SIGTERM) \
-                and not self.test.any_status:
+        elif not self.ended_well():
             self.test.problems.append(
                 f'{excerpt(output)}\n'
                 f'ferry ended with status {self.proc.returncode}')
         self.log.close()
+
+    def ended_well(self) -> bool:
+        status = self.proc.returncode
+        return (status in (0, 1, -signal.SIGTERM) or self.test.any_status and
+                (0 <= status != SANITIZER_STATUS or status == -signal.SIGKILL))
 
 
 class Test:
@@ -243,6 +252,7 @@ class Test:
         self.ferries: list[Ferry] = []
         self.procs: list[subprocess.Popen] = []
         self.problems: list[str] = []
+        # Emulators may refuse, or be killed; never crash.
         self.any_status = False
 
     def path(self, name: str) -> Path:
@@ -266,6 +276,9 @@ class Test:
                             '-machine', 'none', *map(str, args)],
                            stdin=subprocess.DEVNULL, capture_output=True,
                            text=True, timeout=timeout)
+        crash = died(r.args, r.returncode)
+        if crash:
+            raise AssertionError(f'{r.stderr}\n{crash}')
         assert r.returncode == 1, (r.returncode, r.stderr)
         return r.stderr
 
@@ -276,8 +289,11 @@ class Test:
             kw.setdefault('stdin', subprocess.DEVNULL)
         r = subprocess.run(list(map(str, argv)), capture_output=True, **kw)
         said = r.stderr if kw['text'] else r.stderr.decode(errors='replace')
-        if check and r.returncode or SANITIZER and REPORT.search(said):
-            raise AssertionError(f'{r.stdout}{said}\n{argv}: {r.returncode}')
+        crash = died(r.args, r.returncode)
+        if (check and r.returncode or crash or
+                SANITIZER and REPORT.search(said)):
+            crash = crash or f'{argv}: {r.returncode}'
+            raise AssertionError(f'{r.stdout}{said}\n{crash}')
         return r
 
     def spawn(self, *argv: str, **kw) -> subprocess.Popen:
@@ -299,7 +315,9 @@ class Test:
         for p in self.procs:
             if p.poll() is None:
                 p.kill()
-            p.wait()
+            crash = died(p.args, p.wait())
+            if crash:
+                self.problems.append(f'{excerpt(unread(p.stdout))}\n{crash}')
             for f in (p.stdin, p.stdout):
                 if f:
                     try:
@@ -307,6 +325,26 @@ class Test:
                     except OSError:
                         pass
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def died(argv: list[str], status: int) -> str:
+    """Says so if a program of this build crashed, or a sanitizer ended it:
+    in the words that scripts/check knows."""
+    if (BUILD not in Path(argv[0]).parents or status in HARMLESS or
+            0 <= status != SANITIZER_STATUS):
+        return ''
+    return f'{argv} ended with status {status}'
+
+
+def unread(pipe) -> str:
+    """What is left in a pipe that somebody else may still have open."""
+    if not pipe or pipe.closed:
+        return ''
+    os.set_blocking(pipe.fileno(), False)
+    try:
+        return os.read(pipe.fileno(), 1 << 20).decode(errors='replace')
+    except BlockingIOError:
+        return ''
 
 
 def excerpt(text: str) -> str:
@@ -402,7 +440,10 @@ def run_apart(name: str) -> tuple[list[str], str]:
                        capture_output=True, text=True, errors='replace')
     lines = [line for line in r.stdout.splitlines()
              if not line.startswith('1..')]
-    if not any(re.match('(not )?ok ', line) for line in lines):
+    passed = [line for line in lines if line.startswith('ok ')]
+    failed = any(line.startswith('not ok ') for line in lines)
+    if not failed and (r.returncode or not passed):
+        lines = [line for line in lines if line not in passed]
         lines.append(f'not ok 1 {name} # ended with status {r.returncode}')
     return lines, r.stderr
 

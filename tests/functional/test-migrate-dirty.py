@@ -25,12 +25,12 @@ def measured(p: Pair, command: str, **arguments) -> dict:
 
 
 def check_rates(p: Pair, modes: tuple[str, ...]) -> None:
-    """The guest writes 5000 pages a second, about 20 MiB, if this machine has
-    the time for it."""
+    """The guest writes 5000 pages a second, about 20 MiB; less when this machine
+    has no time for it, never more."""
     for mode in modes:
         for _ in range(10):
             info = measured(p, 'rate', **{'calc-time': 1, 'mode': mode})
-            if 5 <= info['dirty-rate'] <= 60:
+            if info['dirty-rate'] >= 5:
                 break
         assert 5 <= info['dirty-rate'] <= 60, (mode, info)
         assert info['mode'] == mode, info

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import ferrytest
-from ferrytest import BUILD, QmpError, Test, free_port, wait_for
+from ferrytest import BUILD, TIMEOUT, QmpError, Test, free_port, wait_for
 from pki import Pki
 
 NBD = BUILD / 'tools/ferry-nbd'
@@ -88,7 +88,7 @@ def test_nbdcopy_both_ways(t: Test) -> None:
     other = make_disk(t, 'other.raw')
     t.run('nbdcopy', '--flush', str(other), uri(sock))
     p.terminate()
-    assert p.wait(20) == 0
+    assert p.wait(TIMEOUT) == 0
     same(disk, other)
 
 
@@ -428,7 +428,7 @@ def test_server_killed_and_back(t: Test) -> None:
         server.wait()
         sock.unlink(missing_ok=True)
         server = peer(t, *argv, sock=sock)
-    assert client.wait(60) == 0, client.stdout.read()
+    assert client.wait(TIMEOUT) == 0, client.stdout.read()
     same(source, disk)
 
 
@@ -440,7 +440,7 @@ def test_lost_server_is_an_error(t: Test) -> None:
     client = t.spawn(str(IO), '-r', '-f', 'raw', '-c', 'read 0 4k', uri(sock))
     time.sleep(0.3)
     server.kill()
-    assert client.wait(20) != 0 or b'error' in client.stdout.read()
+    assert client.wait(TIMEOUT) != 0 or b'error' in client.stdout.read()
 
 
 # -- the program ---------------------------------------------------------------------
@@ -475,7 +475,7 @@ def test_socket_activation(t: Test) -> None:
         out = t.run('nbdinfo', '--size', uri(sock)).stdout
         assert int(out) == 8 * MIB
         p.terminate()
-        assert p.wait(20) == 0
+        assert p.wait(TIMEOUT) == 0
 
 
 def test_rules_of_the_command_line(t: Test) -> None:
@@ -508,7 +508,7 @@ def test_offset_and_snapshot(t: Test) -> None:
     t.run(str(IO), '-f', 'raw', '-c', 'write -P 1 0 64k', '-c',
           'read -P 1 0 64k', uri(sock))
     p.terminate()
-    assert p.wait(20) == 0
+    assert p.wait(TIMEOUT) == 0
     assert disk.read_bytes() == before
 
 
