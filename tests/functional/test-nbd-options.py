@@ -9,19 +9,13 @@ import time
 from pathlib import Path
 
 import ferrytest
-from ferrytest import BUILD, QmpError, Test, wait_for
+from ferrytest import BUILD, TIMEOUT, QmpError, Test, free_port, wait_for
 from pki import Pki
 
 NBD = BUILD / 'tools/ferry-nbd'
 IMG = BUILD / 'tools/ferry-img'
 IO = BUILD / 'tools/ferry-io'
 MIB = 1024 * 1024
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def listening(where: Path | int) -> bool:
@@ -55,7 +49,7 @@ def serve(t: Test, image, *args: str):
 
 def end(p) -> None:
     p.terminate()
-    assert p.wait(20) == 0
+    assert p.wait(TIMEOUT) == 0
 
 
 def info(t: Test, sock: Path, export: str = '') -> dict:
@@ -159,7 +153,7 @@ def test_places(t: Test) -> None:
         second = t.spawn('nbdinfo', '--size', uri(sock))
         time.sleep(0.5)
         assert second.poll() is None, 'it was served beside the first'
-    assert second.wait(20) == 0
+    assert second.wait(TIMEOUT) == 0
 
 
 def test_qemu_is_a_client_with_tls(t: Test) -> None:
@@ -236,11 +230,11 @@ def test_machine_places(t: Test) -> None:
     assert not info(t, sock, 'd0')['can_multi_conn']
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(sock))
-        s.settimeout(10)
+        s.settimeout(TIMEOUT)
         begin, got = time.monotonic(), b'x'
         while got:
             got = s.recv(64)
-        assert 0.5 < time.monotonic() - begin < 8
+        assert 0.5 < time.monotonic() - begin < 20
     info(t, sock, 'd0')
 
 
@@ -314,7 +308,7 @@ def test_open_timeout(t: Test) -> None:
     time.sleep(0.5)
     assert client.poll() is None
     start(t, 'nbdkit', '-f', '-U', str(sock), 'null', '4M', at=sock)
-    assert client.wait(20) == 0
+    assert client.wait(TIMEOUT) == 0
 
 
 def test_bitmap_of_qemu_nbd(t: Test) -> None:
