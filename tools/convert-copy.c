@@ -200,7 +200,7 @@ static void adapt(Convert *s, int64_t bytes, int64_t ns)
     qatomic_set(&s->is_slow, true);
     if (chunk < CONVERT_CHUNK_MAX) {
         chunk = is_far ? CONVERT_CHUNK_MAX : MIN(chunk * 2, CONVERT_CHUNK_MAX);
-        qatomic_set(&s->chunk, MAX(chunk, s->cursor.granule));
+        qatomic_set(&s->chunk, chunk);
     } else {
         is_far = true;
     }

@@ -7,12 +7,17 @@
  * print are those that scripts know from qemu-io. Exit status: 1 if one of
  * them failed.
  *
+ * The loop runs while a line is awaited: requests in the background go on, and
+ * a signal is heard, so that the image is closed whatever ends the program.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include <poll.h>
 #include <stdio.h>
 
+#include "util/aio-wait.h"
 #include "util/error-report.h"
 #include "util/error.h"
 
@@ -89,28 +94,115 @@ static void poll_aio(Io *io)
     }
 }
 
+/* -- standard input ------------------------------------------------------------- */
+
 /* Longest command line. */
 #define LINE_MAX_BYTES (64 * 1024)
 
+typedef struct Input {
+    Io *io;
+    GString *text; /* read, and not yet taken */
+    bool ready;    /* there is more, or the end */
+    bool ended;
+    bool failed;
+} Input;
+
+static void input_ready(void *opaque)
+{
+    Input *in = opaque;
+
+    in->ready = true;
+}
+
+/* Until read() does not wait. False: a signal came first. */
+static bool input_wait(Input *in)
+{
+    struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+    Tool *tool = &in->io->tool;
+
+    in->ready = poll(&fd, 1, 0) > 0;
+    if (!in->ready) {
+        fflush(stdout);
+        aio_set_fd_handler(tool->ctx, STDIN_FILENO, false, input_ready, NULL,
+                           NULL, NULL, in);
+        AIO_WAIT_WHILE_UNLOCKED(tool->ctx, !in->ready && !tool->interrupted);
+        aio_set_fd_handler(tool->ctx, STDIN_FILENO, false, NULL, NULL, NULL,
+                           NULL, NULL);
+    }
+    return !tool->interrupted;
+}
+
+static void input_read(Input *in)
+{
+    char buf[4096];
+    ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+
+    if (n > 0) {
+        g_string_append_len(in->text, buf, n);
+    } else if (n == 0) {
+        in->ended = true;
+    } else if (errno != EINTR && errno != EAGAIN) {
+        error_report("cannot read commands: %s", strerror(errno));
+        in->ended = in->failed = true;
+    }
+    if (in->text->len > LINE_MAX_BYTES) {
+        error_report("a command line has more than %d bytes", LINE_MAX_BYTES);
+        g_string_truncate(in->text, 0);
+        in->ended = in->failed = true;
+    }
+}
+
+/* The next line; g_free(). NULL: there is none, or a signal came. */
+static char *input_line(Input *in)
+{
+    const char *end = NULL;
+    char *line;
+    size_t len;
+
+    while (!(end = memchr(in->text->str, '\n', in->text->len)) && !in->ended) {
+        if (!input_wait(in)) {
+            return NULL;
+        }
+        input_read(in);
+    }
+    if (!in->text->len) {
+        return NULL;
+    }
+    len = end ? (size_t)(end - in->text->str) + 1 : in->text->len;
+    line = g_strndup(in->text->str, len);
+    g_string_erase(in->text, 0, (gssize)len);
+    return line;
+}
+
 static bool run_lines(Io *io)
 {
-    g_autofree char *line = g_malloc(LINE_MAX_BYTES);
+    g_autoptr(GString) text = g_string_new(NULL);
+    Input in = { .io = io, .text = text };
     bool prompt = isatty(STDIN_FILENO);
     bool ok = true;
 
     while (!io->done && !io->tool.interrupted) {
+        g_autofree char *line = NULL;
+
         poll_aio(io);
         if (prompt) {
             printf("ferry-io> ");
             fflush(stdout);
         }
-        if (!fgets(line, LINE_MAX_BYTES, stdin)) {
+        line = input_line(&in);
+        if (!line) {
             break;
         }
         ok &= io_run_line(io, line);
     }
-    return ok;
+    if (io->tool.interrupted) {
+        error_report("interrupted");
+        return false;
+    }
+    return ok && !in.failed;
 }
+
+/* -- the program ------------------------------------------------------------------ */
 
 static bool run_commands(Io *io, const GPtrArray *commands)
 {

@@ -50,14 +50,10 @@ bool img_load_snapshot(BlockBackend *blk, const char *id, const char *name,
     BlockNode *node = node_skip_filters(blk_node(blk));
     g_autoptr(SnapshotInfo) s = NULL;
 
-    if (id || !name) {
-        s = node_snapshot_find(node, id, name);
-    } else {
-        s = node_snapshot_find_any(node, name);
-    }
+    s = name && !id ? tool_find_snapshot_any(node, name, errp)
+                    : tool_find_snapshot(node, id, name, errp);
     if (!s) {
-        error_setg(errp, "Failed to load snapshot: there is no snapshot '%s'",
-                   name ?: id);
+        error_prepend(errp, "Failed to load snapshot: ");
         return false;
     }
     return node_snapshot_load(node, s->id, errp);
@@ -90,18 +86,15 @@ static bool work(BlockNode *node, const SnapshotArgs *a, Error **errp)
     if (!a->create && !wanted) {
         return list(node, errp);
     }
-    if (!node_can_snapshot(node)) {
-        error_setg(errp, "Format '%s' does not support internal snapshots",
-                   node_driver_name(node));
-        return false;
-    }
     if (a->create) {
+        if (!tool_can_snapshot(node, errp)) {
+            return false;
+        }
         s = node_snapshot_info_new(a->create, 0);
         return node_snapshot_create(node, s, errp);
     }
-    s = node_snapshot_find_any(node, wanted);
+    s = tool_find_snapshot_any(node, wanted, errp);
     if (!s) {
-        error_setg(errp, "there is no snapshot '%s'", wanted);
         return false;
     }
     return a->apply ? node_snapshot_goto(node, s->id, errp)

@@ -1,8 +1,9 @@
 /*
  * ferry-io: requests that run while further commands are read.
  *
- * Each is a coroutine that reports when it ends. aio_flush, close and the end
- * of the program wait for all of them.
+ * Each is a coroutine that reports when it ends. close, reopen and the end of
+ * the program wait for all of them, as does aio_flush unless a signal comes: one
+ * that a break has stopped may never end.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -117,6 +118,7 @@ static void coroutine_fn job_entry(void *opaque)
     Io *io = job->r.io;
 
     job_done(job, io_request_co(&job->r));
+    fflush(stdout); /* the next command may be long in coming */
     job_free(job);
     io->aio--;
 }
@@ -206,8 +208,8 @@ void io_wait_aio(Io *io)
 
 static bool run_aio_flush(Io *io, void *args, int npos, const char **pos)
 {
-    io_wait_aio(io);
-    return true;
+    AIO_WAIT_WHILE_UNLOCKED(io->tool.ctx, io->aio > 0 && !io->tool.interrupted);
+    return !io->tool.interrupted;
 }
 
 const IoCommand io_commands_aio[] = {

@@ -34,12 +34,17 @@ bool io_open(Io *io, const ToolImage *image)
 }
 
 /* What a break stopped would never end. */
-void io_close(Io *io)
+static void end_requests(Io *io)
 {
     if (io->blk) {
         blkdebug_remove_break(blk_node(io->blk), NULL);
     }
     io_wait_aio(io);
+}
+
+void io_close(Io *io)
+{
+    end_requests(io);
     if (io->blk) {
         blk_unref(io->blk);
         io->blk = NULL;
@@ -157,7 +162,7 @@ static bool run_reopen(Io *io, void *args, int npos, const char **pos)
         printf("Invalid cache option: %s\n", a->cache);
         return false;
     }
-    io_wait_aio(io);
+    end_requests(io);
     if ((a->read_only || a->writable) && !set_writable(io, a->writable, &err)) {
         error_report_err(err);
         return false;
@@ -205,7 +210,12 @@ static bool run_sigraise(Io *io, void *args, int npos, const char **pos)
         return false;
     }
     fflush(stdout);
-    return raise(number) == 0;
+    /* To the process: this thread has those blocked that another one takes. */
+    if (kill(getpid(), number) < 0) {
+        printf("sigraise: %s\n", strerror(errno));
+        return false;
+    }
+    return true;
 }
 
 static bool run_help(Io *io, void *args, int npos, const char **pos)

@@ -31,8 +31,9 @@ static BlockNode *open_above(Tool *tool, BlockNode *node, json_t *opts,
     return above;
 }
 
-/* -s: an overlay in a file that has no name any more. */
-static BlockNode *add_overlay(Tool *tool, BlockNode *node, Error **errp)
+/* -s: an overlay in a file that has no name any more. @more: its options. */
+static BlockNode *add_overlay(Tool *tool, BlockNode *node, json_t *more,
+                              Error **errp)
 {
     g_autofree char *path =
         g_build_filename(g_get_tmp_dir(), "ferry-nbd.XXXXXX", NULL);
@@ -54,10 +55,11 @@ static BlockNode *add_overlay(Tool *tool, BlockNode *node, Error **errp)
         block_node_unref(node);
         node = NULL;
     } else {
-        node = open_above(tool, node,
-                          json_pack("{s:s,s:{s:s,s:s}}", "driver", "qcow2",
-                                    "file", "driver", "file", "filename", path),
-                          "backing", errp);
+        json_t *opts = json_pack("{s:s,s:{s:s,s:s}}", "driver", "qcow2", "file",
+                                 "driver", "file", "filename", path);
+
+        json_object_update(opts, more);
+        node = open_above(tool, node, opts, "backing", errp);
     }
     unlink(path);
     return node;
@@ -90,17 +92,13 @@ static bool load_snapshot(BlockNode *node, const char *text, Error **errp)
     const char *word;
 
     if (strstart(text, "snapshot.id=", &word)) {
-        info = node_snapshot_find(node, word, NULL);
+        info = tool_find_snapshot(node, word, NULL, errp);
     } else if (strstart(text, "snapshot.name=", &word)) {
-        info = node_snapshot_find(node, NULL, word);
+        info = tool_find_snapshot(node, NULL, word, errp);
     } else {
-        info = node_snapshot_find_any(node, text);
+        info = tool_find_snapshot_any(node, text, errp);
     }
-    if (!info) {
-        error_setg(errp, "there is no snapshot '%s'", text);
-        return false;
-    }
-    return node_snapshot_load(node, info->id, errp);
+    return info && node_snapshot_load(node, info->id, errp);
 }
 
 /* -- the image ------------------------------------------------------------------------- */
@@ -119,14 +117,14 @@ static bool set_discard(const NbdArgs *a, bool *ret_unmap, Error **errp)
 }
 
 static BlockNode *open_layers(Tool *tool, const NbdArgs *a, BlockNode *node,
-                              bool writable, Error **errp)
+                              bool writable, json_t *more, Error **errp)
 {
     if (a->load_snapshot && !load_snapshot(node, a->load_snapshot, errp)) {
         block_node_unref(node);
         return NULL;
     }
     if (a->snapshot) {
-        node = add_overlay(tool, node, errp);
+        node = add_overlay(tool, node, more, errp);
     }
     if (node && a->offset.given && a->offset.value > 0) {
         node = add_offset(tool, node, a->offset.value, writable, errp);
@@ -152,8 +150,8 @@ BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
     if (a->detect_zeroes) {
         json_object_set_new(more, "detect-zeroes",
                             json_string(a->detect_zeroes));
-        image.more = more;
     }
+    image.more = a->snapshot ? NULL : more; /* of the node that is written */
     if (!set_discard(a, &image.discard, errp)) {
         return NULL;
     }
@@ -165,7 +163,7 @@ BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
     if (a->load_snapshot || a->snapshot || a->offset.given) {
         block_node_ref(node);
         blk_remove(blk);
-        node = open_layers(tool, a, node, writable, errp);
+        node = open_layers(tool, a, node, writable, more, errp);
         if (!node || !blk_insert(blk, node, errp)) {
             block_node_unref(node);
             blk_unref(blk);

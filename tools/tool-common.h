@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "block/block-backend.h"
+#include "block/node-snapshot.h"
 #include "block/progress.h"
 #include "util/thread.h"
 
@@ -183,6 +184,21 @@ typedef struct ToolImage {
 BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp);
 /** tool_format_name: driver of the topmost node that is no filter. */
 const char *tool_format_name(BlockBackend *blk);
+
+/* -- snapshots inside an image (tool-snapshot.c) ----------------------------- */
+
+/** tool_can_snapshot: Errors: @node's format has none. */
+bool tool_can_snapshot(BlockNode *node, Error **errp);
+/** tool_find_snapshot: (transfer full) the one with this @id and @name, either
+ *  of which may be NULL. Errors: there is none; the format has none. */
+SnapshotInfo *tool_find_snapshot(BlockNode *node, const char *id,
+                                 const char *name, Error **errp);
+/** tool_find_snapshot_any: (transfer full) the one whose ID, else whose name, is
+ *  @text. */
+SnapshotInfo *tool_find_snapshot_any(BlockNode *node, const char *text,
+                                     Error **errp);
+
+/* -- JSON ------------------------------------------------------------------------ */
 
 /** tool_print_json: @value, indented, as QEMU's tools do. */
 void tool_print_json(const json_t *value);

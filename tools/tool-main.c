@@ -35,7 +35,7 @@
 /* -- signals ------------------------------------------------------------------- */
 
 /* How long the loop may be busy with something else. */
-#define SIGNAL_PATIENCE_S 2
+#define SIGNAL_PATIENCE_US (2 * G_USEC_PER_SEC)
 
 static void caught_signals(sigset_t *set)
 {
@@ -72,17 +72,27 @@ static void die_of(int signo)
     raise(signo);
 }
 
+/* @us: at most, < 0: without end. Returns: -1: none came. */
+static int wait_signal(const sigset_t *set, int64_t us)
+{
+    const struct timespec t = { .tv_sec = us / G_USEC_PER_SEC,
+                                .tv_nsec = us % G_USEC_PER_SEC * 1000 };
+
+    return sigtimedwait(set, NULL, us < 0 ? NULL : &t);
+}
+
 static void *signal_thread(void *opaque)
 {
-    static const struct timespec patience = { .tv_sec = SIGNAL_PATIENCE_S };
     Tool *tool = opaque;
+    int64_t deadline = 0; /* of the loop, to hear of @first */
     sigset_t set;
     int first = 0;
 
     caught_signals(&set);
     while (!qatomic_read(&tool->signal_stop)) {
         bool waits = first && !qatomic_read(&tool->signal_heard);
-        int signo = sigtimedwait(&set, NULL, waits ? &patience : NULL);
+        int64_t left = waits ? MAX(deadline - g_get_monotonic_time(), 0) : -1;
+        int signo = left ? wait_signal(&set, left) : first;
 
         if (signo == SIGUSR1) {
             if (!qatomic_read(&tool->signal_stop)) {
@@ -90,11 +100,10 @@ static void *signal_thread(void *opaque)
             }
         } else if (signo > 0 && !first) {
             first = signo;
+            deadline = g_get_monotonic_time() + SIGNAL_PATIENCE_US;
             aio_bh_schedule_oneshot(tool->ctx, on_end, tool);
         } else if (signo > 0) {
             die_of(signo);
-        } else if (errno == EAGAIN && !qatomic_read(&tool->signal_heard)) {
-            die_of(first);
         }
     }
     return NULL;

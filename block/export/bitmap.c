@@ -3,13 +3,14 @@
  * the bitmap was cleared, for incremental backups by clients.
  *
  * While an export offers a bitmap it is busy: no command changes it. A bitmap
- * that still records belongs to an export that nobody writes to, or its
- * answers would be out of date before they arrive.
+ * that still records goes with a writable export, or with a node that nobody
+ * can write to.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include "block/block-internal.h"
 #include "block/export/nbd.h"
 
 /* @name at or below @node, where the contents are the same or show through. */
@@ -60,7 +61,7 @@ DirtyBitmap *nbd_bitmap_take(BlockBackend *blk,
                   b, DIRTY_BITMAP_NOT_BUSY | DIRTY_BITMAP_CONSISTENT, errp)) {
         return NULL;
     }
-    if (!writable && !b->disabled && blk_is_writable(blk)) {
+    if (!writable && !b->disabled && !b->node->read_only) {
         error_setg(errp,
                    "Enabled bitmap '%s' incompatible with readonly export",
                    name);

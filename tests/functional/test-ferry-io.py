@@ -7,7 +7,7 @@ import subprocess
 
 import ferrytest
 from ferrytest import TIMEOUT, Test, wait_for
-from images import IO, MIB, commands, contents, io, timeless
+from images import IO, MIB, commands, contents, img, io, timeless
 
 SAME = [
     'read 0 64k', 'write -P 5 0 3k', 'read -P 5 0 3k', 'read -P 9 0 4k',
@@ -173,6 +173,65 @@ def test_locked(t: Test) -> None:
                          disk).stdout
     p.send_signal(signal.SIGINT)
     assert p.wait(TIMEOUT) == 1
+
+
+def test_ended_at_the_prompt(t: Test) -> None:
+    """A signal while a line is awaited: what was written is in the image."""
+    for number, rest in ((signal.SIGTERM, ''), (signal.SIGINT, 'write 1M'),
+                         (signal.SIGHUP, 'sigraise 15\n')):
+        disk = t.path('d.qcow2')
+        img(t, 'create', '-q', '-f', 'qcow2', disk, '4M')
+        p = t.spawn(IO, '-f', 'qcow2', disk)
+        p.stdin.write(f'write -P 5 0 64k\naio_write -P 6 64k 64k\n{rest}'.encode())
+        p.stdin.flush()
+        said = b''
+        while b'at offset 65536' not in said:
+            got = os.read(p.stdout.fileno(), 4096)
+            assert got, said
+            said += got
+        if 'sigraise' not in rest:
+            p.send_signal(number)
+        said += p.stdout.read()
+        assert p.wait(TIMEOUT) == 1 and b'interrupted' in said, (p.returncode, said)
+        img(t, 'check', '-f', 'qcow2', disk)
+        r = io(t, '-c', 'read -P 5 0 64k', '-c', 'read -P 6 64k 64k', '-f',
+               'qcow2', disk)
+        assert 'verification' not in r.stdout, r
+        disk.unlink()
+
+
+def test_long_line(t: Test) -> None:
+    r = io(t, input='#' * 60000 + '\nhelp length', check=False)
+    assert r.returncode == 0 and 'length' in r.stdout, r
+    r = io(t, input='write ' + '1' * 100000 + '\nhelp\n', check=False)
+    assert r.returncode == 1 and 'more than' in r.stderr, r
+    assert 'aio_write' not in r.stdout, r
+
+
+def test_stopped_requests(t: Test) -> None:
+    """reopen lets them go on; aio_flush waits for them, or for a signal."""
+    disk = t.path('d.raw')
+    disk.write_bytes(bytes(MIB))
+    stop = ['-c', 'break pwritev A', '-c', 'aio_write -P 1 0 4k', '-c',
+            'wait_break A']
+    r = io(t, *stop, '-c', 'reopen -r', '-c', 'read -P 1 0 4k', '-f', 'raw',
+           f'blkdebug::{disk}')
+    assert 'verification' not in r.stdout and 'wrote' in r.stdout, r
+    p = t.spawn(IO, '-f', 'raw', f'blkdebug::{disk}')
+    p.stdin.write('\n'.join(stop[1::2]).replace('-P 1', '-P 2').encode()
+                  + b'\n')
+    p.stdin.flush()
+    said = b''
+    while b'Suspended' not in said:
+        got = os.read(p.stdout.fileno(), 4096)
+        assert got, said
+        said += got
+    p.stdin.write(b'aio_flush\n')
+    p.stdin.flush()
+    p.terminate()
+    said += p.stdout.read()
+    assert p.wait(TIMEOUT) == 1 and b'interrupted' in said, (p.returncode, said)
+    assert disk.read_bytes()[:4096] == b'\2' * 4096
 
 
 if __name__ == '__main__':

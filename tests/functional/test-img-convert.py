@@ -270,5 +270,22 @@ def test_interrupted(t: Test) -> None:
     check(t, out)
 
 
+def test_no_snapshots(t: Test) -> None:
+    """Of a format that has none, of an image that has no such one."""
+    raw, image, out = t.path('d.raw'), t.path('d.qcow2'), t.path('out')
+    raw.write_bytes(bytes(MIB))
+    img(t, 'create', '-q', '-f', 'qcow2', image, '1M')
+    none = "Format 'raw' does not support internal snapshots"
+    for name in ('x', 'snapshot.id=1', 'snapshot.name=x'):
+        fails(t, 1, none, argv=('convert', '-l', name, '-f', 'raw', raw, out))
+        fails(t, 1, 'there is no snapshot', argv=(
+            'convert', '-l', name, '-f', 'qcow2', image, out))
+    fails(t, 1, none, argv=('measure', '-l', 'x', '-f', 'raw', '-O', 'raw', raw))
+    for letter in '-a', '-c', '-d':
+        fails(t, 1, none, argv=('snapshot', letter, 'x', '-f', 'raw', raw))
+    fails(t, 1, 'ID or name', argv=(
+        'convert', '-l', 'snapshot.nosuch=1', '-f', 'qcow2', image, out))
+
+
 if __name__ == '__main__':
     ferrytest.main(at_once=2)

@@ -114,6 +114,47 @@ def test_load_snapshot(t: Test) -> None:
         end(p)
 
 
+def test_load_snapshot_of_raw(t: Test) -> None:
+    disk = make_disk(t)
+    for name in ('x', 'snapshot.name=x', 'snapshot.id=1'):
+        r = t.run(str(NBD), '-k', str(t.path('x')), '-f', 'raw', '-r', '-l', name, str(disk), check=False)
+        assert r.returncode == 1 and "'raw' does not support internal snapshots" in r.stderr, r
+
+
+def test_bitmap_below_an_overlay(t: Test) -> None:
+    """A read-only export of a node that is written: its own bitmap must not
+    record; one of a backing file that nobody writes to may."""
+    t.requires('nbdinfo')
+    base, top, sock = t.path('base.qcow2'), t.path('top.qcow2'), t.path('m.sock')
+    t.run(str(IMG), 'create', '-q', '-f', 'qcow2', str(base), '1M')
+    t.run(str(IMG), 'bitmap', '--add', str(base), 'b0')
+    t.run(str(IMG), 'create', '-q', '-f', 'qcow2', '-b', str(base), '-F', 'qcow2', str(top))
+    f = t.ferry('-machine', 'none', '-blockdev',
+                f'driver=qcow2,node-name=d0,file.driver=file,file.filename={top}')
+    f.qmp.cmd('nbd-server-start', addr={'type': 'unix', 'data': {'path': str(sock)}})
+    f.qmp.cmd('block-dirty-bitmap-add', node='d0', name='b1')
+    try:
+        export(f, name='d0', bitmaps=['b1'])
+        raise AssertionError('b1 records')
+    except QmpError as e:
+        assert "Enabled bitmap 'b1'" in str(e), e
+    export(f, name='d0', bitmaps=['b0'])
+    assert 'qemu:dirty-bitmap:b0' in info(t, sock, 'd0')['contexts']
+
+
+def test_zeroes_into_the_overlay(t: Test) -> None:
+    t.requires('nbdinfo')
+    disk = make_disk(t)
+    before = disk.read_bytes()
+    for args, zeroes in ((['--detect-zeroes=on'], True), ([], False)):
+        sock, p = serve(t, disk, '-f', 'raw', '-s', *args)
+        nbdsh(t, uri(sock), f'h.pwrite(bytes({MIB}), {MIB})')
+        got = json.loads(t.run('nbdinfo', '--map', '--json', uri(sock)).stdout)
+        assert [e['offset'] for e in got if e['type'] & 2] == ([MIB] if zeroes else []), got
+        end(p)
+    assert disk.read_bytes() == before
+
+
 def test_discard_and_zeroes(t: Test) -> None:
     for form in (['-f', 'raw'], ['--image-opts']):
         disk = make_disk(t)

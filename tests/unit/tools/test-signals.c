@@ -97,11 +97,31 @@ static void test_twice(void)
     g_assert_true(WIFSIGNALED(status));
 }
 
+/* Others that come meanwhile give the loop no further time. */
+static void test_busy_and_asked(void)
+{
+    pid_t pid = start(true);
+    int64_t begin = g_get_monotonic_time();
+    int status;
+
+    kill(pid, SIGTERM);
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (g_get_monotonic_time() - begin > 20 * G_USEC_PER_SEC) {
+            kill(pid, SIGKILL);
+        }
+        kill(pid, SIGUSR1);
+        g_usleep(100 * 1000);
+    }
+    g_assert_true(WIFSIGNALED(status));
+    g_assert_cmpint(WTERMSIG(status), ==, SIGTERM);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/tool/signals/cancel", test_cancel);
     g_test_add_func("/tool/signals/busy", test_busy);
+    g_test_add_func("/tool/signals/busy-and-asked", test_busy_and_asked);
     g_test_add_func("/tool/signals/twice", test_twice);
     return g_test_run();
 }
