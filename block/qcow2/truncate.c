@@ -297,14 +297,14 @@ int coroutine_fn qcow_co_truncate(BlockNode *node, int64_t bytes, bool exact,
 {
     ERRP_GUARD();
     BlockQcow2 *s = BLOCK_QCOW2(node);
-    uint64_t old = s->header.size;
+    uint64_t old;
     int ret = 0;
 
-    if (!may_resize(s, bytes, prealloc, errp)) {
-        return -EINVAL;
-    }
     qcow_close_gate(s);
-    if ((uint64_t)bytes > old) {
+    old = s->header.size;
+    if (!may_resize(s, bytes, prealloc, errp)) {
+        ret = -EINVAL;
+    } else if ((uint64_t)bytes > old) {
         ret = grow(s, old, (uint64_t)bytes, prealloc, errp);
     } else if ((uint64_t)bytes < old) {
         ret = shrink(s, old, (uint64_t)bytes, errp);
