@@ -10,10 +10,12 @@
  * for itself.
  *
  * A kernel leaves the guest before the ring is quite full. Should one not do so
- * (it emulates much in one go) it writes over entries that nobody has seen; then
- * every entry is taken, which is how that shows. Then everything is protected
- * anew and counts as written. Where the kernel is in such a ring is not known
- * any more: from there on all of it is searched.
+ * (it emulates much in one go) it writes over entries that nobody has seen, or
+ * that it is just taking back, and then the new one is gone. Before that it has
+ * filled the entry ahead of the next to be taken back, which nobody else touches:
+ * that shows it. Then everything is protected anew and counts as written. Where
+ * the kernel writes in such a ring is not known any more: from there on all of it
+ * is searched. Where it takes back still is, for it says how many it took.
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
@@ -32,11 +34,18 @@
 #include "kvm-internal.h"
 
 #define PAGE_BITS 12
-/* Rings are collected so often; more often while they fill up faster. */
-#define REAP_MS_MAX 1000
-#define REAP_MS_MIN 5
-/* The kernel lets a vCPU run only while this much of its ring is free. */
-#define GAP           64u
+/* Rings are collected so often; more often while they fill up faster. The
+ * longest is in ring entries: a ring lasts for it at a million writes a second,
+ * so that one is not lost before its filling up faster is noticed. */
+#define REAP_MS_MIN    5
+#define REAP_MS_MAX(s) MAX((int)((s)->ring_entries / 1000), REAP_MS_MIN)
+/* Of a full ring the kernel uses at least this part: it keeps 64 entries free,
+ * and the 512 of the processor's own log, of at least 1024. */
+#define USED_IF_FULL(s) ((s)->ring_entries / 4)
+/* Entries that are taken and then given back at once. */
+#define CHUNK(s) ((s)->ring_entries / 8)
+/* The kernel is asked so often without an effect. */
+#define VAIN_MAX      8
 #define SLOT_ID(slot) ((slot)&0xffff) /* above: the address space, 0 */
 
 #ifndef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
@@ -106,6 +115,7 @@ bool kvm_ring_map(KVMVCPU *vcpu, Error **errp)
         return false;
     }
     vcpu->ring = p;
+    vcpu->ring_back_full = UINT32_MAX; /* none yet */
     return true;
 }
 
@@ -130,10 +140,20 @@ static void note(KVMState *s, uint32_t number, uint64_t page)
     }
 }
 
+static struct kvm_dirty_gfn *entry(KVMState *s, KVMVCPU *vcpu, uint32_t at)
+{
+    return &vcpu->ring[at & (s->ring_entries - 1)];
+}
+
+static bool is_filled(struct kvm_dirty_gfn *e)
+{
+    return qatomic_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_DIRTY;
+}
+
 /* Entry @e, if it is filled, into the slots' bitmaps and back. */
 static bool take(KVMState *s, struct kvm_dirty_gfn *e)
 {
-    if (!(qatomic_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_DIRTY)) {
+    if (!is_filled(e)) {
         return false;
     }
     note(s, SLOT_ID(e->slot), e->offset);
@@ -141,106 +161,128 @@ static bool take(KVMState *s, struct kvm_dirty_gfn *e)
     return true;
 }
 
-/* Wherever the kernel puts entries. */
-static unsigned search(KVMState *s, KVMVCPU *vcpu)
+/* Have the kernel take back what it can. All other rings have had their turn, so
+ * that what it says is about this one. A signal makes it stop halfway. */
+static void give_back(KVMState *s, KVMVCPU *vcpu)
 {
-    unsigned n = 0;
+    for (unsigned vain = 0; vain < VAIN_MAX;) {
+        struct kvm_dirty_gfn *e = entry(s, vcpu, vcpu->ring_back);
+        int ret;
 
-    for (unsigned i = 0; i < s->ring_entries; i++) {
-        n += take(s, &vcpu->ring[i]);
-    }
-    return n;
-}
-
-/* The kernel takes entries back in order and stops at the first that was not
- * given back; in a lost ring that may be one it will never fill. A full ring
- * has more than GAP entries from there on, so as many can be given back. */
-static void fill_gap(KVMState *s, KVMVCPU *vcpu)
-{
-    for (unsigned i = 0; i < GAP; i++) {
-        uint32_t at = (vcpu->ring_next + i) & (s->ring_entries - 1);
-
-        qatomic_cmpxchg(&vcpu->ring[at].flags, 0, KVM_DIRTY_GFN_F_RESET);
-    }
-}
-
-/* Before the kernel takes back what it can of a lost ring: where it will be. */
-static void skip_given_back(KVMState *s, KVMVCPU *vcpu)
-{
-    for (unsigned n = 0; n < s->ring_entries; n++) {
-        uint32_t at = vcpu->ring_next & (s->ring_entries - 1);
-
-        if (!(qatomic_read(&vcpu->ring[at].flags) & KVM_DIRTY_GFN_F_RESET)) {
+        if (!(qatomic_read(&e->flags) & KVM_DIRTY_GFN_F_RESET)) {
             break;
         }
-        vcpu->ring_next++;
+        ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+        trace_kvm_ring(vcpu->base.index, vcpu->ring_back, ret);
+        if (ret > 0) {
+            vcpu->ring_back += (uint32_t)ret;
+        } else {
+            vain++;
+        }
     }
 }
 
-static unsigned follow(KVMState *s, KVMVCPU *vcpu)
+/* -- a ring whose end is known ------------------------------------------------- */
+
+/* Returns: entries taken. */
+static unsigned follow_chunk(KVMState *s, KVMVCPU *vcpu)
 {
+    struct kvm_dirty_gfn *last = entry(s, vcpu, vcpu->ring_back - 1);
     unsigned n = 0;
 
-    while (n < s->ring_entries &&
-           take(s, &vcpu->ring[vcpu->ring_next & (s->ring_entries - 1)])) {
+    while (n < CHUNK(s) && take(s, entry(s, vcpu, vcpu->ring_next))) {
         vcpu->ring_next++;
         n++;
     }
+    give_back(s, vcpu);
+    if (is_filled(last) || vcpu->ring_back != vcpu->ring_next) {
+        vcpu->ring_lost = true;
+    }
     return n;
 }
 
-/* Returns: entries taken. */
-static unsigned collect_one(KVMState *s, KVMVCPU *vcpu)
+/* What there is, but not for ever while the guest writes more. */
+static unsigned follow(KVMState *s, KVMVCPU *vcpu)
 {
-    unsigned n = vcpu->ring_lost ? search(s, vcpu) : follow(s, vcpu);
+    unsigned n = 0, chunk;
 
-    if (n == s->ring_entries) {
+    do {
+        chunk = follow_chunk(s, vcpu);
+        n += chunk;
+    } while (chunk == CHUNK(s) && n < s->ring_entries && !vcpu->ring_lost);
+    return n;
+}
+
+/* -- a lost ring ----------------------------------------------------------------- */
+
+/*
+ * The kernel takes entries back in order and stops at the first that was not
+ * given back, which may be one it will never fill; then the vCPU would leave the
+ * guest for its full ring for ever. So all are given back that are in use for
+ * sure. It may have gone round the ring more than once, and then comes again.
+ */
+static void fill_gap(KVMState *s, KVMVCPU *vcpu)
+{
+    for (unsigned i = 0; i < USED_IF_FULL(s); i++) {
+        struct kvm_dirty_gfn *e = entry(s, vcpu, vcpu->ring_back + i);
+
+        qatomic_cmpxchg(&e->flags, 0, KVM_DIRTY_GFN_F_RESET);
+    }
+}
+
+/* Returns: entries taken; in *@ret_overran whether the kernel filled all again. */
+static unsigned search(KVMState *s, KVMVCPU *vcpu, bool is_stuck,
+                       bool *ret_overran)
+{
+    struct kvm_dirty_gfn *last = entry(s, vcpu, vcpu->ring_back - 1);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < s->ring_entries - 1; i++) {
+        n += take(s, entry(s, vcpu, vcpu->ring_back + i));
+    }
+    if (is_stuck) {
+        fill_gap(s, vcpu);
+    }
+    give_back(s, vcpu);
+    *ret_overran = take(s, last);
+    give_back(s, vcpu);
+    return n + *ret_overran;
+}
+
+/* -- collecting ------------------------------------------------------------------ */
+
+/* @is_stuck: the kernel found the ring full, and has taken nothing back since it
+ * did so the last time. Returns: entries taken. */
+static unsigned collect_one(KVMState *s, KVMVCPU *vcpu, bool is_stuck)
+{
+    bool overran = false;
+    unsigned n = 0;
+
+    if (!vcpu->ring_lost) {
+        n = follow(s, vcpu);
+        vcpu->ring_lost |= is_stuck;
+        overran = vcpu->ring_lost;
+    } else {
+        n = search(s, vcpu, is_stuck, &overran);
+    }
+    if (overran) {
         trace_kvm_ring_overran(vcpu->base.index);
-        /* Taken back as a whole: the kernel is at the same place again. */
-        vcpu->ring_lost = true;
-        s->ring_overran = true;
+        if (s->logging) {
+            kvm_dirty_rearm(s);
+        }
     }
     qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
     return n;
 }
 
-static void give_back(KVMState *s, unsigned n)
-{
-    int ret;
-
-    if (!n && !s->ring_lost) {
-        return;
-    }
-    for (guint i = 0; s->ring_lost && i < s->vcpus->len; i++) {
-        KVMVCPU *vcpu = g_ptr_array_index(s->vcpus, i);
-
-        if (vcpu->ring_lost) {
-            skip_given_back(s, vcpu);
-        }
-    }
-    ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
-    trace_kvm_ring(n, ret);
-    if (s->ring_overran) {
-        s->ring_overran = false;
-        s->ring_lost = true;
-        if (s->logging) {
-            kvm_dirty_rearm(s);
-        }
-    }
-}
-
 /* Returns: entries of the fullest ring. */
 static unsigned collect_all(KVMState *s)
 {
-    unsigned sum = 0, most = 0;
+    unsigned most = 0;
 
     for (guint i = 0; i < s->vcpus->len; i++) {
-        unsigned n = collect_one(s, g_ptr_array_index(s->vcpus, i));
-
-        sum += n;
-        most = MAX(most, n);
+        most = MAX(most, collect_one(s, g_ptr_array_index(s->vcpus, i), false));
     }
-    give_back(s, sum);
     return most;
 }
 
@@ -256,12 +298,8 @@ void kvm_ring_full(KVMVCPU *vcpu)
 
     WITH_QEMU_LOCK_GUARD(&s->slots_lock)
     {
-        unsigned n = collect_one(s, vcpu);
-
-        if (vcpu->ring_lost && n < s->ring_entries) {
-            fill_gap(s, vcpu);
-        }
-        give_back(s, n);
+        collect_one(s, vcpu, vcpu->ring_back == vcpu->ring_back_full);
+        vcpu->ring_back_full = vcpu->ring_back;
     }
     qatomic_add(&s->ring_full_ns, (uint64_t)(get_clock() - start));
 }
@@ -274,7 +312,7 @@ static int next_period_ms(const KVMState *s, int period_ms, unsigned most)
     if (most > s->ring_entries / 4) {
         return MAX(period_ms / 4, REAP_MS_MIN);
     }
-    return most < s->ring_entries / 16 ? MIN(period_ms * 2, REAP_MS_MAX)
+    return most < s->ring_entries / 16 ? MIN(period_ms * 2, REAP_MS_MAX(s))
                                        : period_ms;
 }
 

@@ -98,14 +98,12 @@ struct KVMState {
     int vcpu_mmap_bytes;
     KVMCaps caps;
 
-    QemuMutex slots_lock; /* guards the following ten, and vCPUs' rings */
+    QemuMutex slots_lock; /* guards the following seven, and vCPUs' rings */
     GArray *slots;        /* KVMSlot, index = slot number */
     bool logging;
     bool manual_protect;   /* constant after init_machine */
     bool initially_set;    /* the same */
     bool ring_with_bitmap; /* the same */
-    bool ring_overran;     /* noticed and not dealt with yet */
-    bool ring_lost;        /* of some vCPU */
     void *scratch;
     size_t scratch_bytes;
 
@@ -160,9 +158,11 @@ typedef struct KVMVCPU {
     int in_guest;   /* atomic: in, or about to enter, KVM_RUN */
 
     struct kvm_dirty_gfn *ring; /* NULL: none */
-    uint32_t ring_next;         /* to be looked at; counts on */
-    bool ring_lost;             /* ring_next: to be taken back by the kernel */
-    uint64_t dirty_pages;       /* atomic; written under slots_lock */
+    uint32_t ring_next;         /* entry to be looked at; counts on */
+    uint32_t ring_back;         /* the next that the kernel takes back */
+    uint32_t ring_back_full; /* that, when it left the guest for a full ring */
+    bool ring_lost;          /* ring_next is not known */
+    uint64_t dirty_pages;    /* atomic; written under slots_lock */
 
     /* Interrupts from outside of the kernel (kvm-intr.c). */
     int intr;             /* atomic: level of INTR */

@@ -444,6 +444,36 @@ static void test_small_ring(void)
     lm_free(lm);
 }
 
+/* A ring that is collected while the guest fills it, at times beyond its end. */
+static void test_ring_running(void)
+{
+    LogMachine *lm = lm_new("kvm,dirty-ring-size=16384", LM_CPUS_MAX, 1500);
+    Copy c;
+
+    if (!lm) {
+        g_test_skip("this accelerator does not work here");
+        return;
+    }
+    copy_init(&c, lm);
+    for (unsigned migration = 0; migration < 4; migration++) {
+        bitmap_fill(c.dirty, LM_RAM_PAGES);
+        g_assert_true(lm->ac->dirty_log_start(lm->accel, &error_abort));
+        lm_start(lm);
+        for (unsigned pass = 0; pass < 20; pass++) {
+            copy_sync(&c);
+            copy_pass(&c, 4096);
+        }
+        lm_stop(lm);
+        copy_sync(&c);
+        copy_pass(&c, LM_RAM_PAGES);
+        copy_compare(&c);
+        run_a_round(lm);
+        lm->ac->dirty_log_stop(lm->accel);
+    }
+    copy_deinit(&c);
+    lm_free(lm);
+}
+
 static void test_ring_sizes(void)
 {
     g_assert_null(lm_new("kvm,dirty-ring-size=1000", 1, 1));
@@ -462,6 +492,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/accel/dirty-log/soft/start-is-free", "soft",
                          test_start_is_free);
     g_test_add_func("/accel/dirty-log/kvm-ring/small", test_small_ring);
+    g_test_add_func("/accel/dirty-log/kvm-ring/running", test_ring_running);
     g_test_add_func("/accel/dirty-log/kvm-ring/sizes", test_ring_sizes);
     return g_test_run();
 }
