@@ -61,7 +61,7 @@ bool blk_iostatus_is_kept(BlockBackend *blk)
 void blk_error_action(BlockBackend *blk, BlockErrorAction action, bool is_read,
                       int error)
 {
-    BlockNode *node = blk_medium(blk);
+    g_autofree char *node_name = blk_node_name(blk);
     bool stops = action == BLOCK_ERROR_ACTION_STOP && host.stop;
 
     trace_block_backend_error(blk->name, is_read, error, action);
@@ -70,7 +70,7 @@ void blk_error_action(BlockBackend *blk, BlockErrorAction action, bool is_read,
                                         : BLOCK_DEVICE_IO_STATUS_FAILED;
     }
     qapi_event_send_block_io_error(
-        blk->name, node ? block_node_name(node) : NULL,
+        blk->name, node_name,
         is_read ? IO_OPERATION_TYPE_READ : IO_OPERATION_TYPE_WRITE, action,
         blk_iostatus_is_kept(blk), error == ENOSPC, g_strerror(error));
     if (stops) {

@@ -70,7 +70,7 @@ struct BlockBackend {
     unsigned in_flight; /* and NODE_WATCHED; atomic */
     unsigned quiesced;  /* reasons to hold requests back; atomic */
     bool no_queuing;    /* its user holds back by himself */
-    QemuMutex lock;     /* guards held */
+    QemuMutex lock;     /* guards held, and root.node against who only asks */
     CoQueue held;       /* requests that wait until not quiesced */
     BlkStats stats;
     ThrottleGroupMember throttle; /* joins and leaves while quiesced */
@@ -87,6 +87,9 @@ bool blk_apply_perm(BlockBackend *blk, Error **errp);
  *  loop. */
 void blk_quiesce(BlockBackend *blk);
 void blk_unquiesce(BlockBackend *blk);
+
+/** blk_node_name: (transfer full, nullable) of the medium. Thread: any. */
+char *blk_node_name(BlockBackend *blk);
 
 /** blk_medium: the node; of a request between blk_enter() and _leave(), or in
  *  the main loop. */

@@ -246,40 +246,52 @@ bool blk_is_inserted(BlockBackend *blk)
     return blk_medium(blk) != NULL;
 }
 
+/* A guest's CPUs ask, too, while the main loop exchanges nodes: the lock keeps
+ * the node where it is. */
+
 bool blk_is_writable(BlockBackend *blk)
 {
-    BlockNode *node = blk_medium(blk);
+    QEMU_LOCK_GUARD(&blk->lock);
 
-    return node && !node->read_only;
+    return blk->root.node && !qatomic_read(&blk->root.node->read_only);
 }
 
 int64_t blk_getlength(BlockBackend *blk)
 {
-    BlockNode *node = blk_medium(blk);
+    QEMU_LOCK_GUARD(&blk->lock);
 
-    return node ? block_node_length(node) : -ENOMEDIUM;
+    return blk->root.node ? block_node_length(blk->root.node) : -ENOMEDIUM;
 }
 
 uint32_t blk_get_request_alignment(BlockBackend *blk)
 {
-    BlockNode *node = blk_medium(blk);
+    QEMU_LOCK_GUARD(&blk->lock);
 
-    return node ? node->request_alignment : 1;
+    return blk->root.node ? blk->root.node->request_alignment : 1;
 }
 
 uint32_t blk_get_max_transfer(BlockBackend *blk)
 {
-    BlockNode *node = blk_medium(blk);
+    QEMU_LOCK_GUARD(&blk->lock);
 
-    return node ? MIN(node->max_transfer, BLK_REQUEST_MAX_BYTES)
-                : BLK_REQUEST_MAX_BYTES;
+    return blk->root.node
+               ? MIN(blk->root.node->max_transfer, BLK_REQUEST_MAX_BYTES)
+               : BLK_REQUEST_MAX_BYTES;
 }
 
 uint32_t blk_get_physical_block_size(BlockBackend *blk)
 {
-    BlockNode *node = blk_medium(blk);
+    QEMU_LOCK_GUARD(&blk->lock);
 
-    return node ? node->physical_block_size : BLK_SECTOR_SIZE;
+    return blk->root.node ? blk->root.node->physical_block_size
+                          : BLK_SECTOR_SIZE;
+}
+
+char *blk_node_name(BlockBackend *blk)
+{
+    QEMU_LOCK_GUARD(&blk->lock);
+
+    return blk->root.node ? g_strdup(block_node_name(blk->root.node)) : NULL;
 }
 
 bool blk_enable_write_cache(BlockBackend *blk)
@@ -407,6 +419,7 @@ static void backend_instance_init(Object *obj)
     blk->shared = NODE_PERM_ALL;
     node_link_init(&blk->root, &root_ops, blk, "root");
     qemu_mutex_init(&blk->lock);
+    blk->root.lock = &blk->lock;
     qemu_co_queue_init(&blk->held);
     blk->on_read_error = BLOCKDEV_ON_ERROR_REPORT;
     blk->on_write_error = BLOCKDEV_ON_ERROR_ENOSPC;

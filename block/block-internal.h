@@ -69,6 +69,8 @@ struct NodeLink {
     const char *name; /* "file", "backing", ...; borrowed */
     unsigned role;    /* NodeRole; 0 for roots */
     BlockNode *node;  /* (owned) the node, or NULL */
+    QemuMutex *lock;  /* (nullable) held while @node changes: other threads may
+                       * look at it without a request */
     unsigned perm;
     unsigned shared;
     bool frozen; /* a job relies on this link: it may not be moved */

@@ -276,6 +276,17 @@ static void link_leave(NodeLink *link, BlockNode *node, bool for_good)
     }
 }
 
+static void link_set_node(NodeLink *link, BlockNode *node)
+{
+    if (link->lock) {
+        qemu_mutex_lock(link->lock);
+    }
+    qatomic_store_release(&link->node, node);
+    if (link->lock) {
+        qemu_mutex_unlock(link->lock);
+    }
+}
+
 /*
  * The link's reference moves with it. Where both nodes are silent the user
  * never hears that it might go on.
@@ -294,7 +305,7 @@ void node_link_point(NodeLink *link, BlockNode *node)
         block_node_ref(node);
         link_enter(link, node);
     }
-    qatomic_store_release(&link->node, node);
+    link_set_node(link, node);
     if (old && qatomic_read(&old->quiesced)) {
         link_drained_end(link);
     }

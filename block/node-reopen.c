@@ -46,7 +46,7 @@ static NodeOptions options_get(const BlockNode *node)
 
 static void options_set(BlockNode *node, const NodeOptions *o)
 {
-    node->read_only = o->read_only;
+    qatomic_set(&node->read_only, o->read_only); /* blk_is_writable() */
     node->auto_read_only = o->auto_read_only;
     node->discard = o->discard;
     node->detect_zeroes = o->detect_zeroes;

@@ -542,9 +542,9 @@ bool qcow_reopen_prepare(BlockNode *node, const json_t *opts, void **state,
     if (read_only) {
         return node_run_co(node->ctx, write_out_entry, &job) == 0;
     }
-    node->read_only = false;
+    qatomic_set(&node->read_only, false);
     ok = may_open(s, errp);
-    node->read_only = was_read_only;
+    qatomic_set(&node->read_only, was_read_only);
     return ok;
 }
 

@@ -4,7 +4,8 @@
  * Each of a thread's coroutines writes to a part of the disk of its own and
  * reads it back. Meanwhile the main loop puts filters in and takes them out,
  * drains nodes, one inside the other, moves backends between the threads, and
- * opens and closes files: nothing is lost, nothing stands still.
+ * opens and closes files: nothing is lost, nothing stands still. A third thread,
+ * as a guest's CPU does, asks the backends what they are, without a request.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -35,6 +36,7 @@ typedef struct Load {
     bool stop;         /* atomic */
     unsigned running;  /* atomic */
     uint64_t requests; /* atomic */
+    uint64_t asked;    /* of the thread that asks, until it has ended */
 } Load;
 
 typedef struct Worker {
@@ -70,6 +72,22 @@ static void coroutine_fn worker_entry(void *opaque)
     }
     qatomic_fetch_dec(&w->load->running);
     aio_wait_kick();
+}
+
+static void *ask(void *opaque)
+{
+    Load *l = opaque;
+
+    while (!qatomic_read(&l->stop)) {
+        BlockBackend *blk = l->blk[l->asked++ % THREADS];
+
+        g_assert_cmpint(blk_getlength(blk), ==, MEM_BYTES);
+        g_assert_true(blk_is_inserted(blk) && blk_is_writable(blk));
+        g_assert_cmpuint(blk_get_request_alignment(blk), ==, 1);
+        g_assert_cmpuint(blk_get_max_transfer(blk), ==, BLK_REQUEST_MAX_BYTES);
+        g_assert_cmpuint(blk_get_physical_block_size(blk), ==, BLK_SECTOR_SIZE);
+    }
+    return NULL;
 }
 
 /* -- changes --------------------------------------------------------------------- */
@@ -192,6 +210,7 @@ static void test_load(void)
     Worker workers[THREADS * COROUTINES];
     int64_t end = g_get_monotonic_time() + 8 * G_USEC_PER_SEC;
     unsigned changes = 0;
+    QemuThread asker;
 
     for (int i = 0; i < THREADS; i++) {
         g_autofree char *id = g_strdup_printf("t%d", i);
@@ -202,6 +221,7 @@ static void test_load(void)
                             &error_abort);
     }
     start(&l, workers);
+    qemu_thread_create(&asker, "asker", ask, &l, QEMU_THREAD_JOINABLE);
     while (changes < CHANGES && g_get_monotonic_time() < end) {
         change(&l);
         changes++;
@@ -209,7 +229,10 @@ static void test_load(void)
     }
     qatomic_set(&l.stop, true);
     AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_mb_read(&l.running) > 0);
-    g_test_message("%u changes, %" PRIu64 " requests", changes, l.requests);
+    qemu_thread_join(&asker);
+    g_test_message("%u changes, %" PRIu64 " requests, asked %" PRIu64 " times",
+                   changes, l.requests, l.asked);
+    g_assert_cmpuint(l.asked, >, 0);
     g_assert_cmpuint(l.requests, >, changes);
     while (l.filters) {
         take_filter(&l);
