@@ -9,13 +9,8 @@
  * on, often enough that rings do not fill up; a vCPU whose ring is full does so
  * for itself.
  *
- * A kernel leaves the guest before the ring is quite full. Should one not do so
- * (it emulates much in one go) it writes over entries that nobody has seen, or
- * that it is just taking back, and then the new one is gone. Before that it has
- * filled the entry ahead of the next to be taken back, which nobody else touches:
- * that shows it. Then everything is protected anew and counts as written. Where
- * the kernel writes in such a ring is not known any more: from there on all of it
- * is searched. Where it takes back still is, for it says how many it took.
+ * How a ring is emptied: kvm-ring.c. Should the kernel have overrun one, everything
+ * is protected anew and counts as written.
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
@@ -39,14 +34,7 @@
  * so that one is not lost before its filling up faster is noticed. */
 #define REAP_MS_MIN    5
 #define REAP_MS_MAX(s) MAX((int)((s)->ring_entries / 1000), REAP_MS_MIN)
-/* Of a full ring the kernel uses at least this part: it keeps 64 entries free,
- * and the 512 of the processor's own log, of at least 1024. */
-#define USED_IF_FULL(s) ((s)->ring_entries / 4)
-/* Entries that are taken and then given back at once. */
-#define CHUNK(s) ((s)->ring_entries / 8)
-/* The kernel is asked so often without an effect. */
-#define VAIN_MAX      8
-#define SLOT_ID(slot) ((slot)&0xffff) /* above: the address space, 0 */
+#define SLOT_ID(slot)  ((slot)&0xffff) /* above: the address space, 0 */
 
 #ifndef KVM_CAP_DIRTY_LOG_RING_ACQ_REL
 #define KVM_CAP_DIRTY_LOG_RING_ACQ_REL 223
@@ -83,10 +71,6 @@ bool kvm_ring_init(KVMState *s, Error **errp)
                    s->ring_entries, (size_t)max / sizeof(struct kvm_dirty_gfn));
         return false;
     }
-    /* Some hosts write without a vCPU; those pages are in a bitmap. */
-    s->ring_with_bitmap =
-        kvm_check_extension(s->vm_fd, KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP) > 0 &&
-        kvm_ioctl(s->vm_fd, KVM_ENABLE_CAP, &backup) == 0;
     enable.args[0] = ring_bytes(s);
     ret = kvm_ioctl(s->vm_fd, KVM_ENABLE_CAP, &enable);
     if (ret < 0) {
@@ -96,7 +80,54 @@ bool kvm_ring_init(KVMState *s, Error **errp)
                          s->ring_entries);
         return false;
     }
+    /* Some hosts write without a vCPU; those pages are in a bitmap. It goes only
+     * with rings that are there, and before the first slot. */
+    s->ring_with_bitmap =
+        kvm_check_extension(s->vm_fd, KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP) > 0 &&
+        kvm_ioctl(s->vm_fd, KVM_ENABLE_CAP, &backup) == 0;
     return true;
+}
+
+/* -- collecting ------------------------------------------------------------------ */
+
+static void note(void *opaque, uint32_t number, uint64_t page)
+{
+    KVMState *s = opaque;
+    KVMSlot *slot;
+
+    if (SLOT_ID(number) >= s->slots->len) {
+        return;
+    }
+    slot = &g_array_index(s->slots, KVMSlot, SLOT_ID(number));
+    if (slot->collected && page < slot->size >> PAGE_BITS) {
+        set_bit((long)page, slot->collected);
+    }
+}
+
+static int take_back(void *opaque)
+{
+    KVMState *s = opaque;
+    int ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+
+    trace_kvm_ring(ret);
+    return ret;
+}
+
+/* Returns: entries taken. */
+static unsigned collect_one(KVMState *s, KVMVCPU *vcpu, bool is_full)
+{
+    static const KVMRingOps ops = { .note = note, .take_back = take_back };
+    bool overran;
+    unsigned n = kvm_ring_empty(&vcpu->ring, &ops, s, is_full, &overran);
+
+    if (overran) {
+        trace_kvm_ring_overran(vcpu->base.index);
+        if (s->logging) {
+            kvm_dirty_rearm(s);
+        }
+    }
+    qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
+    return n;
 }
 
 bool kvm_ring_map(KVMVCPU *vcpu, Error **errp)
@@ -114,165 +145,20 @@ bool kvm_ring_map(KVMVCPU *vcpu, Error **errp)
                          vcpu->base.index);
         return false;
     }
-    vcpu->ring = p;
-    vcpu->ring_back_full = UINT32_MAX; /* none yet */
+    vcpu->ring = (KVMRing){ .entries = p, .size = s->ring_entries };
     return true;
 }
 
 void kvm_ring_unmap(KVMVCPU *vcpu)
 {
-    if (vcpu->ring) {
-        munmap(vcpu->ring, ring_bytes(kvm_of(vcpu)));
-        vcpu->ring = NULL;
+    KVMState *s = kvm_of(vcpu);
+
+    if (vcpu->ring.entries) {
+        /* What it wrote last is nowhere else. */
+        collect_one(s, vcpu, false);
+        munmap(vcpu->ring.entries, ring_bytes(s));
+        vcpu->ring.entries = NULL;
     }
-}
-
-static void note(KVMState *s, uint32_t number, uint64_t page)
-{
-    KVMSlot *slot;
-
-    if (number >= s->slots->len) {
-        return;
-    }
-    slot = &g_array_index(s->slots, KVMSlot, number);
-    if (slot->collected && page < slot->size >> PAGE_BITS) {
-        set_bit((long)page, slot->collected);
-    }
-}
-
-static struct kvm_dirty_gfn *entry(KVMState *s, KVMVCPU *vcpu, uint32_t at)
-{
-    return &vcpu->ring[at & (s->ring_entries - 1)];
-}
-
-static bool is_filled(struct kvm_dirty_gfn *e)
-{
-    return qatomic_load_acquire(&e->flags) & KVM_DIRTY_GFN_F_DIRTY;
-}
-
-/* Entry @e, if it is filled, into the slots' bitmaps and back. */
-static bool take(KVMState *s, struct kvm_dirty_gfn *e)
-{
-    if (!is_filled(e)) {
-        return false;
-    }
-    note(s, SLOT_ID(e->slot), e->offset);
-    qatomic_store_release(&e->flags, KVM_DIRTY_GFN_F_RESET);
-    return true;
-}
-
-/* Have the kernel take back what it can. All other rings have had their turn, so
- * that what it says is about this one. A signal makes it stop halfway. */
-static void give_back(KVMState *s, KVMVCPU *vcpu)
-{
-    for (unsigned vain = 0; vain < VAIN_MAX;) {
-        struct kvm_dirty_gfn *e = entry(s, vcpu, vcpu->ring_back);
-        int ret;
-
-        if (!(qatomic_read(&e->flags) & KVM_DIRTY_GFN_F_RESET)) {
-            break;
-        }
-        ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
-        trace_kvm_ring(vcpu->base.index, vcpu->ring_back, ret);
-        if (ret > 0) {
-            vcpu->ring_back += (uint32_t)ret;
-        } else {
-            vain++;
-        }
-    }
-}
-
-/* -- a ring whose end is known ------------------------------------------------- */
-
-/* Returns: entries taken. */
-static unsigned follow_chunk(KVMState *s, KVMVCPU *vcpu)
-{
-    struct kvm_dirty_gfn *last = entry(s, vcpu, vcpu->ring_back - 1);
-    unsigned n = 0;
-
-    while (n < CHUNK(s) && take(s, entry(s, vcpu, vcpu->ring_next))) {
-        vcpu->ring_next++;
-        n++;
-    }
-    give_back(s, vcpu);
-    if (is_filled(last) || vcpu->ring_back != vcpu->ring_next) {
-        vcpu->ring_lost = true;
-    }
-    return n;
-}
-
-/* What there is, but not for ever while the guest writes more. */
-static unsigned follow(KVMState *s, KVMVCPU *vcpu)
-{
-    unsigned n = 0, chunk;
-
-    do {
-        chunk = follow_chunk(s, vcpu);
-        n += chunk;
-    } while (chunk == CHUNK(s) && n < s->ring_entries && !vcpu->ring_lost);
-    return n;
-}
-
-/* -- a lost ring ----------------------------------------------------------------- */
-
-/*
- * The kernel takes entries back in order and stops at the first that was not
- * given back, which may be one it will never fill; then the vCPU would leave the
- * guest for its full ring for ever. So all are given back that are in use for
- * sure. It may have gone round the ring more than once, and then comes again.
- */
-static void fill_gap(KVMState *s, KVMVCPU *vcpu)
-{
-    for (unsigned i = 0; i < USED_IF_FULL(s); i++) {
-        struct kvm_dirty_gfn *e = entry(s, vcpu, vcpu->ring_back + i);
-
-        qatomic_cmpxchg(&e->flags, 0, KVM_DIRTY_GFN_F_RESET);
-    }
-}
-
-/* Returns: entries taken; in *@ret_overran whether the kernel filled all again. */
-static unsigned search(KVMState *s, KVMVCPU *vcpu, bool is_stuck,
-                       bool *ret_overran)
-{
-    struct kvm_dirty_gfn *last = entry(s, vcpu, vcpu->ring_back - 1);
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < s->ring_entries - 1; i++) {
-        n += take(s, entry(s, vcpu, vcpu->ring_back + i));
-    }
-    if (is_stuck) {
-        fill_gap(s, vcpu);
-    }
-    give_back(s, vcpu);
-    *ret_overran = take(s, last);
-    give_back(s, vcpu);
-    return n + *ret_overran;
-}
-
-/* -- collecting ------------------------------------------------------------------ */
-
-/* @is_stuck: the kernel found the ring full, and has taken nothing back since it
- * did so the last time. Returns: entries taken. */
-static unsigned collect_one(KVMState *s, KVMVCPU *vcpu, bool is_stuck)
-{
-    bool overran = false;
-    unsigned n = 0;
-
-    if (!vcpu->ring_lost) {
-        n = follow(s, vcpu);
-        vcpu->ring_lost |= is_stuck;
-        overran = vcpu->ring_lost;
-    } else {
-        n = search(s, vcpu, is_stuck, &overran);
-    }
-    if (overran) {
-        trace_kvm_ring_overran(vcpu->base.index);
-        if (s->logging) {
-            kvm_dirty_rearm(s);
-        }
-    }
-    qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
-    return n;
 }
 
 /* Returns: entries of the fullest ring. */
@@ -298,8 +184,7 @@ void kvm_ring_full(KVMVCPU *vcpu)
 
     WITH_QEMU_LOCK_GUARD(&s->slots_lock)
     {
-        collect_one(s, vcpu, vcpu->ring_back == vcpu->ring_back_full);
-        vcpu->ring_back_full = vcpu->ring_back;
+        collect_one(s, vcpu, true);
     }
     qatomic_add(&s->ring_full_ns, (uint64_t)(get_clock() - start));
 }
@@ -368,7 +253,7 @@ bool kvm_vcpu_dirty_pages(AccelVCPU *base, uint64_t *ret_pages)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
 
-    if (!vcpu->ring) {
+    if (!vcpu->ring.entries) {
         return false;
     }
     *ret_pages = qatomic_read(&vcpu->dirty_pages);

@@ -267,6 +267,9 @@ bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
         error_setg(errp, "the log of written pages is off");
         return false;
     }
+    if (s->ring_entries) {
+        kvm_ring_collect(s); /* which may rearm, and not with success */
+    }
     slot = find_slot(s, gpa, size, &number);
     if (!slot || !slot->reported) {
         error_setg(errp,
@@ -275,7 +278,6 @@ bool kvm_log_sync(AccelState *accel, uint64_t gpa, uint64_t size,
         return false;
     }
     if (s->ring_entries) {
-        kvm_ring_collect(s);
         report_collected(slot);
     }
     if (!s->ring_entries || s->ring_with_bitmap) {

@@ -13,6 +13,8 @@
 #include "accel/accel.h"
 #include "util/thread.h"
 
+#include "kvm-ring.h"
+
 #define TYPE_KVM_ACCEL ACCEL_CLASS_NAME("kvm")
 OBJECT_DECLARE_SIMPLE_TYPE(KVMState, KVM_ACCEL)
 
@@ -157,12 +159,8 @@ typedef struct KVMVCPU {
     int has_thread; /* atomic: both are valid */
     int in_guest;   /* atomic: in, or about to enter, KVM_RUN */
 
-    struct kvm_dirty_gfn *ring; /* NULL: none */
-    uint32_t ring_next;         /* entry to be looked at; counts on */
-    uint32_t ring_back;         /* the next that the kernel takes back */
-    uint32_t ring_back_full; /* that, when it left the guest for a full ring */
-    bool ring_lost;          /* ring_next is not known */
-    uint64_t dirty_pages;    /* atomic; written under slots_lock */
+    KVMRing ring;         /* guarded by slots_lock */
+    uint64_t dirty_pages; /* atomic; written under slots_lock */
 
     /* Interrupts from outside of the kernel (kvm-intr.c). */
     int intr;             /* atomic: level of INTR */
@@ -226,6 +224,7 @@ void kvm_dirty_rearm(KVMState *s);
 /* kvm-dirty-ring.c */
 bool kvm_ring_init(KVMState *s, Error **errp);
 bool kvm_ring_map(KVMVCPU *vcpu, Error **errp);
+/* kvm_ring_unmap: slots_lock held; takes what is in it. */
 void kvm_ring_unmap(KVMVCPU *vcpu);
 /* kvm_ring_collect: slots_lock held. */
 void kvm_ring_collect(KVMState *s);

@@ -1,0 +1,165 @@
+/*
+ * Emptying one dirty ring.
+ *
+ * The kernel writes entries in order, and takes back in order what was given
+ * back (RESET), up to the first that was not. It leaves the guest before the ring
+ * is quite full. Should one not do so (it emulates much in one go) it writes over
+ * entries that nobody has seen, or that it is just taking back, and then the new
+ * one is gone. Before that it has filled the entry ahead of the next to be taken
+ * back, which nobody else touches: that shows it. Where the kernel writes in such
+ * a ring is not known any more: from there on all of it is searched. Where it
+ * takes back still is, for it says how many it took.
+ *
+ * That entry, filled, shows nothing once others were taken back, for they made
+ * room: a kernel that stops in time comes there then, too. So it counts only if
+ * the spare ones that such a kernel keeps had been used before.
+ *
+ * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "util/atomic.h"
+
+#include "kvm-ring.h"
+
+/* The kernel keeps 64 entries free, but fills a few more on its way out. */
+#define SPARE 32u
+/* Of a full ring the kernel uses at least this part: it keeps 64 entries free,
+ * and the 512 of the processor's own log, of at least 1024. */
+#define USED_IF_FULL(r) ((r)->size / 4)
+/* Entries that are taken and then given back at once. */
+#define CHUNK(r) ((r)->size / 8)
+/* The kernel is asked so often without an effect. */
+#define VAIN_MAX 100
+
+static struct kvm_dirty_gfn *entry(KVMRing *r, uint32_t at)
+{
+    return &r->entries[at & (r->size - 1)];
+}
+
+static bool is_filled(KVMRing *r, uint32_t at)
+{
+    return qatomic_load_acquire(&entry(r, at)->flags) & KVM_DIRTY_GFN_F_DIRTY;
+}
+
+/* Entry @at, if it is filled, is noted and given back. */
+static bool take(KVMRing *r, const KVMRingOps *ops, void *opaque, uint32_t at)
+{
+    struct kvm_dirty_gfn *e = entry(r, at);
+
+    if (!is_filled(r, at)) {
+        return false;
+    }
+    ops->note(opaque, e->slot, e->offset);
+    qatomic_store_release(&e->flags, KVM_DIRTY_GFN_F_RESET);
+    return true;
+}
+
+/* Have the kernel take back what it can. All other rings have had their turn, so
+ * that what it says is about this one. A signal makes it stop halfway. */
+static void give_back(KVMRing *r, const KVMRingOps *ops, void *opaque)
+{
+    for (unsigned vain = 0; vain < VAIN_MAX;) {
+        int ret;
+
+        if (!(qatomic_read(&entry(r, r->back)->flags) &
+              KVM_DIRTY_GFN_F_RESET)) {
+            break;
+        }
+        ret = ops->take_back(opaque);
+        if (ret > 0) {
+            r->back += (uint32_t)ret;
+        } else {
+            vain++;
+        }
+    }
+}
+
+/* -- a ring whose end is known ------------------------------------------------- */
+
+/* Returns: entries taken. */
+static unsigned follow_chunk(KVMRing *r, const KVMRingOps *ops, void *opaque)
+{
+    uint32_t last = r->back - 1;
+    unsigned n = 0;
+    bool is_tight;
+
+    while (n < CHUNK(r) && take(r, ops, opaque, r->next)) {
+        r->next++;
+        n++;
+    }
+    is_tight = is_filled(r, last + 1 - SPARE);
+    give_back(r, ops, opaque);
+    if ((is_tight && is_filled(r, last)) || r->back != r->next) {
+        r->lost = true;
+    }
+    return n;
+}
+
+/* What there is, but not for ever while the guest writes more. */
+static unsigned follow(KVMRing *r, const KVMRingOps *ops, void *opaque)
+{
+    unsigned n = 0, chunk;
+
+    do {
+        chunk = follow_chunk(r, ops, opaque);
+        n += chunk;
+    } while (chunk == CHUNK(r) && n < r->size && !r->lost);
+    return n;
+}
+
+/* -- a lost ring ----------------------------------------------------------------- */
+
+/* Returns: entries taken; in *@ret_overran whether the kernel filled all again. */
+static unsigned search(KVMRing *r, const KVMRingOps *ops, void *opaque,
+                       bool *ret_overran)
+{
+    uint32_t last = r->back - 1;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < r->size - 1; i++) {
+        n += take(r, ops, opaque, last + 1 + i);
+    }
+    give_back(r, ops, opaque);
+    *ret_overran = take(r, ops, opaque, last);
+    give_back(r, ops, opaque);
+    return n + *ret_overran;
+}
+
+/*
+ * In a lost ring the kernel may wait for entries that it will never fill; then
+ * the vCPU would leave the guest for its full ring for ever. So all are given
+ * back that are in use for sure. It may have gone round the ring more than once,
+ * and then comes again.
+ */
+static void fill_gap(KVMRing *r, const KVMRingOps *ops, void *opaque)
+{
+    for (unsigned i = 0; i < USED_IF_FULL(r); i++) {
+        qatomic_cmpxchg(&entry(r, r->back + i)->flags, 0,
+                        KVM_DIRTY_GFN_F_RESET);
+    }
+    give_back(r, ops, opaque);
+}
+
+unsigned kvm_ring_empty(KVMRing *r, const KVMRingOps *ops, void *opaque,
+                        bool is_full, bool *ret_overran)
+{
+    bool was_lost = r->lost;
+    bool overran = false;
+    unsigned n;
+
+    n = was_lost ? search(r, ops, opaque, &overran) : follow(r, ops, opaque);
+    if (is_full && r->was_full && r->back == r->back_full) {
+        /* It is full, and nothing was taken back since it was before. */
+        r->lost = true;
+        fill_gap(r, ops, opaque);
+    }
+    if (is_full) {
+        r->was_full = true;
+        r->back_full = r->back;
+    }
+    *ret_overran = overran || (r->lost && !was_lost);
+    return n;
+}
