@@ -8,8 +8,8 @@
  *
  * A thread begins with one coroutine and small pieces: what was read is then
  * still in the CPU's cache when it is searched and written. Where requests wait
- * (for a disk, a network), more coroutines are started; where reads take long,
- * pieces grow, too, until latency is hidden.
+ * (for a disk, a network), more coroutines are started; how many, and how long
+ * pieces are, is what convert-pace.c finds out.
  *
  * Without -W writes start in the order of their offsets, so that files are
  * laid out in order; each waits for its turn by a ticket, but not for others
@@ -30,16 +30,12 @@
 
 #include "convert.h"
 
-#define DEFAULT_COROUTINES 8
-/* A read that takes longer than that, while its thread has nothing to do, waits
- * rather than copies. */
-#define SLOW_READ_NS (1500 * 1000)
-/* One that takes so long comes from far away: no need to try in steps. */
-#define FAR_READ_NS (5 * 1000 * 1000)
 /* --salvage gives up pieces of this size. */
 #define SALVAGE_BYTES 512
 /* Looks for the turn before a coroutine lets others run: some microseconds. */
 #define TURN_SPINS 1000
+/* Of buffers, for O_DIRECT. */
+#define BUFFER_ALIGN 4096
 
 typedef struct Worker {
     Convert *s;
@@ -48,6 +44,12 @@ typedef struct Worker {
     unsigned running; /* coroutines in this thread */
     unsigned sleeps;  /* when the thread had nothing to do */
 } Worker;
+
+/* What a coroutine reads into. */
+typedef struct Buffer {
+    uint8_t *data; /* owned */
+    size_t bytes;
+} Buffer;
 
 /* -- failures -------------------------------------------------------------------- */
 
@@ -187,25 +189,13 @@ static void coroutine_fn salvage(Convert *s, const ConvertRange *r,
     qemu_mutex_unlock(&s->lock);
 }
 
-/* Longer pieces, then more of them, if waiting is what takes time. */
-static void adapt(Convert *s, int64_t bytes, int64_t ns)
+static void read_done(Convert *s, int64_t bytes, int64_t begin, bool slept)
 {
-    int64_t chunk = qatomic_read(&s->chunk);
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    QEMU_LOCK_GUARD(&s->lock);
 
-    bool is_far = ns >= FAR_READ_NS;
-
-    if (ns < SLOW_READ_NS || (bytes < chunk && !is_far)) {
-        return;
-    }
-    qatomic_set(&s->is_slow, true);
-    if (chunk < CONVERT_CHUNK_MAX) {
-        chunk = is_far ? CONVERT_CHUNK_MAX : MIN(chunk * 2, CONVERT_CHUNK_MAX);
-        qatomic_set(&s->chunk, chunk);
-    } else {
-        is_far = true;
-    }
-    if (is_far && !s->coroutines) {
-        qatomic_set(&s->wanted, CONVERT_COROUTINES_MAX);
+    if (convert_pace_read(&s->pace, bytes, now - begin, now, slept)) {
+        qatomic_set(&s->is_slow, true);
     }
 }
 
@@ -220,9 +210,7 @@ static int coroutine_fn read_range(Worker *w, const ConvertRange *r,
         salvage(s, r, r->offset, r->bytes, buf);
         ret = 0;
     }
-    if (w->sleeps != sleeps) {
-        adapt(s, r->bytes, qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - begin);
-    }
+    read_done(s, r->bytes, begin, w->sleeps != sleeps);
     return ret;
 }
 
@@ -326,21 +314,33 @@ static int coroutine_fn offload(Convert *s, const ConvertRange *r)
     return ret;
 }
 
-/* For the longest piece there is, as pieces may grow; of huge pages, so that the
- * first use of many buffers costs little. */
-static uint8_t *new_buffer(const Convert *s)
+static void buffer_free(Buffer *b)
 {
-    size_t bytes = (size_t)MAX(CONVERT_CHUNK_MAX, s->cursor.granule);
-    uint8_t *buf = g_aligned_alloc(1, bytes, CONVERT_CHUNK_MAX);
+    g_aligned_free(b->data);
+}
 
-    madvise(buf, bytes, MADV_HUGEPAGE);
-    return buf;
+/* Room for @bytes, and for what is now read at once. Long buffers are of huge
+ * pages, so that the first use of many costs little. */
+static uint8_t *buffer_get(Buffer *b, size_t bytes, int64_t chunk)
+{
+    if (b->bytes < bytes) {
+        g_aligned_free(b->data);
+        b->bytes = MAX(bytes, (size_t)chunk);
+        b->data = g_aligned_alloc(
+            1, b->bytes,
+            b->bytes < CONVERT_CHUNK_MAX ? BUFFER_ALIGN : CONVERT_CHUNK_MAX);
+        if (b->bytes >= CONVERT_CHUNK_MAX) {
+            madvise(b->data, b->bytes, MADV_HUGEPAGE);
+        }
+    }
+    return b->data;
 }
 
 static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
-                                  uint8_t **buf)
+                                  Buffer *buffer)
 {
     Convert *s = w->s;
+    uint8_t *buf;
     int ret;
 
     if (qatomic_read(&s->copy_range)) {
@@ -351,10 +351,8 @@ static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
             return 0;
         }
     }
-    if (!*buf) {
-        *buf = new_buffer(s);
-    }
-    ret = read_range(w, r, *buf);
+    buf = buffer_get(buffer, (size_t)r->bytes, qatomic_read(&s->pace.chunk));
+    ret = read_range(w, r, buf);
     if (ret < 0) {
         fail(s, ret, "reading", source_offset(r, r->offset));
         return ret;
@@ -365,7 +363,7 @@ static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
     if (must_stop(s)) {
         return -ECANCELED;
     }
-    ret = write_range(s, r, *buf);
+    ret = write_range(s, r, buf);
     if (ret < 0) {
         fail(s, ret, "writing", r->offset);
     }
@@ -373,13 +371,13 @@ static int coroutine_fn copy_data(Worker *w, const ConvertRange *r,
 }
 
 static int coroutine_fn copy_range(Worker *w, const ConvertRange *r,
-                                   uint8_t **buf)
+                                   Buffer *buffer)
 {
     Convert *s = w->s;
     int ret = 0;
 
     if (r->kind == CONVERT_DATA) {
-        ret = copy_data(w, r, buf);
+        ret = copy_data(w, r, buffer);
     } else {
         wait_for_turn(w, r->ticket);
         pass_turn(s, r->ticket);
@@ -411,7 +409,7 @@ static bool take_slot(Convert *s)
 {
     unsigned n = qatomic_read(&s->running);
 
-    while (n < qatomic_read(&s->wanted)) {
+    while (n < qatomic_read(&s->pace.coroutines)) {
         unsigned seen = qatomic_cmpxchg(&s->running, n, n + 1);
 
         if (seen == n) {
@@ -426,12 +424,12 @@ static void coroutine_fn copy_entry(void *opaque)
 {
     Worker *w = opaque;
     Convert *s = w->s;
-    uint8_t *buf = NULL;
+    Buffer buffer = { 0 };
     ConvertRange r;
     int ret = 1;
 
     while (ret >= 0 && !must_stop(s)) {
-        ret = convert_cursor_next(&s->cursor, qatomic_read(&s->chunk), &r);
+        ret = convert_cursor_next(&s->cursor, qatomic_read(&s->pace.chunk), &r);
         if (ret == 0) {
             break;
         }
@@ -439,9 +437,9 @@ static void coroutine_fn copy_entry(void *opaque)
             fail(s, ret, "reading the block status of", r.offset);
             break;
         }
-        ret = copy_range(w, &r, &buf);
+        ret = copy_range(w, &r, &buffer);
     }
-    g_aligned_free(buf);
+    buffer_free(&buffer);
     w->running--;
 }
 
@@ -498,7 +496,6 @@ static unsigned count_threads(const Convert *s)
 static bool start_workers(Convert *s, Worker *workers, unsigned n, Error **errp)
 {
     s->threads = n;
-    s->wanted = s->coroutines ?: MAX(DEFAULT_COROUTINES, n);
     s->running = n;
     for (unsigned i = 0; i < n; i++) {
         workers[i].s = s;
@@ -565,7 +562,7 @@ static void set_geometry(Convert *s)
             MAX(s->cursor.granule,
                 (int64_t)blk_get_request_alignment(s->cursor.sources[i].blk));
     }
-    s->chunk = MAX(CONVERT_CHUNK_MIN, s->cursor.granule);
+    convert_pace_init(&s->pace, s->coroutines, s->cursor.granule);
 }
 
 bool convert_run(Convert *s, Error **errp)

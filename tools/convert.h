@@ -9,13 +9,10 @@
 #include "util/coroutine.h"
 #include "util/thread.h"
 
+#include "convert-pace.h"
 #include "tool-common.h"
 
-#define CONVERT_COROUTINES_MAX 64
-#define CONVERT_THREADS_MAX    8
-/* Longest piece that is read at once (one huge page), and the shortest when that is quick. */
-#define CONVERT_CHUNK_MAX (2 * 1024 * 1024)
-#define CONVERT_CHUNK_MIN (256 * 1024)
+#define CONVERT_THREADS_MAX 8
 
 /* -- what to do with a range (convert-ranges.c) ----------------------------- */
 
@@ -109,15 +106,14 @@ typedef struct Convert {
 
     /* private to convert-copy.c */
     uint32_t align; /* of pieces of a request */
-    int64_t chunk;  /* atomic */
     bool is_slow;   /* reads wait rather than copy; atomic */
     unsigned threads;
     unsigned running;  /* coroutines; atomic */
-    unsigned wanted;   /* atomic */
     int ret;           /* first failure; atomic */
     const char *doing; /* what failed; set before @ret */
     int64_t failed_at;
     QemuMutex lock; /* guards what follows */
+    ConvertPace pace;
     uint64_t turn;  /* ticket whose write may start; written atomically */
     Coroutine *waiting[CONVERT_COROUTINES_MAX]; /* by ticket */
     int64_t rate_ns; /* when the next write may start */
