@@ -114,7 +114,7 @@ typedef struct Convert {
     int64_t failed_at;
     QemuMutex lock; /* guards what follows */
     ConvertPace pace;
-    uint64_t turn;  /* ticket whose write may start; written atomically */
+    uint64_t turn; /* ticket whose write may start; written atomically */
     Coroutine *waiting[CONVERT_COROUTINES_MAX]; /* by ticket */
     int64_t rate_ns; /* when the next write may start */
     uint64_t lost;   /* bytes that --salvage could not read */
