@@ -194,20 +194,8 @@ static inline bool interp_load_linear(SoftCPU *cpu, uint64_t linear,
     const void *p = soft_tlb_read_ptr(cpu, linear, size);
 
     if (likely(p != NULL)) {
-        switch (size) {
-        case 1:
-            *ret = *(const volatile SoftU8 *)p;
-            return true;
-        case 2:
-            *ret = *(const volatile SoftU16 *)p;
-            return true;
-        case 4:
-            *ret = *(const volatile SoftU32 *)p;
-            return true;
-        default:
-            *ret = *(const volatile SoftU64 *)p;
-            return true;
-        }
+        *ret = guest_ram_load(p, size);
+        return true;
     }
     *ret = 0;
     return soft_mem_read(cpu, linear, ret, size);
@@ -219,20 +207,8 @@ static inline bool interp_store_linear(SoftCPU *cpu, uint64_t linear,
     void *p = soft_tlb_write_ptr(cpu, linear, size);
 
     if (likely(p != NULL)) {
-        switch (size) {
-        case 1:
-            *(volatile SoftU8 *)p = v;
-            return true;
-        case 2:
-            *(volatile SoftU16 *)p = v;
-            return true;
-        case 4:
-            *(volatile SoftU32 *)p = v;
-            return true;
-        default:
-            *(volatile SoftU64 *)p = v;
-            return true;
-        }
+        guest_ram_store(p, size, v);
+        return true;
     }
     return soft_mem_write(cpu, linear, &v, size);
 }

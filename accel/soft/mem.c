@@ -12,8 +12,8 @@
 
 /* RAM is shared with other CPUs and devices: one host access for what the
  * architecture does at once. */
-GUEST_MEMORY_ACCESS static void copy_from(void *to, const void *host,
-                                          unsigned size)
+GUEST_MEMORY_ACCESS static void guest_ram_read(void *to, const void *host,
+                                               unsigned size)
 {
     switch (size) {
     case 1:
@@ -34,8 +34,8 @@ GUEST_MEMORY_ACCESS static void copy_from(void *to, const void *host,
     }
 }
 
-GUEST_MEMORY_ACCESS static void copy_to(void *host, const void *from,
-                                        unsigned size)
+GUEST_MEMORY_ACCESS static void guest_ram_write(void *host, const void *from,
+                                                unsigned size)
 {
     switch (size) {
     case 1:
@@ -131,7 +131,7 @@ static bool page_read(SoftCPU *cpu, SoftMMU mmu, uint64_t linear, void *buf,
     if (kind & SOFT_TLB_MMIO) {
         soft_phys_read(cpu, gpa_of(cpu, e, linear), buf, size);
     } else {
-        copy_from(buf, e->host + page_offset(linear), size);
+        guest_ram_read(buf, e->host + page_offset(linear), size);
     }
     return true;
 }
@@ -152,7 +152,7 @@ static bool page_write(SoftCPU *cpu, SoftMMU mmu, uint64_t linear,
         soft_phys_write(cpu, gpa_of(cpu, e, linear), buf, size);
         return true;
     }
-    copy_to(e->host + page_offset(linear), buf, size);
+    guest_ram_write(e->host + page_offset(linear), buf, size);
     if (kind & SOFT_TLB_NOTDIRTY) {
         told_of_write(cpu, e, linear, size);
     }

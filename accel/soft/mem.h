@@ -138,6 +138,43 @@ typedef uint16_t SoftU16 __attribute__((aligned(1), may_alias));
 typedef uint32_t SoftU32 __attribute__((aligned(1), may_alias));
 typedef uint64_t SoftU64 __attribute__((aligned(1), may_alias));
 
+/* guest_ram_load, guest_ram_store: 1, 2, 4 or 8 bytes of RAM of the guest by one
+ * access. tests/tsan.supp knows all of guest_ram_*. */
+GUEST_MEMORY_ACCESS static inline uint64_t guest_ram_load(const void *host,
+                                                          unsigned size)
+{
+    switch (size) {
+    case 1:
+        return *(const volatile SoftU8 *)host;
+    case 2:
+        return *(const volatile SoftU16 *)host;
+    case 4:
+        return *(const volatile SoftU32 *)host;
+    default:
+        return *(const volatile SoftU64 *)host;
+    }
+}
+
+GUEST_MEMORY_ACCESS static inline void guest_ram_store(void *host,
+                                                       unsigned size,
+                                                       uint64_t v)
+{
+    switch (size) {
+    case 1:
+        *(volatile SoftU8 *)host = (uint8_t)v;
+        break;
+    case 2:
+        *(volatile SoftU16 *)host = (uint16_t)v;
+        break;
+    case 4:
+        *(volatile SoftU32 *)host = (uint32_t)v;
+        break;
+    default:
+        *(volatile SoftU64 *)host = v;
+        break;
+    }
+}
+
 #define SOFT_MEM_ACCESSORS_(bits)                                              \
     GUEST_MEMORY_ACCESS static inline bool soft_ld##bits(                      \
         SoftCPU *cpu, uint64_t linear, uint##bits##_t *ret)                    \
