@@ -361,6 +361,10 @@ static int coroutine_fn put_header(Maker *m, Error **errp)
     }
     if (ret == 0 && cluster) {
         memcpy(cluster, buf, len);
+        if (m->h.backing_offset >= len) {
+            memcpy(cluster + m->h.backing_offset, m->h.backing_file,
+                   m->h.backing_len);
+        }
         ret = put(m, 0, cluster, m->cluster);
     }
     return ret == 0 ? node_co_flush(m->file) : ret;

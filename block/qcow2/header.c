@@ -5,7 +5,8 @@
  * changed there alone, so that a power cut leaves the old value or the new
  * one. Whatever the new value refers to must be stable before; each function
  * flushes before and after. Features, names and extensions are written with
- * the whole header.
+ * the whole header, which is one sector, too, unless an image of others has
+ * more in it (qcow_header_encode()).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -118,17 +119,26 @@ int coroutine_fn qcow_header_set_incompatible(BlockQcow2 *s, uint64_t set,
 
 int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp)
 {
+    QcowHeader *h = &s->header;
+    uint64_t old_offset = h->backing_offset;
     g_autofree uint8_t *buf = NULL;
     size_t len;
-    int ret;
+    int ret = 0;
 
     QEMU_LOCK_GUARD(&s->header_lock);
-    buf = qcow_header_encode(&s->header, &len, errp);
+    buf = qcow_header_encode(h, &len, errp);
     if (!buf) {
         return -ENOSPC;
     }
-    ret = write_field(s, 0, buf, len);
+    if (h->backing_offset >= len) {
+        ret =
+            write_field(s, h->backing_offset, h->backing_file, h->backing_len);
+    }
+    if (ret == 0) {
+        ret = write_field(s, 0, buf, len);
+    }
     if (ret < 0) {
+        h->backing_offset = old_offset;
         error_setg_errno(errp, -ret, "Could not write the image header of '%s'",
                          BLOCK_NODE(s)->name);
     }

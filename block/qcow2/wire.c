@@ -47,6 +47,13 @@ static const FeatureName feature_names[] = {
     { 2, 1, "raw external data" },
 };
 
+/* Where a long name of a backing file begins, and how far the two places for it
+ * are apart. What others' headers have there is not needed: it is far behind
+ * the end of their extensions. */
+#define NAME_PLACE UINT64_C(2048)
+#define NAME_ROOM  UINT64_C(1024)
+G_STATIC_ASSERT(NAME_ROOM >= QCOW_BACKING_NAME_MAX);
+
 /* -- fixed part --------------------------------------------------------------- */
 
 static void get_v3(QcowHeader *h, WireBuffer *b)
@@ -497,11 +504,26 @@ static void put_extensions(const QcowHeader *h, WireBuffer *b)
     }
 }
 
+/*
+ * Where the name goes that does not fit behind @end in the first sector: to one
+ * of two places, in turn, so that the header on disk keeps its own until the
+ * new first sector replaces it. Returns: 0: there is no room for that.
+ */
+static uint64_t name_apart(const QcowHeader *h, size_t end)
+{
+    if (end > QCOW_HEADER_SECTOR ||
+        UINT64_C(1) << h->cluster_bits < NAME_PLACE + 2 * NAME_ROOM) {
+        return 0;
+    }
+    return NAME_PLACE + (h->backing_offset == NAME_PLACE ? NAME_ROOM : 0);
+}
+
 uint8_t *qcow_header_encode(QcowHeader *h, size_t *ret_len, Error **errp)
 {
     size_t room = (size_t)1 << h->cluster_bits;
     size_t name_len = h->backing_file ? strlen(h->backing_file) : 0;
     size_t table = sizeof(feature_names);
+    uint64_t apart = 0;
     WireBuffer b;
     uint8_t *buf;
 
@@ -510,14 +532,19 @@ uint8_t *qcow_header_encode(QcowHeader *h, size_t *ret_len, Error **errp)
     put_extensions(h, &b);
     /* Names of features are for others' messages: only if there is room. */
     if (wire_ok(&b) && h->version >= 3 &&
-        b.len + 8 + table + 8 + name_len <= room) {
+        b.len + 8 + table + 8 + name_len <= QCOW_HEADER_SECTOR) {
         put_extension(&b, EXT_FEATURES, feature_names, table);
     }
     put_extension(&b, EXT_END, NULL, 0);
-    h->backing_offset = name_len ? b.len : 0;
+    if (wire_ok(&b) && name_len && b.len + name_len > QCOW_HEADER_SECTOR) {
+        apart = name_apart(h, b.len);
+    }
+    h->backing_offset = !name_len ? 0 : apart ? apart : b.len;
     h->backing_len = (uint32_t)name_len;
-    wire_put_bytes(&b, h->backing_file, name_len);
-    wire_put_space(&b, -name_len % 8);
+    if (!apart) {
+        wire_put_bytes(&b, h->backing_file, name_len);
+        wire_put_space(&b, -name_len % 8);
+    }
     if (!wire_ok(&b)) {
         wire_free(&b);
         error_setg(errp, "The header does not fit in a cluster of %zu bytes",

@@ -32,6 +32,7 @@
 #define QCOW_REFCOUNT_ORDER_MAX          6
 #define QCOW_L1_MAX_BYTES                (32u * 1024 * 1024)
 #define QCOW_REFTABLE_MAX_BYTES          (8u * 1024 * 1024)
+#define QCOW_HEADER_SECTOR               512 /* changes at once */
 #define QCOW_BACKING_NAME_MAX            1023
 #define QCOW_DATA_FILE_NAME_MAX          4095
 #define QCOW_FORMAT_NAME_MAX             255
@@ -157,6 +158,11 @@ bool qcow_header_check_features(const QcowHeader *h, Error **errp);
 /**
  * qcow_header_encode:
  * @ret_len: (out) bytes, a multiple of 8, at most a cluster
+ *
+ * A header whose extensions fit in one sector is that sector alone, and at most
+ * the backing file's name is elsewhere: where @h->backing_offset, which is at
+ * or beyond @ret_len then, says, and not where it was before. It must be
+ * written first.
  *
  * Returns: (transfer full) the beginning of the image.
  * Errors: it does not fit in a cluster.

@@ -64,7 +64,7 @@ void mem_apply(GByteArray *bytes, const MemEntry *e, const uint8_t *sectors)
         return;
     }
     if (e->offset + e->bytes > bytes->len) {
-        MemEntry grow = { MEM_TRUNCATE, e->offset + e->bytes, 0, NULL };
+        MemEntry grow = { MEM_TRUNCATE, e->offset + e->bytes };
 
         mem_apply(bytes, &grow, NULL);
     }
@@ -87,7 +87,7 @@ static void mem_do(MemNode *mem, int what, int64_t offset, int64_t bytes,
                    const void *data)
 {
     MemEntry e = { what, offset, bytes,
-                   data ? g_memdup2(data, (size_t)bytes) : NULL };
+                   data ? g_memdup2(data, (size_t)bytes) : NULL, mem->file };
 
     mem_apply(mem->bytes, &e, NULL);
     if (mem->logging) {
@@ -208,6 +208,11 @@ static bool mem_open(BlockNode *node, Error **errp)
     return true;
 }
 
+static void entry_clear(void *entry)
+{
+    g_free(((MemEntry *)entry)->data);
+}
+
 static void mem_instance_init(Object *obj)
 {
     MemNode *mem = MEM_NODE(obj);
@@ -215,6 +220,7 @@ static void mem_instance_init(Object *obj)
     qemu_mutex_init(&mem->lock);
     mem->bytes = g_byte_array_new();
     mem->log = g_array_new(false, false, sizeof(MemEntry));
+    g_array_set_clear_func(mem->log, entry_clear);
     mem->fail_writes_after = mem->fail_reads_after = -1;
     mem->error = EIO;
     mem->seed = 1;
@@ -224,7 +230,6 @@ static void mem_instance_finalize(Object *obj)
 {
     MemNode *mem = MEM_NODE(obj);
 
-    mem_log_clear(mem);
     g_array_unref(mem->log);
     g_byte_array_unref(mem->bytes);
     qemu_mutex_destroy(&mem->lock);
@@ -279,17 +284,17 @@ void mem_free(MemNode *mem)
     block_node_unref(BLOCK_NODE(mem));
 }
 
-void mem_log_clear(MemNode *mem)
-{
-    for (guint i = 0; i < mem->log->len; i++) {
-        g_free(g_array_index(mem->log, MemEntry, i).data);
-    }
-    g_array_set_size(mem->log, 0);
-}
-
 void mem_log_start(MemNode *mem)
 {
-    mem_log_clear(mem);
+    g_array_set_size(mem->log, 0);
+    mem->logging = true;
+}
+
+void mem_log_share(MemNode *mem, MemNode *other, unsigned file)
+{
+    g_array_unref(mem->log);
+    mem->log = g_array_ref(other->log);
+    mem->file = file;
     mem->logging = true;
 }
 
@@ -331,6 +336,8 @@ typedef struct Call {
         CALL_DELETE,
         CALL_GOTO,
         CALL_LOAD,
+        CALL_REMOVE_BITMAP,
+        CALL_CHANGE_BACKING,
     } what;
     BlockNode *node;
     int64_t offset;
@@ -372,6 +379,10 @@ static int coroutine_fn call_entry(void *opaque)
         return nc->co_snapshot_goto(c->node, c->id, NULL);
     case CALL_LOAD:
         return nc->co_snapshot_load_tmp(c->node, c->id, NULL, NULL);
+    case CALL_REMOVE_BITMAP:
+        return nc->co_remove_bitmap(c->node, c->id, NULL);
+    case CALL_CHANGE_BACKING:
+        return nc->co_change_backing(c->node, c->id, "raw", NULL);
     }
     return -EINVAL;
 }
@@ -438,6 +449,16 @@ int bench_snapshot_goto(BlockNode *node, const char *id)
 int bench_snapshot_load(BlockNode *node, const char *id)
 {
     return run((Call){ CALL_LOAD, node, .id = id });
+}
+
+int bench_remove_bitmap(BlockNode *node, const char *name)
+{
+    return run((Call){ CALL_REMOVE_BITMAP, node, .id = name });
+}
+
+int bench_change_backing(BlockNode *node, const char *file)
+{
+    return run((Call){ CALL_CHANGE_BACKING, node, .id = file });
 }
 
 void bench_assert_clean(BlockNode *node)

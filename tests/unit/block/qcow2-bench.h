@@ -23,6 +23,7 @@ typedef struct MemEntry {
     int64_t offset; /* or the new length */
     int64_t bytes;
     uint8_t *data; /* NULL: zeroes */
+    unsigned file; /* of those that share a log */
 } MemEntry;
 
 struct MemNode {
@@ -31,6 +32,7 @@ struct MemNode {
     QemuMutex lock; /* guards what follows */
     GByteArray *bytes;
     GArray *log; /* of MemEntry, while @logging */
+    unsigned file;
     bool logging;
     bool jitter; /* requests wait for each other at random */
     uint32_t seed;
@@ -45,7 +47,8 @@ void bench_init(void);
 MemNode *mem_new(const char *name, const void *data, size_t len);
 void mem_free(MemNode *mem);
 void mem_log_start(MemNode *mem);
-void mem_log_clear(MemNode *mem);
+/** mem_log_share: into the log of @other, as @file. One thread uses both. */
+void mem_log_share(MemNode *mem, MemNode *other, unsigned file);
 /** mem_apply: what @e does, to @bytes; @sectors: (nullable) only those 512-byte
  *  pieces of it whose byte is not 0. */
 void mem_apply(GByteArray *bytes, const MemEntry *e, const uint8_t *sectors);
@@ -70,6 +73,8 @@ int bench_snapshot(BlockNode *node, const char *name, char **ret_id);
 int bench_snapshot_delete(BlockNode *node, const char *id);
 int bench_snapshot_goto(BlockNode *node, const char *id);
 int bench_snapshot_load(BlockNode *node, const char *id);
+int bench_remove_bitmap(BlockNode *node, const char *name);
+int bench_change_backing(BlockNode *node, const char *file);
 /** bench_assert_clean: check finds nothing at all. */
 void bench_assert_clean(BlockNode *node);
 

@@ -52,6 +52,43 @@ static void test_header(void)
     qcow_header_clear(&again);
 }
 
+/* Everything that changes is in one sector, whatever the name's length: a long
+ * one has two places in turn. */
+static void test_header_sector(void)
+{
+    g_autofree char *name = g_strnfill(QCOW_BACKING_NAME_MAX, 'x');
+    uint64_t last = 0;
+    QcowHeader h;
+
+    g_assert_true(decode(&h, golden, sizeof(golden), &error_abort));
+    h.has_bitmaps = true;
+    h.nb_bitmaps = 1;
+    h.bitmap_dir_offset = 0x50000;
+    h.bitmap_dir_size = 32;
+    h.autoclear = QCOW_AUTOCLEAR_BITMAPS;
+    for (size_t n = 1; n <= QCOW_BACKING_NAME_MAX; n++) {
+        g_autofree uint8_t *cluster = g_malloc0(65536);
+        g_autofree uint8_t *buf = NULL;
+        QcowHeader again;
+        size_t len;
+
+        g_free(h.backing_file);
+        h.backing_file = g_strndup(name, n);
+        buf = qcow_header_encode(&h, &len, &error_abort);
+        g_assert_cmpuint(len, <=, QCOW_HEADER_SECTOR);
+        g_assert_cmpuint(h.backing_offset, !=,
+                         h.backing_offset < len ? 0 : last);
+        memcpy(cluster, buf, len);
+        memcpy(cluster + h.backing_offset, h.backing_file, n);
+        g_assert_true(decode(&again, cluster, 65536, &error_abort));
+        g_assert_cmpstr(again.backing_file, ==, h.backing_file);
+        g_assert_cmpuint(again.nb_bitmaps, ==, 1);
+        qcow_header_clear(&again);
+        last = h.backing_offset;
+    }
+    qcow_header_clear(&h);
+}
+
 /* A field of the header, and what is said about its value. */
 static const struct {
     size_t offset;
@@ -345,6 +382,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qcow2-wire/header", test_header);
+    g_test_add_func("/qcow2-wire/header-sector", test_header_sector);
     g_test_add_func("/qcow2-wire/wrong", test_wrong);
     g_test_add_func("/qcow2-wire/features", test_features);
     g_test_add_func("/qcow2-wire/unknown-extension", test_unknown_extension);
