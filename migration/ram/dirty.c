@@ -54,7 +54,7 @@ bool ram_dirty_sync(RAMSource *rs, uint64_t *ret_new, Error **errp)
     count_dirty(rs, (int64_t)sum);
     zero_ahead_cancel(rs->ahead);
     rs->ahead_on = false;
-    rs->chunk_block = NULL;
+    rs->window_block = NULL;
     *ret_new = sum;
     QEMU_LOCK_GUARD(&rs->lock);
     rs->cursor_block = 0;
@@ -122,70 +122,113 @@ uint64_t ram_dirty_claim_host(RAMSource *rs, RAMSourceBlock *sb, uint64_t page,
     return count;
 }
 
-/* A chunk of fewer pages is not worth to wake a thread. */
+/* -- what is about to be read --------------------------------------------------- */
+
+/* Fewer pages are not worth to wake a thread. */
 #define AHEAD_PAGES_MIN 1024
-/* Of the pages of the last chunk so many in eight were zero. */
+/* Of the pages of the last window so many in eight were zero. */
 #define AHEAD_EIGHTHS 6
 
-_Static_assert(ZERO_AHEAD_PAGES == RAM_CHUNK_PAGES, "one piece of work");
+_Static_assert(ZERO_AHEAD_PAGES == RAM_WINDOW_PAGES, "one piece of work");
 _Static_assert(BITS_PER_LONG == ZERO_AHEAD_GROUP, "a group is a word");
 
-/* Pages of the chunk that will be looked at. @run is claimed already. */
-static uint64_t pages_ahead(RAMSource *rs, const RAMRun *run, uint64_t first,
-                            uint64_t n, unsigned long *wanted)
+/* Pages of the window that will be looked at. @run is claimed already. */
+static uint64_t pages_ahead(RAMSource *rs, const RAMRun *run,
+                            unsigned long *wanted)
 {
-    bitmap_zero(wanted, (long)RAM_CHUNK_PAGES);
+    uint64_t first = rs->window_first;
+    long n = (long)rs->window_pages;
+
+    bitmap_zero(wanted, (long)RAM_WINDOW_PAGES);
     WITH_QEMU_LOCK_GUARD(&rs->lock)
     {
-        bitmap_copy(wanted, run->sb->dirty + BIT_WORD(first), (long)n);
+        bitmap_copy(wanted, run->sb->dirty + BIT_WORD(first), n);
     }
     bitmap_set(wanted, (long)(run->first - first), (long)run->n);
-    if (rs->chunk_known) {
-        bitmap_and(wanted, wanted, rs->chunk_touched, (long)n);
+    if (rs->window_known) {
+        bitmap_and(wanted, wanted, rs->window_touched, n);
     }
-    return (uint64_t)bitmap_count_one(wanted, (long)n);
+    return (uint64_t)bitmap_count_one(wanted, n);
 }
 
-/* Zero pages mostly lie together: as in the last chunk, so in this one. */
-static void look_ahead(RAMSource *rs, const RAMRun *run, uint64_t first,
-                       uint64_t n)
+/* From @run to the window's end, if the thread has time. */
+static void look_ahead(RAMSource *rs, const RAMRun *run)
 {
-    DECLARE_BITMAP(wanted, RAM_CHUNK_PAGES);
-    bool worth = rs->chunk_tested >= AHEAD_PAGES_MIN &&
-                 rs->chunk_zeros * 8 >= rs->chunk_tested * AHEAD_EIGHTHS;
+    DECLARE_BITMAP(wanted, RAM_WINDOW_PAGES);
+    uint64_t left = rs->window_first + rs->window_pages - run->first;
 
-    rs->chunk_tested = rs->chunk_zeros = 0;
-    zero_ahead_cancel(rs->ahead);
-    rs->ahead_on =
-        worth && rs->ahead && !rs->postcopy &&
-        pages_ahead(rs, run, first, n, wanted) >= AHEAD_PAGES_MIN &&
-        zero_ahead_begin(rs->ahead,
-                         run->sb->rb->host + (first << RAM_PAGE_BITS), wanted,
-                         (unsigned)DIV_ROUND_UP(n, ZERO_AHEAD_GROUP));
-}
-
-void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run)
-{
-    const MigrationHost *host = rs->config.host;
-    uint64_t chunk = run->first / RAM_CHUNK_PAGES;
-    uint64_t first = chunk * RAM_CHUNK_PAGES;
-    uint64_t n = MIN(RAM_CHUNK_PAGES, run->sb->pages - first);
-
-    if (rs->chunk_block == run->sb && rs->chunk == chunk) {
+    if (left < AHEAD_PAGES_MIN || !zero_ahead_ready(rs->ahead)) {
         return;
     }
-    rs->chunk_block = run->sb;
-    rs->chunk = chunk;
-    if (!rs->stopped && test_bit((long)chunk, run->sb->uncleared)) {
-        clear_bit((long)chunk, run->sb->uncleared);
-        host->dirty_clear(rs->config.host_opaque, run->sb->rb, first, n);
+    if (pages_ahead(rs, run, wanted) < AHEAD_PAGES_MIN) {
+        rs->ahead_worth = false;
+        return;
     }
-    rs->chunk_known = rs->pass <= 1;
-    if (rs->chunk_known) {
-        page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, run->sb->rb, first, n,
-                         rs->chunk_touched, &run->sb->data_end);
+    rs->ahead_on = zero_ahead_begin(
+        rs->ahead, run->sb->rb->host + (rs->window_first << RAM_PAGE_BITS),
+        wanted, (unsigned)DIV_ROUND_UP(rs->window_pages, ZERO_AHEAD_GROUP));
+}
+
+/* Zero pages mostly lie together: as in the last window, so in this one. */
+static void size_window(RAMSource *rs, const RAMRun *run)
+{
+    uint64_t chunks = rs->window_pages / RAM_CHUNK_PAGES;
+
+    rs->ahead_worth = rs->ahead && !rs->postcopy &&
+                      rs->window_tested >= AHEAD_PAGES_MIN &&
+                      rs->window_zeros * 8 >= rs->window_tested * AHEAD_EIGHTHS;
+    chunks =
+        rs->ahead_worth ? CLAMP(2 * chunks, 1, (uint64_t)RAM_WINDOW_CHUNKS) : 1;
+    rs->window_block = run->sb;
+    rs->window_first = ROUND_DOWN(run->first, RAM_CHUNK_PAGES);
+    rs->window_pages =
+        MIN(chunks * RAM_CHUNK_PAGES, run->sb->pages - rs->window_first);
+    rs->window_tested = rs->window_zeros = 0;
+}
+
+/* In the log, in as few calls as it takes. */
+static void clear_window(RAMSource *rs, RAMSourceBlock *sb)
+{
+    const MigrationHost *host = rs->config.host;
+    uint64_t at = rs->window_first / RAM_CHUNK_PAGES;
+    uint64_t end =
+        DIV_ROUND_UP(rs->window_first + rs->window_pages, RAM_CHUNK_PAGES);
+
+    while ((at = find_next_bit(sb->uncleared, end, at)) < end) {
+        uint64_t to = find_next_zero_bit(sb->uncleared, end, at);
+        uint64_t first = at * RAM_CHUNK_PAGES;
+
+        bitmap_clear(sb->uncleared, (long)at, (long)(to - at));
+        host->dirty_clear(rs->config.host_opaque, sb->rb, first,
+                          MIN(to * RAM_CHUNK_PAGES, sb->pages) - first);
+        at = to;
     }
-    look_ahead(rs, run, first, n);
+}
+
+void ram_dirty_enter(RAMSource *rs, const RAMRun *run)
+{
+    if (rs->window_block == run->sb &&
+        run->first - rs->window_first < rs->window_pages) {
+        if (rs->ahead_worth && !rs->ahead_on) {
+            look_ahead(rs, run);
+        }
+        return;
+    }
+    zero_ahead_cancel(rs->ahead);
+    rs->ahead_on = false;
+    size_window(rs, run);
+    if (!rs->stopped) {
+        clear_window(rs, run->sb);
+    }
+    rs->window_known = rs->pass <= 1;
+    if (rs->window_known) {
+        page_present_map(rs->pagemap, PAGE_PRESENT_SCAN, run->sb->rb,
+                         rs->window_first, rs->window_pages, rs->window_touched,
+                         &run->sb->data_end);
+    }
+    if (rs->ahead_worth) {
+        look_ahead(rs, run);
+    }
 }
 
 /* -- post-copy ------------------------------------------------------------------ */

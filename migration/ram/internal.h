@@ -23,6 +23,10 @@ typedef struct ZeroAhead ZeroAhead;
  */
 #define RAM_CHUNK_PAGES UINT64_C(4096)
 
+/* So many at once where pages turn out to be zero, which takes a moment only. */
+#define RAM_WINDOW_CHUNKS 8
+#define RAM_WINDOW_PAGES  (RAM_WINDOW_CHUNKS * RAM_CHUNK_PAGES)
+
 /*
  * Most pages in a run: with their headers they fit one writev of the file
  * (QEMU_FILE_IOV_MAX, QEMU_FILE_IOV_BYTES).
@@ -106,15 +110,17 @@ struct RAMSource {
     uint64_t pass_wait_ns;
     MigrationMethodStats pass_method[PAGE_METHOD__MAX]; /* at its start */
     bool multifd_dirty; /* pages were queued since the last sync */
-    /* The chunk that is being sent, and what of it was ever touched. */
-    RAMSourceBlock *chunk_block;
-    uint64_t chunk;
-    bool chunk_known; /* @chunk_touched counts */
-    DECLARE_BITMAP(chunk_touched, RAM_CHUNK_PAGES);
-    uint64_t chunk_tested; /* pages of it that were looked at */
-    uint64_t chunk_zeros;  /* of these */
-    ZeroAhead *ahead;      /* or NULL: one processor */
-    bool ahead_on;         /* it looks at this chunk */
+    /* The chunks that are being sent, and what of them was ever touched. */
+    RAMSourceBlock *window_block;
+    uint64_t window_first; /* page */
+    uint64_t window_pages;
+    bool window_known; /* @window_touched counts */
+    DECLARE_BITMAP(window_touched, RAM_WINDOW_PAGES);
+    uint64_t window_tested; /* pages of it that were looked at */
+    uint64_t window_zeros;  /* of these */
+    ZeroAhead *ahead;       /* or NULL: one processor */
+    bool ahead_worth;       /* it should look at this window */
+    bool ahead_on;          /* it does */
 
     XBZRLECache *xbzrle;       /* or NULL */
     uint8_t *xbzrle_out;       /* XBZRLE_BYTES_MAX bytes */
@@ -144,8 +150,8 @@ bool ram_dirty_claim(RAMSource *rs, uint64_t max, RAMRun *run);
  *  a bitmap of sb->host_pages bits from its first page on. Returns: how many. */
 uint64_t ram_dirty_claim_host(RAMSource *rs, RAMSourceBlock *sb, uint64_t page,
                               unsigned long *claimed);
-/** ram_dirty_enter_chunk: before pages of @run are read. */
-void ram_dirty_enter_chunk(RAMSource *rs, const RAMRun *run);
+/** ram_dirty_enter: before pages of @run, which is within a chunk, are read. */
+void ram_dirty_enter(RAMSource *rs, const RAMRun *run);
 
 /* -- ram/writer.c: records */
 /** ram_writer_send_run: @touched: bit 0 is the run's first page; NULL = all. */

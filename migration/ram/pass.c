@@ -181,10 +181,10 @@ static RAMSendResult send_runs(RAMWriter *w, int64_t deadline_ns, bool paced,
     RAMRun run;
 
     while (ram_dirty_claim(rs, paced ? run_max(rs) : RAM_RUN_MAX, &run)) {
-        ram_dirty_enter_chunk(rs, &run);
+        ram_dirty_enter(rs, &run);
         if (!ram_writer_send_run(w, &run,
-                                 rs->chunk_known ? rs->chunk_touched : NULL,
-                                 rs->chunk * RAM_CHUNK_PAGES, errp)) {
+                                 rs->window_known ? rs->window_touched : NULL,
+                                 rs->window_first, errp)) {
             return RAM_SEND_ERROR;
         }
         if (paced ? !pace(w, &charged, false, errp) : !file_ok(w->f, errp)) {

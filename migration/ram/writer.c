@@ -206,10 +206,13 @@ static inline void prefetch_page(const uint8_t *p)
 static bool test_zero(RAMWriter *w, const uint8_t *page, uint64_t offset)
 {
     WriterCount *c = &w->count[PAGE_METHOD_ZERO];
-    unsigned in_chunk = (offset >> RAM_PAGE_BITS) % RAM_CHUNK_PAGES;
+    RAMSource *rs = w->rs;
     bool zero;
 
-    if (w->rs->ahead_on && zero_ahead_knows(w->rs->ahead, in_chunk, &zero)) {
+    if (rs->ahead_on &&
+        zero_ahead_knows(
+            rs->ahead, (unsigned)((offset >> RAM_PAGE_BITS) - rs->window_first),
+            &zero)) {
         /* Nothing to look at; the delta's samples go by this, too. */
         w->sample = (w->sample + 1) % METHOD_SAMPLE;
     } else if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
@@ -261,8 +264,8 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         }
     }
     if (detect && !rs->postcopy) {
-        rs->chunk_tested += n;
-        rs->chunk_zeros += zeros;
+        rs->window_tested += n;
+        rs->window_zeros += zeros;
     }
 }
 

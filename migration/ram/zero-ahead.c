@@ -2,8 +2,9 @@
  * The thread that looks for zero pages; see zero-ahead.h.
  *
  * @taken has a bit for each group that somebody has, @done for those whose word of
- * @zero is written. The job is changed only while the thread is idle, and whoever
- * sets all bits of @taken makes it so.
+ * @zero is written. Whoever sets all bits of @taken makes the thread idle. The job
+ * is the sender's until the thread has made POSTED of @state to WORKING: one that it
+ * has not come to is replaced by the next.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -21,26 +22,37 @@
 /* The CPU fetches ahead within a page only; see PREFETCH_AHEAD of writer.c. */
 #define PREFETCH_BELOW (2 * RAM_PAGE_SIZE)
 
+#define WORDS (ZERO_AHEAD_GROUPS / 64)
+
+typedef enum State {
+    IDLE,
+    POSTED,  /* there is a job, and the thread will wake up */
+    WORKING, /* the job is the thread's */
+} State;
+
 struct ZeroAhead {
     QemuThread thread;
     QemuSemaphore work;
-    bool quit; /* atomic */
-    bool busy; /* atomic: the job is the thread's */
+    cpu_set_t cpus; /* where it may run */
+    int tid;        /* atomic; 0: it has not begun to run */
+    bool quit;      /* atomic */
+    State state;    /* atomic */
 
     /* The job. */
     const uint8_t *base;
     unsigned groups;
-    uint64_t wanted[64];
+    uint64_t wanted[ZERO_AHEAD_GROUPS];
 
-    uint64_t taken; /* atomic */
-    uint64_t done;  /* atomic */
-    uint64_t zero[64];
+    uint64_t taken[WORDS]; /* atomic */
+    uint64_t done[WORDS];  /* atomic */
+    uint64_t zero[ZERO_AHEAD_GROUPS];
     uint64_t cpu_ns; /* atomic: of the thread, in all */
 
     /* The sender's. */
-    uint64_t mine;  /* groups that it took */
-    uint64_t known; /* groups that were found done */
+    uint64_t mine[WORDS];  /* groups that it took */
+    uint64_t known[WORDS]; /* groups that were found done */
     uint64_t told_ns;
+    int away_from; /* the CPU that the thread has left to the sender; -1: none */
 };
 
 /* Downwards, as the groups are taken. */
@@ -67,17 +79,17 @@ static uint64_t look_at_group(const uint8_t *base, uint64_t wanted)
 static void look(ZeroAhead *z)
 {
     for (unsigned g = z->groups; g-- > 0;) {
-        uint64_t bit = UINT64_C(1) << g;
+        uint64_t bit = UINT64_C(1) << g % 64;
 
         if (!z->wanted[g]) {
             continue;
         }
-        if (qatomic_fetch_or(&z->taken, bit) & bit) {
+        if (qatomic_fetch_or(&z->taken[g / 64], bit) & bit) {
             return; /* the sender has come so far, or there is no more to do */
         }
         z->zero[g] = look_at_group(
             z->base + g * ZERO_AHEAD_GROUP * RAM_PAGE_SIZE, z->wanted[g]);
-        qatomic_fetch_or(&z->done, bit);
+        qatomic_fetch_or(&z->done[g / 64], bit);
     }
 }
 
@@ -85,6 +97,7 @@ static void *ahead_thread(void *opaque)
 {
     ZeroAhead *z = opaque;
 
+    qatomic_set(&z->tid, qemu_get_thread_id());
     for (;;) {
         struct timespec ts;
 
@@ -92,12 +105,35 @@ static void *ahead_thread(void *opaque)
         if (qatomic_read(&z->quit)) {
             return NULL;
         }
+        if (qatomic_cmpxchg(&z->state, POSTED, WORKING) != POSTED) {
+            continue; /* more wake-ups than jobs */
+        }
         look(z);
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
         qatomic_set(&z->cpu_ns,
                     (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
-        qatomic_store_release(&z->busy, false);
+        qatomic_store_release(&z->state, IDLE);
     }
+}
+
+/*
+ * It works for a millisecond at a time: where all processors have something to do
+ * the scheduler wakes it where it ran last, on the sender's as well as on any
+ * other, and never finds the time to move it.
+ */
+static void keep_away(ZeroAhead *z)
+{
+    int tid = qatomic_read(&z->tid);
+    int cpu = sched_getcpu();
+    cpu_set_t others = z->cpus;
+
+    if (!tid || cpu < 0 || cpu >= CPU_SETSIZE || cpu == z->away_from) {
+        return;
+    }
+    CPU_CLR(cpu, &others);
+    /* Where that is refused (the cpuset was changed), it runs where it is. */
+    sched_setaffinity(tid, sizeof(others), &others);
+    z->away_from = cpu;
 }
 
 ZeroAhead *zero_ahead_new(void)
@@ -109,6 +145,8 @@ ZeroAhead *zero_ahead_new(void)
         return NULL;
     }
     z = g_new0(ZeroAhead, 1);
+    z->cpus = cpus;
+    z->away_from = -1;
     qemu_sem_init(&z->work, 0);
     if (qemu_thread_try_create(&z->thread, "mig-zero", ahead_thread, z,
                                QEMU_THREAD_JOINABLE) < 0) {
@@ -132,20 +170,28 @@ void zero_ahead_free(ZeroAhead *z)
     g_free(z);
 }
 
+bool zero_ahead_ready(ZeroAhead *z)
+{
+    return qatomic_load_acquire(&z->state) != WORKING;
+}
+
 bool zero_ahead_begin(ZeroAhead *z, const uint8_t *base, const uint64_t *wanted,
                       unsigned groups)
 {
-    g_assert(groups <= 64);
-    if (qatomic_load_acquire(&z->busy)) {
+    g_assert(groups <= ZERO_AHEAD_GROUPS);
+    if (qatomic_cmpxchg(&z->state, POSTED, IDLE) == WORKING) {
         return false;
     }
+    keep_away(z);
     z->base = base;
     z->groups = groups;
     memcpy(z->wanted, wanted, groups * sizeof(wanted[0]));
-    z->mine = z->known = 0;
-    qatomic_set(&z->done, 0);
-    qatomic_set(&z->taken, 0);
-    qatomic_store_release(&z->busy, true);
+    for (unsigned i = 0; i < WORDS; i++) {
+        z->mine[i] = z->known[i] = 0;
+        qatomic_set(&z->done[i], 0);
+        qatomic_set(&z->taken[i], 0);
+    }
+    qatomic_store_release(&z->state, POSTED);
     qemu_sem_post(&z->work);
     return true;
 }
@@ -153,20 +199,21 @@ bool zero_ahead_begin(ZeroAhead *z, const uint8_t *base, const uint64_t *wanted,
 bool zero_ahead_knows(ZeroAhead *z, unsigned page, bool *ret_zero)
 {
     unsigned g = page / ZERO_AHEAD_GROUP;
-    uint64_t bit = UINT64_C(1) << g;
+    unsigned word = g / 64;
+    uint64_t bit = UINT64_C(1) << g % 64;
 
-    if (z->mine & bit) {
+    if (z->mine[word] & bit) {
         return false;
     }
-    if (!(z->known & bit)) {
-        if (!(qatomic_fetch_or(&z->taken, bit) & bit)) {
-            z->mine |= bit;
+    if (!(z->known[word] & bit)) {
+        if (!(qatomic_fetch_or(&z->taken[word], bit) & bit)) {
+            z->mine[word] |= bit;
             return false;
         }
-        if (!(qatomic_load_acquire(&z->done) & bit)) {
+        if (!(qatomic_load_acquire(&z->done[word]) & bit)) {
             return false;
         }
-        z->known |= bit;
+        z->known[word] |= bit;
     }
     *ret_zero = z->zero[g] >> page % ZERO_AHEAD_GROUP & 1;
     return true;
@@ -174,8 +221,8 @@ bool zero_ahead_knows(ZeroAhead *z, unsigned page, bool *ret_zero)
 
 void zero_ahead_cancel(ZeroAhead *z)
 {
-    if (z) {
-        qatomic_fetch_or(&z->taken, UINT64_MAX);
+    for (unsigned i = 0; z && i < WORDS; i++) {
+        qatomic_fetch_or(&z->taken[i], UINT64_MAX);
     }
 }
 

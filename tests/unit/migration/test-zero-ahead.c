@@ -11,7 +11,10 @@
 #include "migration/ram-block.h"
 #include "migration/ram/zero-ahead.h"
 
-#define BYTES ((size_t)ZERO_AHEAD_PAGES << RAM_PAGE_BITS)
+/* More than one word of groups. */
+#define GROUPS 128
+#define PAGES  (GROUPS * ZERO_AHEAD_GROUP)
+#define BYTES  ((size_t)PAGES << RAM_PAGE_BITS)
 
 static uint8_t *memory_new(void)
 {
@@ -30,7 +33,7 @@ static bool is_marked(unsigned page)
 /* The last byte of a page is enough. */
 static void mark(uint8_t *mem)
 {
-    for (unsigned page = 0; page < ZERO_AHEAD_PAGES; page++) {
+    for (unsigned page = 0; page < PAGES; page++) {
         mem[((size_t)page << RAM_PAGE_BITS) + RAM_PAGE_SIZE - 1] =
             is_marked(page);
     }
@@ -38,7 +41,7 @@ static void mark(uint8_t *mem)
 
 static void begin(ZeroAhead *z, const uint8_t *mem, const uint64_t *wanted)
 {
-    while (!zero_ahead_begin(z, mem, wanted, 64)) {
+    while (!zero_ahead_begin(z, mem, wanted, GROUPS)) {
         g_usleep(100); /* it has met us, and is on its way back */
     }
 }
@@ -65,7 +68,7 @@ static bool wait_known(ZeroAhead *z, const uint8_t *mem, const uint64_t *wanted,
 static void test_both_ends(void)
 {
     g_autoptr(ZeroAhead) z = zero_ahead_new();
-    uint64_t wanted[64];
+    uint64_t wanted[GROUPS];
     uint8_t *mem = memory_new();
     unsigned known = 0;
 
@@ -78,7 +81,7 @@ static void test_both_ends(void)
     memset(wanted, 0xff, sizeof(wanted));
     for (int round = 0; round < 20; round++) {
         begin(z, mem, wanted);
-        for (unsigned page = 0; page < ZERO_AHEAD_PAGES; page++) {
+        for (unsigned page = 0; page < PAGES; page++) {
             bool zero;
 
             if (zero_ahead_knows(z, page, &zero)) {
@@ -89,8 +92,8 @@ static void test_both_ends(void)
             }
         }
     }
-    g_test_message("%u pages of %u", known, 20 * ZERO_AHEAD_PAGES);
-    g_assert_true(wait_known(z, mem, wanted, ZERO_AHEAD_PAGES - 1));
+    g_test_message("%u pages of %u", known, 20 * PAGES);
+    g_assert_true(wait_known(z, mem, wanted, PAGES - 1));
     /* All of it, as nobody else did any. */
     g_assert_true(wait_known(z, mem, wanted, 0));
     g_assert_cmpuint(zero_ahead_cpu_ns(z), >, 0);
@@ -102,7 +105,7 @@ static void test_both_ends(void)
 static void test_wanted(void)
 {
     g_autoptr(ZeroAhead) z = zero_ahead_new();
-    uint64_t wanted[64] = { 0 };
+    uint64_t wanted[GROUPS] = { 0 };
     uint8_t *mem = memory_new();
 
     if (!z) {
@@ -111,7 +114,7 @@ static void test_wanted(void)
         return;
     }
     mark(mem);
-    for (unsigned page = 0; page < ZERO_AHEAD_PAGES; page++) {
+    for (unsigned page = 0; page < PAGES; page++) {
         if (page % 5 == 1 && page / 64 != 30) {
             wanted[page / 64] |= UINT64_C(1) << page % 64;
         } else {
@@ -120,7 +123,7 @@ static void test_wanted(void)
         }
     }
     g_assert_true(wait_known(z, mem, wanted, 1));
-    g_assert_true(wait_known(z, mem, wanted, 4091));
+    g_assert_true(wait_known(z, mem, wanted, PAGES - 1));
     g_clear_pointer(&z, zero_ahead_free);
     munmap(mem, BYTES);
 }
@@ -130,7 +133,7 @@ static void test_cancel(void)
 {
     ZeroAhead *z = zero_ahead_new();
     uint8_t *mem = memory_new();
-    uint64_t wanted[64];
+    uint64_t wanted[GROUPS];
 
     if (!z) {
         munmap(mem, BYTES);
