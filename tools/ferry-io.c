@@ -86,12 +86,14 @@ static void print_help(void)
            text, "-h, --help", "show this and end");
 }
 
-/* Lets requests that run in the background end and report. */
+/* Lets requests that run in the background end and report. What was said is seen
+ * before the next command, which may take long. */
 static void poll_aio(Io *io)
 {
     while (aio_poll(io->tool.ctx, false)) {
         ;
     }
+    fflush(stdout);
 }
 
 /* -- standard input ------------------------------------------------------------- */

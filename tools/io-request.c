@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
+#include "block/blkdebug.h"
 #include "block/node-image.h"
+#include "util/aio-wait.h"
 
 #include "io.h"
 
@@ -45,8 +47,43 @@ int coroutine_fn io_request_co(void *request)
 
 int io_request(IoRequest *request)
 {
-    return node_run_co(request->io->tool.ctx, io_request_co, request);
+    return io_run_co(request->io, io_request_co, request);
 }
+
+/* -- waiting ----------------------------------------------------------------- */
+
+typedef struct RunCo {
+    int coroutine_fn (*entry)(void *opaque);
+    void *opaque;
+    int ret;
+    bool done;
+} RunCo;
+
+static void coroutine_fn run_entry(void *opaque)
+{
+    RunCo *r = opaque;
+
+    r->ret = r->entry(r->opaque);
+    r->done = true;
+    aio_wait_kick();
+}
+
+int io_run_co(Io *io, int coroutine_fn (*entry)(void *opaque), void *opaque)
+{
+    AioContext *ctx = io->tool.ctx;
+    RunCo r = { .entry = entry, .opaque = opaque };
+
+    aio_co_enter(ctx, qemu_coroutine_create(run_entry, &r));
+    AIO_WAIT_WHILE_UNLOCKED(ctx, !r.done && !io->tool.interrupted);
+    if (!r.done) {
+        /* Nobody is left who could resume it. */
+        blkdebug_remove_break(blk_node(io->blk), NULL);
+        AIO_WAIT_WHILE_UNLOCKED(ctx, !r.done);
+    }
+    return r.ret;
+}
+
+/* -- buffers ----------------------------------------------------------------- */
 
 uint8_t *io_make_buffer(QEMUIOVector *qiov, int n, const char **lengths,
                         int pattern)

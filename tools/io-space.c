@@ -110,7 +110,7 @@ static bool ask(Io *io, AllocQuestion *q)
     int ret;
 
     q->node = node_skip_filters(blk_node(io->blk));
-    ret = node_run_co(io->tool.ctx, alloc_entry, q);
+    ret = io_run_co(io, alloc_entry, q);
     if (ret < 0) {
         printf("is_allocated failed: %s\n", strerror(-ret));
     }
@@ -205,7 +205,7 @@ static bool run_info(Io *io, void *args, int npos, const char **pos)
     g_autoptr(ImageInfoSpecific) specific = NULL;
     g_autofree char *cluster = NULL;
     g_autofree char *vmstate = NULL;
-    int ret = node_run_co(io->tool.ctx, info_entry, &q);
+    int ret = io_run_co(io, info_entry, &q);
     Error *err = NULL;
 
     if (ret < 0) {
@@ -268,7 +268,7 @@ static bool run_truncate(Io *io, void *args, int npos, const char **pos)
         qapi_enum_parse(&PreallocMode_lookup, a->mode, PREALLOC_MODE_OFF, &err);
     if (!err) {
         r.mode = (PreallocMode)mode;
-        node_run_co(io->tool.ctx, truncate_entry, &r);
+        io_run_co(io, truncate_entry, &r);
     }
     if (err) {
         error_report_err(err);

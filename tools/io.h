@@ -103,6 +103,10 @@ typedef struct IoRequest {
     BlkRequestFlags flags;
 } IoRequest;
 
+/** io_run_co: run @entry(@opaque) as a coroutine and wait for its end. A signal
+ *  lets it go on where a break has stopped it. Returns: what @entry does. */
+int io_run_co(Io *io, int coroutine_fn (*entry)(void *opaque), void *opaque);
+
 /** io_request_co: Returns: 0 or -errno. */
 int coroutine_fn io_request_co(void *request);
 /** io_request: the same, waiting. */

@@ -65,7 +65,7 @@ static BlockNode *add_overlay(Tool *tool, BlockNode *node, json_t *more,
     return node;
 }
 
-/* -o: the image from there on. */
+/* -o: the image from there on. What to do with discards is said below. */
 static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
                              bool writable, Error **errp)
 {
@@ -78,8 +78,9 @@ static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
         return NULL;
     }
     return open_above(tool, node,
-                      json_pack("{s:s,s:I,s:b}", "driver", "raw", "offset",
-                                (json_int_t)offset, "read-only", !writable),
+                      json_pack("{s:s,s:I,s:b,s:s}", "driver", "raw", "offset",
+                                (json_int_t)offset, "read-only", !writable,
+                                "discard", "unmap"),
                       "file", errp);
 }
 
@@ -154,6 +155,9 @@ BlockBackend *nbd_open(Tool *tool, const NbdArgs *a, Error **errp)
     image.more = a->snapshot ? NULL : more; /* of the node that is written */
     if (!set_discard(a, &image.discard, errp)) {
         return NULL;
+    }
+    if (a->snapshot && image.discard) {
+        json_object_set_new(more, "discard", json_string("unmap"));
     }
     blk = tool_open(tool, &image, errp);
     if (!blk) {

@@ -4,6 +4,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import ferrytest
 from ferrytest import TIMEOUT, Test, wait_for
@@ -232,6 +233,31 @@ def test_stopped_requests(t: Test) -> None:
     said += p.stdout.read()
     assert p.wait(TIMEOUT) == 1 and b'interrupted' in said, (p.returncode, said)
     assert disk.read_bytes()[:4096] == b'\2' * 4096
+
+
+def test_stopped_in_front(t: Test) -> None:
+    """One signal ends a request that nobody could resume: it is let go on, the
+    commands after it are not run, and the image is closed."""
+    for line, event in (('write -P 7 0 4k', 'pwritev'), ('flush', 'flush_to_disk'),
+                        ('truncate 2M', 'pwritev'), ('read 0 4k', 'read_aio')):
+        disk = t.path('d.raw')
+        disk.write_bytes(bytes(MIB))
+        p = t.spawn(IO, '-f', 'raw', f'blkdebug::{disk}')
+        p.stdin.write(f'break {event} A\nlength\n{line}\nwrite -P 8 4k 4k\n'.encode())
+        p.stdin.flush()
+        said = b''
+        while b'1 MiB' not in said:
+            got = os.read(p.stdout.fileno(), 4096)
+            assert got, said
+            said += got
+        time.sleep(0.3)     # until it has stopped: before that nothing differs
+        p.terminate()
+        assert p.wait(TIMEOUT) == 1, (line, said)
+        said += p.stdout.read()
+        assert b'interrupted' in said, (line, said)
+        if 'write' in line:
+            assert b'wrote 4096/4096' in said, said
+            assert disk.read_bytes()[:8192] == b'\7' * 4096 + bytes(4096), said
 
 
 if __name__ == '__main__':

@@ -167,6 +167,27 @@ def test_discard_and_zeroes(t: Test) -> None:
         assert disk.read_bytes()[:2 * MIB] == bytes(2 * MIB)
 
 
+def test_discard_goes_to_what_is_written(t: Test) -> None:
+    """-s: the overlay's clusters are given back; -o: the image's."""
+    t.requires('nbdinfo')
+    for mode, holes in (('unmap', [MIB]), ('ignore', [])):
+        disk = make_disk(t)
+        before, room = disk.read_bytes(), disk.stat().st_blocks
+        sock, p = serve(t, disk, '-f', 'raw', '-s', f'--discard={mode}')
+        nbdsh(t, uri(sock), f'h.pwrite(b"x" * {MIB}, {MIB}); h.trim({MIB}, {MIB}); h.flush()')
+        got = json.loads(t.run('nbdinfo', '--map', '--json', uri(sock)).stdout)
+        assert [e['offset'] for e in got if e['type'] & 2] == holes, (mode, got)
+        end(p)
+        assert disk.read_bytes() == before and disk.stat().st_blocks == room
+        sock, p = serve(t, disk, '-f', 'raw', '-o', str(MIB), f'--discard={mode}')
+        nbdsh(t, uri(sock), f'h.trim({MIB}, {MIB}); h.flush()')
+        end(p)
+        freed = room - disk.stat().st_blocks
+        assert freed == (MIB // 512 if holes else 0), (mode, freed)
+        assert disk.read_bytes() == before[:2 * MIB] + (
+            bytes(MIB) if holes else before[2 * MIB:3 * MIB]) + before[3 * MIB:], mode
+
+
 def test_cache_and_aio(t: Test) -> None:
     t.requires('nbdcopy')
     disk, source = make_disk(t), make_disk(t, 'source.raw')
