@@ -3,7 +3,10 @@
 """LUKS: our images under cryptsetup and qemu-img, theirs under ours; key
 slots, detached headers, and what is refused."""
 import json
+import select
 import shutil
+import struct
+import time
 
 import ferrytest
 from ferrytest import QmpError, Test
@@ -295,6 +298,36 @@ def test_machine(t: Test) -> None:
             raise AssertionError(bad)
         except QmpError as e:
             assert words in str(e), e
+    f.quit()
+
+
+def test_monitor_answers_meanwhile(t: Test) -> None:
+    """blockdev-add takes seconds over the key: the state of the machine is told
+    without waiting for it."""
+    path = t.path('slow.luks')
+    create(t, path)
+    data = bytearray(path.read_bytes())
+    # Rounds of slot 0; to another key, so that it ends with an error.
+    struct.pack_into('>I', data, 208 + 4, 12_000_000)
+    path.write_bytes(data)
+    f = t.ferry('-object', f'secret,id=s,file={t.path("s.key")}', monitors=2)
+    adder, asker = f.qmp, f.connect_qmp(1)
+    begin = time.monotonic()
+    adder.send('blockdev-add', arguments={
+        'driver': 'luks', 'node-name': 'disk', 'key-secret': 's',
+        'file': {'driver': 'file', 'filename': str(path)}})
+    longest, asked = 0.0, 0
+    while not select.select([adder.sock], [], [], 0.02)[0]:
+        before = time.monotonic()
+        asker.cmd('query-status')
+        longest = max(longest, time.monotonic() - before)
+        asked += 1
+    took = time.monotonic() - begin
+    reply = adder.reply()
+    assert 'cannot unlock any keyslot' in reply['error']['desc'], reply
+    assert asked >= 5, f'{asked} questions in {took} s: they waited, or there was no key to make'
+    assert longest < max(1, took / 3), (longest, took)
+    assert path.read_bytes() == data, 'a refused image was changed'
     f.quit()
 
 
