@@ -46,6 +46,14 @@ int coroutine_fn qcow_co_change_backing(BlockNode *node, const char *file,
         return -EINVAL;
     }
     qcow_close_gate(s);
+    /* What is here instead of the old file's contents is on disk first. */
+    ret = qcow_commit_all(s);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "Could not write out the metadata of '%s'",
+                         node->name);
+        qcow_open_gate(s);
+        return ret;
+    }
     h->backing_file = g_strdup(file);
     h->backing_format = g_strdup(format);
     ret = qcow_header_rewrite(s, errp);
