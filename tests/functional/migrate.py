@@ -252,13 +252,20 @@ class Pair:
 
     def wait_status(self, *wanted: str, f: Ferry | None = None,
                     timeout: float = 4 * ferrytest.TIMEOUT) -> dict:
+        last = {}
+
         def there():
             s = self.status(f)
+            last.clear()
+            last.update(s)
             if s.get('status') in wanted:
                 return s
             assert s.get('status') not in ENDED, s
             return None
-        return wait_for(there, f'status {wanted}', timeout)
+        try:
+            return wait_for(there, f'status {wanted}', timeout)
+        except AssertionError as e:
+            raise AssertionError(f'{e}; it is {last}') from None
 
     def migrate(self, transport: str = 'unix', capabilities=(),
                 parameters=None, source_only=(), wait: bool = True,
