@@ -184,6 +184,8 @@ typedef enum MigrationChannelKind {
     MIGRATION_CHANNEL_MAIN_STREAM,
     MIGRATION_CHANNEL_MULTIFD,
     MIGRATION_CHANNEL_PREEMPT, /* urgent pages of post-copy */
+    MIGRATION_CHANNEL_URGENT,  /* the same, agreed upon by both; see
+                                  postcopy/urgent.c, which sends first bytes */
     MIGRATION_CHANNEL_ASK,     /* who runs the guest? see source/doubt.c */
 } MigrationChannelKind;
 
@@ -192,6 +194,7 @@ typedef enum MigrationChannelKind {
 #define MIGRATION_MAGIC_MULTIFD 0x11223344u
 /* Ours: sent by migration_channel_open() before anything else. */
 #define MIGRATION_MAGIC_PREEMPT 0x46505245u /* "FPRE" */
+#define MIGRATION_MAGIC_URGENT  0x46555247u /* "FURG", be32 word */
 #define MIGRATION_MAGIC_ASK     0x4641534bu /* "FASK" */
 #define MIGRATION_MAGIC_CPR     0x46435052u /* "FCPR"; see cpr/wire.h */
 
@@ -201,10 +204,12 @@ typedef enum MigrationChannelKind {
 
 /* Handshake of a multifd channel (interface.md 4.5). */
 #define MULTIFD_INIT_LEN 64
+/* First bytes of a channel of MIGRATION_MAGIC_URGENT. */
+#define URGENT_INIT_LEN 8
 
 /**
  * migration_channel_open:
- * @kind: MULTIFD or PREEMPT: one more connection to where the main one goes
+ * @kind: MULTIFD, PREEMPT or URGENT: one more connection to where the main one goes
  * @errp: (out)
  *
  * Connect and do the TLS handshake, waiting for both (each has a time limit);

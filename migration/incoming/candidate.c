@@ -172,6 +172,12 @@ static bool found_preempt(void *opaque, QIOChannel *ioc, Error **errp)
     return true;
 }
 
+static bool found_urgent(void *opaque, QIOChannel *ioc, uint32_t word,
+                         Error **errp)
+{
+    return postcopy_urgent_channel(opaque, ioc, word, errp);
+}
+
 static bool found_recovered(void *opaque, QIOChannel *ioc,
                             const uint8_t *prefill, size_t len, Error **errp)
 {
@@ -227,6 +233,7 @@ const ListenerOps incoming_listener_ops = {
     .main_stream = found_main,
     .multifd = found_multifd,
     .preempt = found_preempt,
+    .urgent = found_urgent,
     .asked = answer_asked,
     .recovered = found_recovered,
     .wants = still_wants,

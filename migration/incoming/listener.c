@@ -94,16 +94,25 @@ static gboolean half_too_slow(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/* So many first bytes tell all, where the first four are there. */
+static size_t first_bytes(const Half *h)
+{
+    switch (ldl_be_p(h->first)) {
+    case MIGRATION_MAGIC_MULTIFD:
+        return MULTIFD_INIT_LEN;
+    case MIGRATION_MAGIC_URGENT:
+        return URGENT_INIT_LEN;
+    default:
+        return sizeof(uint32_t);
+    }
+}
+
 static bool is_complete(const Half *h)
 {
     if (h->l->recovering && h->have && h->first[0] == STREAM_COMMAND) {
         return true;
     }
-    if (h->have < sizeof(uint32_t)) {
-        return false;
-    }
-    return h->have == MULTIFD_INIT_LEN ||
-           ldl_be_p(h->first) != MIGRATION_MAGIC_MULTIFD;
+    return h->have >= sizeof(uint32_t) && h->have == first_bytes(h);
 }
 
 static bool give_away(Half *h, Error **errp)
@@ -131,6 +140,11 @@ static bool give_away(Half *h, Error **errp)
     case MIGRATION_MAGIC_PREEMPT:
         if (ops->preempt) {
             return ops->preempt(opaque, h->ioc, errp);
+        }
+        break;
+    case MIGRATION_MAGIC_URGENT:
+        if (ops->urgent) {
+            return ops->urgent(opaque, h->ioc, ldl_be_p(h->first + 4), errp);
         }
         break;
     case MIGRATION_MAGIC_CPR:
@@ -166,8 +180,8 @@ static size_t want_bytes(const Half *h)
     if (h->l->recovering && h->have == 0) {
         return 1;
     }
-    return h->have < sizeof(uint32_t) ? sizeof(uint32_t) - h->have
-                                      : MULTIFD_INIT_LEN - h->have;
+    return (h->have < sizeof(uint32_t) ? sizeof(uint32_t) : first_bytes(h)) -
+           h->have;
 }
 
 static gboolean half_readable(QIOChannel *ioc, GIOCondition condition,

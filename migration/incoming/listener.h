@@ -24,6 +24,7 @@
  * @main_stream: first bytes QEVM. @prefill: what was read. Takes its own
  *     reference to @ioc (blocking). false = nobody wants it
  * @multifd: see multifd_recv_channel(); @preempt: FPRE, taken off
+ * @urgent: FURG, taken off, as the word behind it
  * @recovered: the first byte is that of a COMMAND: a resumed post-copy
  * @wants: is a channel of that kind still missing? When none is, the
  *     listener closes its sockets
@@ -34,6 +35,7 @@ typedef struct ListenerOps {
     bool (*multifd)(void *opaque, QIOChannel *ioc,
                     const uint8_t init[MULTIFD_INIT_LEN], Error **errp);
     bool (*preempt)(void *opaque, QIOChannel *ioc, Error **errp);
+    bool (*urgent)(void *opaque, QIOChannel *ioc, uint32_t word, Error **errp);
     /* (optional) FCPR, taken off: descriptors follow */
     bool (*cpr)(void *opaque, QIOChannel *ioc, Error **errp);
     /* FASK, taken off: does the guest run here? */

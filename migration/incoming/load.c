@@ -21,7 +21,7 @@
 #include "migration/stream/announce.h"
 #include "migration/stream/savevm.h"
 #include "util/lockable.h"
-#include "util/main-loop.h"
+#include "util/main-call.h"
 
 static int64_t now_ns(void)
 {
@@ -226,7 +226,11 @@ static bool load_near(MigrationIncoming *mis, uint32_t value, Error **errp)
 static bool load_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = ((Candidate *)opaque)->mis;
+    uint32_t answer;
 
+    if (postcopy_incoming_urgent_ping(mis, value, &answer)) {
+        return return_sender_pong(mis->to_src, answer, errp);
+    }
     if (!load_near(mis, value, errp)) {
         return false;
     }
@@ -320,32 +324,47 @@ static bool take_disks(MigrationIncoming *mis, Error **errp)
            ms->host->disks_activate(ms->host_opaque, errp);
 }
 
-/* In the main loop. */
-static void guest_is_here(void *opaque)
+/*
+ * Disks and start in one visit to the main loop: the guest stands meanwhile.
+ * Disks that cannot be had are a reason to refuse the guest even now.
+ */
+typedef struct LastStep {
+    MigrationIncoming *mis;
+    bool commit; /* it is the source's last word: who asks hears that it runs */
+} LastStep;
+
+static bool last_step(void *opaque, Error **errp)
 {
-    MigrationIncoming *mis = opaque;
+    LastStep *step = opaque;
+    MigrationIncoming *mis = step->mis;
     MigrationState *ms = mis->ms;
 
+    if (!take_disks(mis, errp)) {
+        return false;
+    }
+    if (step->commit) {
+        qatomic_store_release(&mis->run->committed, true);
+    }
+    bitmap_loader_begin(mis->bitmaps);
     ms->program->incoming_done(ms->program_opaque,
                                qatomic_read(&mis->autostart));
-    qemu_sem_post(&mis->run->started);
+    return true;
 }
 
-static void start_guest(MigrationIncoming *mis)
+static bool start_guest(MigrationIncoming *mis, bool commit, Error **errp)
 {
-    bitmap_loader_begin(mis->bitmaps);
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), guest_is_here, mis);
-    qemu_sem_wait(&mis->run->started);
+    LastStep step = { .mis = mis, .commit = commit };
+
+    if (!main_call(last_step, &step, errp)) {
+        return false;
+    }
     migration_announce(mis->ms);
+    return true;
 }
 
 bool migration_incoming_postcopy_run(MigrationIncoming *mis, Error **errp)
 {
-    if (!take_disks(mis, errp)) {
-        return false;
-    }
-    start_guest(mis);
-    return true;
+    return start_guest(mis, false, errp);
 }
 /* -- the load --------------------------------------------------------------------------- */
 
@@ -423,16 +442,12 @@ static bool finish_load(MigrationIncoming *mis, Error **errp)
         return false;
     }
     set_in_doubt(mis, true);
-    /* Disks that cannot be had are a reason to refuse the guest even now. */
-    ok = await_commit(mis, errp) && take_disks(mis, errp);
+    ok = await_commit(mis, errp) && start_guest(mis, true, errp);
     set_in_doubt(mis, false);
-    if (!ok) {
-        return false;
+    if (ok) {
+        confirm(mis);
     }
-    qatomic_store_release(&mis->run->committed, true);
-    start_guest(mis);
-    confirm(mis);
-    return true;
+    return ok;
 }
 
 bool incoming_load(Candidate *c, Error **errp)

@@ -57,6 +57,9 @@ struct PostcopyIncoming {
     unsigned bulk_cpu; /* where that is, or NEAR_ANYWHERE */
     int urgent_tid;    /* 0: not known */
 
+    bool urgent_asked;      /* the next PING is its word */
+    uint32_t urgent_word;   /* what it will bring; 0: not agreed upon */
+    bool urgent_used;       /* the source says that pages will come on it */
     QIOChannel *urgent_ioc; /* reference; tracked */
     UrgentState urgent;
     QemuThread urgent_thread;
@@ -78,6 +81,20 @@ bool postcopy_incoming_taken_back(PostcopyIncoming *pi, Error **errp);
 /** postcopy_incoming_commit: the source's commit has come, maybe once more.
  *  Thread: the listen thread. */
 bool postcopy_incoming_commit(PostcopyIncoming *pi, Error **errp);
+
+/* postcopy/urgent-incoming.c; all with the lock but for the stop */
+
+/** postcopy_urgent_is_wanted: pages will come on a channel of their own. */
+bool postcopy_urgent_is_wanted(const PostcopyIncoming *pi);
+/** postcopy_urgent_awaited: its end, or the channel itself, may still come. */
+bool postcopy_urgent_awaited(const PostcopyIncoming *pi);
+/** postcopy_urgent_is_over: it has brought all that it was to bring. */
+bool postcopy_urgent_is_over(const PostcopyIncoming *pi);
+/** postcopy_urgent_start: read it, if it is there. */
+void postcopy_urgent_start(PostcopyIncoming *pi);
+/** postcopy_urgent_stop: there is none when this returns. Thread: the listen
+ *  thread. */
+void postcopy_urgent_stop(PostcopyIncoming *pi);
 
 /** postcopy_listen_start: the listen thread, and the urgent channel's if it is
  *  there. */

@@ -10,7 +10,7 @@
  *             |          v broken
  *   recover --+--- paused: wait for a connection
  *
- * The urgent channel has a thread of its own for each connection.
+ * The urgent channel has a thread of its own, see postcopy/urgent-incoming.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -26,97 +26,6 @@
 #include "trace/trace-migration.h"
 #include "util/bitmap.h"
 #include "util/lockable.h"
-
-/* -- the urgent channel -------------------------------------------------------- */
-
-static void *urgent_thread(void *opaque)
-{
-    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
-    g_autoptr(QEMUFile) f = qemu_file_new_input(pi->urgent_ioc);
-    g_autoptr(RAMReader) reader = ram_reader_new(pi->mis->ram, f);
-    Error *err = NULL;
-    int ret;
-
-    postcopy_thread_urgent();
-    WITH_QEMU_LOCK_GUARD(&pi->lock)
-    {
-        pi->urgent_tid = qemu_get_thread_id();
-        postcopy_thread_avoid(pi->urgent_tid, pi->bulk_cpu);
-    }
-    ret = ram_load_postcopy(reader, false, &err);
-    if (ret < 0 && !err) {
-        qemu_file_get_error_obj(f, &err);
-    }
-    qemu_mutex_lock(&pi->lock);
-    pi->urgent = URGENT_ENDED;
-    pi->urgent_tid = 0;
-    pi->urgent_complete = ret == 1;
-    error_free(pi->urgent_error);
-    pi->urgent_error = err;
-    qemu_cond_broadcast(&pi->cond);
-    qemu_mutex_unlock(&pi->lock);
-    if (ret != 1) {
-        /* Its end without a mark is a break like any other. */
-        qio_channel_shutdown(pi->mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH,
-                             NULL);
-    }
-    return NULL;
-}
-
-/* With the lock held. */
-static void urgent_start(PostcopyIncoming *pi)
-{
-    if (pi->urgent_ioc && pi->urgent == URGENT_NONE) {
-        pi->urgent = URGENT_READING;
-        pi->urgent_complete = false;
-        qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread,
-                           pi, QEMU_THREAD_JOINABLE);
-    }
-}
-
-/* No urgent channel is left when this returns. Thread: the listen thread. */
-static void urgent_stop(PostcopyIncoming *pi)
-{
-    QIOChannel *ioc;
-    bool join;
-
-    qemu_mutex_lock(&pi->lock);
-    ioc = pi->urgent_ioc;
-    join = pi->urgent != URGENT_NONE;
-    qemu_mutex_unlock(&pi->lock);
-    if (ioc) {
-        qio_channel_shutdown(ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
-    }
-    if (join) {
-        qemu_thread_join(&pi->urgent_thread);
-    }
-    qemu_mutex_lock(&pi->lock);
-    pi->urgent = URGENT_NONE;
-    pi->urgent_ioc = NULL;
-    qemu_mutex_unlock(&pi->lock);
-    migration_channel_close(pi->mis->ms, ioc);
-}
-
-void postcopy_preempt_channel(MigrationIncoming *mis, QIOChannel *ioc)
-{
-    PostcopyIncoming *pi = mis->postcopy;
-    bool taken;
-
-    qemu_mutex_lock(&pi->lock);
-    taken = !pi->urgent_ioc && !pi->paused && !pi->over && !pi->quit;
-    if (taken) {
-        pi->urgent_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
-        migration_channel_track(mis->ms, ioc);
-        if (qatomic_read(&pi->listening)) {
-            urgent_start(pi);
-        }
-        qemu_cond_broadcast(&pi->cond);
-    }
-    qemu_mutex_unlock(&pi->lock);
-    if (!taken) {
-        qio_channel_close(ioc, NULL);
-    }
-}
 
 /* -- the end ----------------------------------------------------------------------- */
 
@@ -134,21 +43,6 @@ static RAMBlock *listen_missing(PostcopyIncoming *pi)
     return NULL;
 }
 
-/* The main channel has come to its end: wait for the other. With the lock. */
-static bool listen_wait_urgent(PostcopyIncoming *pi)
-{
-    bool preempt =
-        migrate_cap(pi->mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
-
-    while (preempt && !pi->quit && !pi->urgent_complete &&
-           pi->urgent != URGENT_ENDED &&
-           (pi->urgent == URGENT_READING || listen_missing(pi))) {
-        qemu_cond_wait(&pi->cond, &pi->lock);
-    }
-    return !pi->quit && pi->urgent != URGENT_READING &&
-           (pi->urgent == URGENT_NONE || pi->urgent_complete);
-}
-
 /* All pages are in memory: the source may forget the guest. */
 static bool listen_finish(PostcopyIncoming *pi, Error **errp)
 {
@@ -156,7 +50,11 @@ static bool listen_finish(PostcopyIncoming *pi, Error **errp)
     bool ok;
 
     qemu_mutex_lock(&pi->lock);
-    ok = listen_wait_urgent(pi);
+    while (postcopy_urgent_awaited(pi) &&
+           (pi->urgent == URGENT_READING || listen_missing(pi))) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    ok = postcopy_urgent_is_over(pi);
     if (!ok) {
         if (pi->urgent_error) {
             error_propagate(errp, error_copy(pi->urgent_error));
@@ -229,6 +127,9 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
         return !mis->postcopy->from_here ||
                listen_near(mis->postcopy, near.cpu, errp);
     }
+    if (value == MIGRATION_PING_URGENT_USED) {
+        postcopy_incoming_urgent_ping(mis, value, &value);
+    }
     if (value == MIGRATION_PING_COMMIT) {
         return postcopy_incoming_commit(mis->postcopy, errp);
     }
@@ -289,6 +190,7 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
     trace_postcopy_paused(error_get_pretty(why));
     qemu_mutex_lock(&pi->lock);
     pi->paused = true;
+    pi->urgent_used = false;
     ours = postcopy_incoming_is_ours(pi);
     qemu_mutex_unlock(&pi->lock);
     listen_note(mis,
@@ -304,7 +206,7 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
     listen_anywhere(pi);
     return_sender_replace(mis->to_src, NULL);
     qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
-    urgent_stop(pi);
+    postcopy_urgent_stop(pi);
     if (!migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
                         MIGRATION_STATUS_POSTCOPY_PAUSED)) {
         migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_RECOVER,
@@ -403,7 +305,7 @@ static void vcpus_restore(const MigrationState *ms, VCPUSlices *s)
 /* Watching memory and all threads end. */
 static void listen_stop(PostcopyIncoming *pi)
 {
-    urgent_stop(pi);
+    postcopy_urgent_stop(pi);
     postcopy_faults_free(g_steal_pointer(&pi->faults));
     for (unsigned i = 0; i < pi->blocks->n; i++) {
         postcopy_block_restore(pi->blocks->block[i]);
@@ -440,11 +342,14 @@ static void *listen_thread(void *opaque)
     MigrationIncoming *mis = pi->mis;
     VCPUSlices slices;
     Error *err = NULL;
-    bool quit;
+    bool quit, apart;
 
     /* With a channel for urgent pages this thread brings few of them, though not
      * none: it must not stand back, but need not hurry. */
-    if (!migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
+    qemu_mutex_lock(&pi->lock);
+    apart = postcopy_urgent_is_wanted(pi);
+    qemu_mutex_unlock(&pi->lock);
+    if (!apart) {
         postcopy_thread_urgent();
     }
     vcpus_shorten(mis->ms, &slices);
@@ -462,7 +367,7 @@ static void *listen_thread(void *opaque)
     qemu_mutex_unlock(&pi->lock);
     if (quit) {
         /* A guest whose memory is not all here must not see zeros instead. */
-        urgent_stop(pi);
+        postcopy_urgent_stop(pi);
         postcopy_faults_stop(pi->faults);
     } else {
         listen_stop(pi);
@@ -487,7 +392,7 @@ void postcopy_listen_start(PostcopyIncoming *pi)
     QemuThread thread;
 
     qemu_mutex_lock(&pi->lock);
-    urgent_start(pi);
+    postcopy_urgent_start(pi);
     qemu_mutex_unlock(&pi->lock);
     qemu_thread_create(&thread, "postcopy/listen", listen_thread, pi,
                        QEMU_THREAD_DETACHED);

@@ -18,8 +18,9 @@
  *
  * A requested page never waits for a hand-over between threads: the thread
  * that reads the return path sends it, by the urgent channel (capability
- * postcopy-preempt), else by the main one unless the migration thread is just
- * writing there, which then serves the request before it goes on.
+ * postcopy-preempt, or both agree upon one), else by the main one unless the
+ * migration thread is just writing there, which then serves the request before
+ * it goes on.
  *
  * PING "commit" is ours: up to then the source can take the guest back, whatever
  * breaks; a destination of another program runs at RUN already.
@@ -71,6 +72,10 @@ bool postcopy_pause(MigrationState *ms, Error **errp);
 /** postcopy_source_setup: before savevm_setup() where the capability
  *  postcopy-ram is on: sends ADVISE, makes ms->postcopy. */
 bool postcopy_source_setup(MigrationState *ms, Error **errp);
+
+/** postcopy_source_prepare: about to switch, the guest still runs: whatever else
+ *  needs an answer. */
+void postcopy_source_prepare(MigrationState *ms);
 
 /** postcopy_source_cleanup: at every end, before return_path_stop(). */
 void postcopy_source_cleanup(MigrationState *ms);
@@ -174,6 +179,17 @@ bool postcopy_place(void *opaque, RAMBlock *rb, uint64_t offset,
 /** postcopy_preempt_channel: a channel for urgent pages has come; takes a
  *  reference. Thread: the listener's. */
 void postcopy_preempt_channel(MigrationIncoming *mis, QIOChannel *ioc);
+
+/** postcopy_urgent_channel: the same, where both sides have agreed upon it;
+ *  @word: what it has brought. Errors: that is not the source's. */
+bool postcopy_urgent_channel(MigrationIncoming *mis, QIOChannel *ioc,
+                             uint32_t word, Error **errp);
+
+/** postcopy_incoming_urgent_ping: PING @value has come. If it is about the
+ *  channel of urgent pages, true: answer it by PONG @ret_answer. Thread: that
+ *  which reads the stream. */
+bool postcopy_incoming_urgent_ping(MigrationIncoming *mis, uint32_t value,
+                                   uint32_t *ret_answer);
 
 /**
  * postcopy_incoming_recover:

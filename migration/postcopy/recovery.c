@@ -113,6 +113,7 @@ static bool recovery_agree(PostcopySource *ps, Error **errp)
         !postcopy_urgent_open(ps, errp)) {
         return false;
     }
+    postcopy_urgent_try(ps);
     postcopy_urgent_attach(ps);
     /* It repeats its requests as soon as it has this. */
     qatomic_store_release(&ps->active, true);

@@ -166,66 +166,6 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     return send_unlock(ps, errp);
 }
 
-/* -- the urgent channel ------------------------------------------------------------ */
-
-bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
-{
-    if (!migrate_cap(ps->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT)) {
-        return true;
-    }
-    ps->urgent_ioc =
-        migration_channel_open(ps->ms, MIGRATION_CHANNEL_PREEMPT, errp);
-    if (!ps->urgent_ioc) {
-        error_prepend(errp, "channel for urgent pages: ");
-        return false;
-    }
-    qio_channel_set_delay(ps->urgent_ioc, false);
-    return true;
-}
-
-void postcopy_urgent_attach(PostcopySource *ps)
-{
-    if (!ps->urgent_ioc) {
-        return;
-    }
-    qemu_mutex_lock(&ps->urgent_lock);
-    ps->urgent_file = qemu_file_new_output(ps->urgent_ioc);
-    ps->urgent_writer = ram_writer_new(ps->ram, ps->urgent_file);
-    qemu_mutex_unlock(&ps->urgent_lock);
-    ram_set_urgent_channel(ps->ram, true);
-}
-
-void postcopy_urgent_shutdown(PostcopySource *ps)
-{
-    if (ps->urgent_ioc) {
-        qio_channel_shutdown(ps->urgent_ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
-    }
-}
-
-void postcopy_urgent_close(PostcopySource *ps)
-{
-    qemu_mutex_lock(&ps->urgent_lock);
-    ram_writer_free(g_steal_pointer(&ps->urgent_writer));
-    qemu_file_free(g_steal_pointer(&ps->urgent_file));
-    qemu_mutex_unlock(&ps->urgent_lock);
-    migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
-}
-
-/* Its records have an end of their own, for which the destination waits. */
-static bool urgent_finish(PostcopySource *ps, Error **errp)
-{
-    bool ok = true;
-
-    qemu_mutex_lock(&ps->urgent_lock);
-    if (ps->urgent_file) {
-        ram_put_eos(ps->urgent_file);
-        qemu_fflush(ps->urgent_file);
-        ok = qemu_file_get_error_obj(ps->urgent_file, errp) == 0;
-    }
-    qemu_mutex_unlock(&ps->urgent_lock);
-    return ok;
-}
-
 /* -- the background -------------------------------------------------------------------- */
 
 static QIOChannelSocket *send_socket(QIOChannel *ioc)
@@ -334,7 +274,7 @@ static bool send_end(PostcopySource *ps, Error **errp)
     }
     ps->finished = true;
     qemu_mutex_unlock(&ps->send_lock);
-    return ok && urgent_finish(ps, errp);
+    return ok && postcopy_urgent_finish(ps, errp);
 }
 
 /*

@@ -61,9 +61,15 @@ bool postcopy_source_setup(MigrationState *ms, Error **errp)
             MAX(blocks->block[i]->page_size, (uint64_t)sysconf(_SC_PAGESIZE));
     }
     savevm_send_postcopy_advise(ms->to_dst_file, sizes, RAM_PAGE_SIZE);
+    postcopy_urgent_offer(ps);
     qemu_fflush(ms->to_dst_file);
     return qemu_file_get_error_obj(ms->to_dst_file, errp) == 0 &&
            postcopy_urgent_open(ps, errp);
+}
+
+void postcopy_source_prepare(MigrationState *ms)
+{
+    postcopy_urgent_try(ms->postcopy);
 }
 
 void postcopy_source_cleanup(MigrationState *ms)

@@ -3,6 +3,7 @@
  *
  *   postcopy/source.c   setup, discards, the package
  *   postcopy/send.c     pages: the background's and requested ones
+ *   postcopy/urgent.c   the channel of requested pages
  *   postcopy/recovery.c          a broken connection and the next one
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -40,7 +41,9 @@ struct PostcopySource {
     unsigned avoided_cpu;    /* by the return path's thread; its own */
     bool finished; /* under @send_lock: EOF was sent, or the channel broke */
 
-    /* Urgent channel (postcopy-preempt); NULL: none. Only the thread of the
+    uint32_t urgent_word; /* what it brings; 0: none was offered */
+    bool urgent_ok;       /* the destination has agreed */
+    /* Urgent channel; NULL: none. Only the thread of the
      * return path writes, but for its end: under @urgent_lock. */
     QemuMutex urgent_lock;
     QIOChannel *urgent_ioc;
@@ -61,15 +64,6 @@ void postcopy_commit(PostcopySource *ps);
 
 /* postcopy/send.c */
 
-/** postcopy_urgent_open: connect, where the capability is on; long before the
- *  guest stops, and in each recovery. */
-bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
-/** postcopy_urgent_attach: from now on it carries pages; if there is one. */
-void postcopy_urgent_attach(PostcopySource *ps);
-/** postcopy_urgent_close: accepts that there is none. */
-void postcopy_urgent_close(PostcopySource *ps);
-/** postcopy_urgent_shutdown: its connection ends; a writer in it fails. */
-void postcopy_urgent_shutdown(PostcopySource *ps);
 /** postcopy_send_rest: all pages that are dirty, and the end of the stream.
  *  False: a channel broke. */
 bool postcopy_send_rest(PostcopySource *ps, Error **errp);
@@ -85,6 +79,28 @@ void postcopy_send_apart(PostcopySource *ps);
  */
 bool postcopy_source_request(MigrationState *ms, const char *name,
                              uint64_t start, uint32_t len, Error **errp);
+
+/* postcopy/urgent.c, in the migration thread */
+
+/** postcopy_urgent_offer: ask whether there may be a channel, where the
+ *  capability is off. */
+void postcopy_urgent_offer(PostcopySource *ps);
+/** postcopy_urgent_open: connect, where the capability is on; long before the
+ *  guest stops, and in each recovery. */
+bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
+/** postcopy_urgent_try: connect, where it was agreed upon; the same. Without
+ *  success there is none. */
+void postcopy_urgent_try(PostcopySource *ps);
+/** postcopy_urgent_attach: from now on it carries pages; if there is one. */
+void postcopy_urgent_attach(PostcopySource *ps);
+/** postcopy_urgent_finish: its records end, for which the destination waits; if
+ *  there is one. */
+bool postcopy_urgent_finish(PostcopySource *ps, Error **errp);
+/** postcopy_urgent_close: accepts that there is none. */
+void postcopy_urgent_close(PostcopySource *ps);
+/** postcopy_urgent_shutdown: its connection ends; a writer in it fails. Thread:
+ *  any. */
+void postcopy_urgent_shutdown(PostcopySource *ps);
 
 /* postcopy/recovery.c */
 

@@ -32,6 +32,10 @@ struct ReturnPath {
     bool near;      /* it is on this host, see ram/near.h */
     bool far;       /* but cannot go along */
     bool runs;      /* and has carried it out */
+    bool
+        urgent_answered; /* it has said whether urgent pages may have a channel */
+    bool urgent_ok;      /* they may */
+    bool urgent_there;   /* and it has come */
     unsigned bitmaps;
     bool resume_acked;
     bool shut;
@@ -63,6 +67,9 @@ static bool path_pong(void *opaque, uint32_t value, Error **errp)
     rp->far |= value == NEAR_PONG_FAR;
     rp->known |= value == MIGRATION_PING_WILL_COMMIT;
     rp->runs |= value == MIGRATION_PING_COMMIT;
+    rp->urgent_ok |= value == MIGRATION_PONG_URGENT;
+    rp->urgent_answered |= rp->urgent_ok || value == MIGRATION_PING_URGENT;
+    rp->urgent_there |= value == MIGRATION_PONG_URGENT_THERE;
     qemu_cond_broadcast(&rp->cond);
     qemu_mutex_unlock(&rp->lock);
     qatomic_set(&rp->ms->last_pong, value);
@@ -277,6 +284,16 @@ static bool path_has_resume_ack(const ReturnPath *rp, uint32_t value)
     return rp->resume_acked;
 }
 
+static bool path_has_urgent_answer(const ReturnPath *rp, uint32_t value)
+{
+    return rp->urgent_answered;
+}
+
+static bool path_has_urgent(const ReturnPath *rp, uint32_t value)
+{
+    return rp->urgent_there;
+}
+
 bool return_path_wait_shut(MigrationState *ms, Error **errp)
 {
     return !ms->return_path || path_wait(ms, path_is_shut, 0, errp);
@@ -302,6 +319,29 @@ bool return_path_wait_resume_ack(MigrationState *ms, Error **errp)
 bool return_path_wait_known(MigrationState *ms, Error **errp)
 {
     return path_wait(ms, path_is_known, 0, errp);
+}
+
+static bool path_wait_ms(MigrationState *ms, PathCondition *done,
+                         uint64_t limit_ms)
+{
+    return path_wait_until(ms, done, 0,
+                           get_clock() / SCALE_MS + (int64_t)limit_ms, NULL);
+}
+
+bool return_path_wait_urgent_ok(MigrationState *ms, uint64_t limit_ms)
+{
+    ReturnPath *rp = ms->return_path;
+
+    if (!path_wait_ms(ms, path_has_urgent_answer, limit_ms)) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&rp->lock);
+    return rp->urgent_ok;
+}
+
+bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms)
+{
+    return path_wait_ms(ms, path_has_urgent, limit_ms);
 }
 
 bool return_path_commits(MigrationState *ms)

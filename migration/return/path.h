@@ -55,6 +55,14 @@ bool return_path_wait_pong(MigrationState *ms, uint32_t value,
  *  the commit. */
 bool return_path_wait_known(MigrationState *ms, Error **errp);
 
+/** return_path_wait_urgent_ok: until the destination has said whether urgent
+ *  pages may have a channel, for at most @limit_ms. Returns: they may. */
+bool return_path_wait_urgent_ok(MigrationState *ms, uint64_t limit_ms);
+
+/** return_path_wait_urgent_there: until it has said that the channel has come,
+ *  for at most @limit_ms. Returns: it has said so on this path. */
+bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms);
+
 /** return_path_commits: does the destination wait for the commit? See
  *  return_path_wait_known(). Thread: any. */
 bool return_path_commits(MigrationState *ms);

@@ -25,6 +25,13 @@ typedef struct MigrationTarget MigrationTarget;
 #define MIGRATION_PING_BACK 0x4642414bu /* "FBAK" */
 /* Ours: a PONG to no PING: this destination waits for the commit. */
 #define MIGRATION_PONG_COMMITS 0x46594553u /* "FYES" */
+/* Ours: may urgent pages have a channel of their own? See postcopy/urgent.c. The
+ * next PING is the word that it will bring; the answers: it may, it is there. */
+#define MIGRATION_PING_URGENT       0x46555247u /* "FURG" */
+#define MIGRATION_PONG_URGENT       0x46554f4bu /* "FUOK" */
+#define MIGRATION_PONG_URGENT_THERE 0x46554841u /* "FUHA" */
+/* ... and pages will come on it, whose end is awaited. */
+#define MIGRATION_PING_URGENT_USED 0x46555345u /* "FUSE" */
 
 /**
  * migration_source_start:

@@ -37,6 +37,7 @@
 #include "migration/transport/transport.h"
 #include "trace/trace-migration.h"
 #include "util/error-report.h"
+#include "util/main-call.h"
 #include "util/timer.h"
 
 /* Beyond the limit by so much, and the forecast was wrong altogether. */
@@ -167,6 +168,32 @@ static bool give_disks_up(MigrationRun *run, Error **errp)
 {
     run->disks_given_up = true;
     return run->ms->host->disks_inactivate(run->ms->host_opaque, errp);
+}
+
+static bool begin_pause(MigrationRun *run, Error **errp)
+{
+    budget_start(run);
+    return give_disks_up(run, errp);
+}
+
+static bool stand_still(void *opaque, Error **errp)
+{
+    MigrationRun *run = opaque;
+
+    return source_stop_guest(run, errp) &&
+           move_from_active(run->ms, MIGRATION_STATUS_DEVICE) &&
+           begin_pause(run, errp);
+}
+
+/* From a guest that runs to one that stands and has no disks here: in one visit
+ * to the main loop, if there is nothing to wait for in between. */
+static bool stop_for_good(MigrationRun *run, Error **errp)
+{
+    if (!migrate_cap(run->ms, MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER)) {
+        return main_call(stand_still, run, errp);
+    }
+    return source_stop_guest(run, errp) && wait_for_continue(run) &&
+           begin_pause(run, errp);
 }
 
 /* -- sending --------------------------------------------------------------------------- */
@@ -305,12 +332,8 @@ bool source_switch(MigrationRun *run, Error **errp)
     if (migrate_param(run->ms, mode) != MIG_MODE_CPR_REBOOT) {
         budget_make(run);
     }
-    ok = source_stop_guest(run, errp) && wait_for_continue(run);
-    if (ok) {
-        budget_start(run);
-        ok = give_disks_up(run, errp) && send_rest(run, errp) &&
-             commit(run, answered, errp);
-    }
+    ok = stop_for_good(run, errp) && send_rest(run, errp) &&
+         commit(run, answered, errp);
     budget_end(run);
     if (ok) {
         if (!run->ms->downtime_ns) {
@@ -350,8 +373,12 @@ bool source_postcopy(MigrationRun *run, Error **errp)
 
     ms->host->throttle_set(ms->host_opaque, 0);
     /* One that has not even answered yet cannot be given the guest. */
-    if (!return_path_wait_known(ms, errp) || migration_has_failed(ms) ||
-        !source_stop_guest(run, errp) || !wait_for_continue(run)) {
+    if (!return_path_wait_known(ms, errp)) {
+        return false;
+    }
+    postcopy_source_prepare(ms);
+    if (migration_has_failed(ms) || !source_stop_guest(run, errp) ||
+        !wait_for_continue(run)) {
         return false;
     }
     pacer_set_rate(ms->pacer, 0);

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import random
+import socket
 import re
 import time
 from pathlib import Path
@@ -38,23 +39,30 @@ def start_postcopy(p: Pair) -> None:
     p.source.qmp.cmd('migrate-start-postcopy')
 
 
+# Requested pages take the main channel.
+MAIN_ONLY = ('-global', 'migration.x-urgent-channel=off')
+
+
 class Recoverable:
     """A pair between which a relay stands, in post-copy."""
 
     number = itertools.count()
 
     def __init__(self, t: Test, capabilities=(), tls=None, accel='soft',
-                 transport='unix', bandwidth=10 << 20, append=BUSY):
+                 transport='unix', bandwidth=10 << 20, append=BUSY, args=(),
+                 before_switch=lambda relay: None):
         self.t = t
         self.p = p = Pair(t, memory='96', append=append, tls=tls,
-                          accel=accel)
+                          accel=accel, args=args)
         p.new_target()
         p.settings(['postcopy-ram', *capabilities],
                    {'max-bandwidth': 60 << 20,
                     'max-postcopy-bandwidth': bandwidth})
         self.relay = self.relay_to(p.listen(transport))
         p.source.qmp.cmd('migrate', uri=self.relay.uri)
-        start_postcopy(p)
+        first_pass(p)
+        before_switch(self.relay)
+        p.source.qmp.cmd('migrate-start-postcopy')
         p.wait_status('postcopy-active')
 
     def relay_to(self, uri: str) -> Relay:
@@ -95,6 +103,7 @@ def test_crosses(t: Test) -> None:
     requires_userfaultfd(t)
     for transport, capabilities, kw in (
             ('unix', [], {}),
+            ('unix', [], {'args': MAIN_ONLY}),
             ('tcp', ['postcopy-preempt'], {}),
             ('unix', ['multifd'], {}),
             ('unix', ['multifd', 'postcopy-preempt', 'release-ram'], {}),
@@ -137,13 +146,14 @@ def test_random_cuts(t: Test) -> None:
     requires_userfaultfd(t)
     seed = int.from_bytes(os.urandom(4), 'big')
     rnd = random.Random(seed)
-    for capabilities, tls in (([], None), (['postcopy-preempt'], None),
-                              (['multifd'], None), ([], 'x509'),
-                              (['postcopy-preempt'], 'psk')):
+    for capabilities, tls, args in (([], None, ()), ([], None, MAIN_ONLY),
+                                    (['postcopy-preempt'], None, ()),
+                                    (['multifd'], None, ()), ([], 'x509', ()),
+                                    (['postcopy-preempt'], 'psk', ())):
         cuts = rounds = 0
         while cuts < CUTS:
             r = Recoverable(t, capabilities, tls, bandwidth=64 << 10,
-                            append=PATIENT if LONG else BUSY)
+                            append=PATIENT if LONG else BUSY, args=args)
             cuts += cut_at_random(r, rnd, CUTS - cuts)
             rounds += 1
             r.finish()
@@ -216,6 +226,41 @@ def test_requests_are_urgent_again(t: Test) -> None:
     after = scheduling(r.p.source, 'return-path')
     assert after == before, (before, after)
     r.finish()
+
+
+def test_urgent_channel(t: Test) -> None:
+    """Both sides agree upon it without the capability, also for a recovery. A
+    connection that does not get there, or a stranger's, does no harm."""
+    requires_userfaultfd(t)
+
+    def urgent(r: Recoverable) -> int:
+        return len(scheduling(r.p.target, 'postcopy/urgent'))
+
+    r = Recoverable(t, bandwidth=64 << 10)
+    assert urgent(r) == 1
+    r.relay.cut()
+    r.wait_paused()
+    r.recover()
+    r.p.wait_status('postcopy-active')
+    assert urgent(r) == 1
+    r.finish()
+    t.cleanup_ferries()
+
+    mute = socket.socket(socket.AF_UNIX)
+    mute.bind(str(t.path('mute')))
+    mute.listen()
+
+    def lead_astray(relay: Relay) -> None:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(relay.target)
+            s.sendall(b'FURG\x80\0\0\0')
+            assert s.recv(1) == b'', 'a stranger'
+        relay.target = str(t.path('mute'))
+
+    r = Recoverable(t, bandwidth=1 << 20, before_switch=lead_astray)
+    assert urgent(r) == 0
+    r.finish()
+    t.cleanup_ferries()
 
 
 def test_commands_refuse(t: Test) -> None:
@@ -330,8 +375,8 @@ def test_quit_while_paused(t: Test) -> None:
 def test_urgent_is_not_limited(t: Test) -> None:
     """At 1 MB/s the guest still makes its rounds."""
     requires_userfaultfd(t)
-    for capabilities in ([], ['postcopy-preempt']):
-        r = Recoverable(t, capabilities, bandwidth=1 << 20,
+    for args in ((), MAIN_ONLY):
+        r = Recoverable(t, bandwidth=1 << 20, args=args,
                         append=BUSY.replace('kept=8M', 'kept=24M'))
         start = time.monotonic()
         r.p.wait_guest(r'kept round \d+ pages \d+ errors 0')

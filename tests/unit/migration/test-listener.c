@@ -21,6 +21,8 @@ typedef struct Found {
     int mains; /* atomic, as all of these */
     int multifds;
     int preempts;
+    int urgents;
+    uint32_t word;
     int recovered;
     int asked;
     bool enough;
@@ -60,6 +62,17 @@ static bool found_preempt(void *opaque, QIOChannel *ioc, Error **errp)
     return true;
 }
 
+static bool found_urgent(void *opaque, QIOChannel *ioc, uint32_t word,
+                         Error **errp)
+{
+    Found *f = opaque;
+
+    f->word = word;
+    qatomic_inc(&f->urgents);
+    qemu_sem_post(&f->something);
+    return true;
+}
+
 static void asked(void *opaque, QIOChannel *ioc)
 {
     Found *f = opaque;
@@ -89,6 +102,7 @@ static const ListenerOps ops = {
     .main_stream = found_main,
     .multifd = found_multifd,
     .preempt = found_preempt,
+    .urgent = found_urgent,
     .asked = asked,
     .recovered = found_recovered,
     .wants = wants,
@@ -256,6 +270,25 @@ static void test_recovering(Fixture *f, gconstpointer data)
     g_assert_cmpint(qatomic_read(&f->found.preempts), ==, 1);
 }
 
+/* The word is taken off, in whatever pieces it comes, and nothing behind it. */
+static void test_urgent(Fixture *f, gconstpointer data)
+{
+    AUTO_FD fd = client(f);
+    AUTO_FD half = client(f);
+    uint8_t first[URGENT_INIT_LEN + 1] = { 0 };
+
+    stl_be_p(first, MIGRATION_MAGIC_URGENT);
+    stl_be_p(first + 4, 0x89abcdef);
+    say(half, first, URGENT_INIT_LEN - 1);
+    say(fd, first, 5);
+    g_usleep(2000);
+    g_assert_cmpint(qatomic_read(&f->found.urgents), ==, 0);
+    say(fd, first + 5, sizeof(first) - 5);
+    wait_something(f);
+    g_assert_cmpint(qatomic_read(&f->found.urgents), ==, 1);
+    g_assert_cmphex(f->found.word, ==, 0x89abcdef);
+}
+
 static void test_done(Fixture *f, gconstpointer data)
 {
     struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -284,6 +317,7 @@ int main(int argc, char **argv)
     ADD(kinds, NULL);
     ADD(garbage, NULL);
     ADD(crowd, NULL);
+    ADD(urgent, NULL);
     ADD(recovering, "recovering");
     ADD(done, NULL);
     return g_test_run();

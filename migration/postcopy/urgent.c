@@ -1,0 +1,148 @@
+/*
+ * The channel of urgent pages, on the source.
+ *
+ * A page that the guest waits for must not stand behind those that nobody waits
+ * for, and whoever reads it should have slept for nothing else. So it has a
+ * connection of its own: with capability postcopy-preempt as a matter of course,
+ * else where the destination is one of ours and was asked:
+ *
+ *   source                                destination
+ *   PING "FURG", PING word       ------>  listens? may it be connected to?
+ *                                <------  PONG "FUOK"
+ *   before the guest stops: connects;
+ *   "FURG", word                 ------>  the word of this source?
+ *                                <------  PONG "FUHA": it is here
+ *   PING "FUSE"                  ------>  pages will come on it: its end counts
+ *
+ * Nothing is sent there before the destination has said that it has it, so a
+ * connection that ends somewhere else does no harm: without "FUHA" requested
+ * pages go by the main channel. Strangers do not know the word. Other programs
+ * answer the PINGs as any. A recovery brings another connection with the same
+ * word.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "util/osdep.h"
+
+#include "crypto/random.h"
+#include "migration/postcopy/source.h"
+#include "migration/return/path.h"
+#include "migration/source/source.h"
+#include "migration/transport/transport.h"
+#include "util/bswap.h"
+
+/* The destination has answered, and taken the connection, by then. */
+#define URGENT_ANSWER_MS 1000
+/* No other PING or PONG has this bit. */
+#define URGENT_WORD_BIT 0x80000000u
+
+static bool urgent_is_capability(const PostcopySource *ps)
+{
+    return migrate_cap(ps->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
+}
+
+static bool urgent_connect(PostcopySource *ps, MigrationChannelKind kind,
+                           Error **errp)
+{
+    ps->urgent_ioc = migration_channel_open(ps->ms, kind, errp);
+    if (!ps->urgent_ioc) {
+        error_prepend(errp, "channel for urgent pages: ");
+        return false;
+    }
+    qio_channel_set_delay(ps->urgent_ioc, false);
+    return true;
+}
+
+void postcopy_urgent_offer(PostcopySource *ps)
+{
+    MigrationState *ms = ps->ms;
+    uint32_t word;
+
+    if (urgent_is_capability(ps) || !migrate_param(ms, urgent_channel) ||
+        !transport_is_socket(ms->target->kind) ||
+        qcrypto_random_bytes(&word, sizeof(word), NULL) < 0) {
+        return;
+    }
+    ps->urgent_word = word | URGENT_WORD_BIT;
+    savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT);
+    savevm_send_ping(ms->to_dst_file, ps->urgent_word);
+}
+
+bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
+{
+    return !urgent_is_capability(ps) ||
+           urgent_connect(ps, MIGRATION_CHANNEL_PREEMPT, errp);
+}
+
+/* Says what it is, and the destination that it has come. */
+static bool urgent_introduce(PostcopySource *ps)
+{
+    uint8_t first[URGENT_INIT_LEN];
+
+    stl_be_p(first, MIGRATION_MAGIC_URGENT);
+    stl_be_p(first + 4, ps->urgent_word);
+    return qio_channel_write_all(ps->urgent_ioc, (char *)first, sizeof(first),
+                                 NULL) == 0 &&
+           return_path_wait_urgent_there(ps->ms, URGENT_ANSWER_MS);
+}
+
+void postcopy_urgent_try(PostcopySource *ps)
+{
+    MigrationState *ms = ps->ms;
+
+    /* A path that was opened for a recovery has not heard the answer. */
+    if (!ps->urgent_ok && ps->urgent_word) {
+        ps->urgent_ok = return_path_wait_urgent_ok(ms, URGENT_ANSWER_MS);
+    }
+    if (!ps->urgent_ok || ps->urgent_ioc ||
+        !urgent_connect(ps, MIGRATION_CHANNEL_URGENT, NULL)) {
+        return;
+    }
+    if (!urgent_introduce(ps)) {
+        migration_channel_close(ms, g_steal_pointer(&ps->urgent_ioc));
+        return;
+    }
+    savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT_USED);
+}
+
+void postcopy_urgent_attach(PostcopySource *ps)
+{
+    if (!ps->urgent_ioc) {
+        return;
+    }
+    qemu_mutex_lock(&ps->urgent_lock);
+    ps->urgent_file = qemu_file_new_output(ps->urgent_ioc);
+    ps->urgent_writer = ram_writer_new(ps->ram, ps->urgent_file);
+    qemu_mutex_unlock(&ps->urgent_lock);
+    ram_set_urgent_channel(ps->ram, true);
+}
+
+void postcopy_urgent_shutdown(PostcopySource *ps)
+{
+    if (ps->urgent_ioc) {
+        qio_channel_shutdown(ps->urgent_ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    }
+}
+
+void postcopy_urgent_close(PostcopySource *ps)
+{
+    qemu_mutex_lock(&ps->urgent_lock);
+    ram_writer_free(g_steal_pointer(&ps->urgent_writer));
+    qemu_file_free(g_steal_pointer(&ps->urgent_file));
+    qemu_mutex_unlock(&ps->urgent_lock);
+    migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
+}
+
+bool postcopy_urgent_finish(PostcopySource *ps, Error **errp)
+{
+    bool ok = true;
+
+    qemu_mutex_lock(&ps->urgent_lock);
+    if (ps->urgent_file) {
+        ram_put_eos(ps->urgent_file);
+        qemu_fflush(ps->urgent_file);
+        ok = qemu_file_get_error_obj(ps->urgent_file, errp) == 0;
+    }
+    qemu_mutex_unlock(&ps->urgent_lock);
+    return ok;
+}
