@@ -5,8 +5,8 @@
  * clusters, the snapshot table, bitmaps, the encryption header. Whatever an
  * image says is only counted after it was found to lie in the file; a table
  * that is named twice in one tree is not walked twice. Where a table cannot be
- * there, or not all of it, what it refers to stays unknown: the count is short,
- * and nothing may be freed for it.
+ * there, or not all of it, or an entry leads where no cluster begins, what it
+ * refers to stays unknown: the count is short, and nothing may be freed for it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -128,6 +128,7 @@ static void count_compressed(Tree *t, uint64_t entry)
 
     if (qcow_has_data_file(c->s)) {
         entry_corrupt(t, entry, "compressed, with a data file");
+        c->is_short = true;
         return;
     }
     if (entry & QCOW_COPIED) {
@@ -163,7 +164,11 @@ static void count_entry(Tree *t, unsigned i)
                qcow_entry_kind(s, entry) == QCOW_INVALID) {
         entry_corrupt(t, entry, "not at the beginning of a cluster");
     }
-    if (!qcow_entry_has_host(s, entry) || qcow_in_cluster(s, offset)) {
+    if (qcow_in_cluster(s, offset)) {
+        c->is_short = true;
+        return;
+    }
+    if (!qcow_entry_has_host(s, entry)) {
         return;
     }
     if (t->active) {
@@ -281,6 +286,7 @@ static int coroutine_fn count_bitmap(QcowCheck *c, const QcowBitmap *bm)
                                " of the table of %s: 0x%" PRIx64
                                ": no such entry is possible",
                                i, c->where, entry);
+            c->is_short = true;
         } else if (offset) {
             qcow_check_refs(c, "a cluster", offset, s->cluster_bytes);
         }

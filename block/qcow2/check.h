@@ -21,7 +21,7 @@ typedef struct QcowCheck {
     bool fix_leaks;
     bool fix_errors;
     bool rebuild;  /* refcount structures themselves are broken */
-    bool is_short; /* a tree was not walked: a leak proves nothing */
+    bool is_short; /* not all was counted: a leak proves nothing */
 
     int64_t errors; /* could not look */
     int64_t corruptions;

@@ -321,6 +321,42 @@ def test_repair(t: Test) -> None:
     assert contents(t, q, 'qcow2') == data
 
 
+def test_misplaced(t: Test) -> None:
+    """Entries that lead where no cluster begins: both say so. What they meant
+    is not freed, so that the image is right when they are."""
+    t.requires('qemu-img')
+    q, raw = t.path('o.qcow2'), t.path('o.raw')
+    data = make_raw(raw)
+    img(t, 'convert', '-f', 'raw', '-O', 'qcow2', raw, q)
+    img(t, 'bitmap', '--add', q, 'b0')
+    io(t, '-f', 'qcow2', '-c', 'write -z 0 64k', q)
+    good = q.read_bytes()
+    l1, = struct.unpack_from('>Q', good, 40)
+    l2, = struct.unpack_from('>Q', good, l1)
+    l2 &= (1 << 56) - 512
+    extension = good.index(bytes.fromhex('23852875'), 104)
+    directory, = struct.unpack_from('>Q', good, extension + 24)
+    bits, = struct.unpack_from('>Q', good, directory)
+    # A cluster of data; that of a bitmap.
+    for at in next(l2 + 8 * i for i in range(8192)
+                   if struct.unpack_from('>Q', good, l2 + 8 * i)[0] >> 63), bits:
+        bad = bytearray(good)
+        value, = struct.unpack_from('>Q', bad, at)
+        assert value
+        struct.pack_into('>Q', bad, at, value + 512)
+        q.write_bytes(bad)
+        theirs = t.run('qemu-img', 'check', '-f', 'qcow2', q, check=False)
+        assert theirs.returncode == (1 if at == bits else 2), theirs
+        fails(t, 2, 'cluster' if at != bits else 'bitmap',
+              argv=('check', '-f', 'qcow2', q))
+        for repair in 'leaks', 'all':
+            fails(t, 2, argv=('check', '-r', repair, '-f', 'qcow2', q))
+            assert q.read_bytes() == bad
+    q.write_bytes(good)
+    check(t, q)
+    assert contents(t, q, 'qcow2') == bytes(64 * KIB) + data[64 * KIB:]
+
+
 def test_messages(t: Test) -> None:
     """Broken images: a clear message each, and the image is as it was."""
     q = t.path('m.qcow2')

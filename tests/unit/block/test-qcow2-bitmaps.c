@@ -9,6 +9,7 @@
 #include "block/dirty-bitmap.h"
 #include "block/qcow2/internal.h"
 #include "qapi/json.h"
+#include "util/bswap.h"
 #include "util/error.h"
 #include "util/main-loop.h"
 
@@ -109,6 +110,45 @@ static void test_bitmap_list_broken(void)
     bench_assert_clean(top);
     block_node_unref(top);
     mem_free(mem);
+}
+
+/* A table that leads where no cluster begins, or says two things at once: what
+ * it meant is not freed. */
+static void test_bitmap_table_broken(void)
+{
+    static const uint64_t wrong[] = { 512, 1, 2 };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        MemNode *mem = mem_new("mem", "", 0);
+        g_autofree uint8_t *before = NULL;
+        uint64_t table;
+        BlockNode *top;
+        ImageCheck r;
+        guint len;
+
+        bench_create(DISK, "");
+        top = bench_open("", 0, &error_abort);
+        dirty_bitmap_set(stored_bitmap(top, "a"), 0, 65536);
+        block_node_unref(top);
+        top = bench_open("\"read-only\":true", 0, &error_abort);
+        table = BLOCK_QCOW2(top)->bitmaps[0].table_offset;
+        block_node_unref(top);
+        stq_be_p(mem->bytes->data + table,
+                 ldq_be_p(mem->bytes->data + table) + wrong[i]);
+        len = mem->bytes->len;
+        before = g_memdup2(mem->bytes->data, len);
+        for (unsigned fix = 0; fix <= (NODE_FIX_LEAKS | NODE_FIX_ERRORS);
+             fix++) {
+            top = bench_open("", NODE_OPEN_CHECK, &error_abort);
+            g_assert_cmpint(bench_check(top, &r, fix), ==, 0);
+            g_assert_cmpint(r.corruptions, ==, 1);
+            g_assert_cmpint(r.leaks, ==, 1);
+            g_assert_cmpint(r.leaks_fixed + r.corruptions_fixed, ==, 0);
+            block_node_unref(top);
+            g_assert_cmpmem(mem->bytes->data, mem->bytes->len, before, len);
+        }
+        mem_free(mem);
+    }
 }
 
 /* One that fails to be read costs no other one: the next time they count. */
@@ -275,6 +315,7 @@ int main(int argc, char **argv)
     bench_init();
     g_test_add_func("/qcow2-bitmaps/faults", test_bitmap_faults);
     g_test_add_func("/qcow2-bitmaps/list-broken", test_bitmap_list_broken);
+    g_test_add_func("/qcow2-bitmaps/table-broken", test_bitmap_table_broken);
     g_test_add_func("/qcow2-bitmaps/reads", test_bitmap_reads);
     g_test_add_func("/qcow2-bitmaps/give-back", test_bitmap_give_back);
     g_test_add_func("/qcow2-bitmaps/anew", test_bitmap_anew);

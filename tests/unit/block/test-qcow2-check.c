@@ -1,6 +1,6 @@
 /*
- * Check and repair of qcow2 images whose tables lead nowhere: what only a
- * missing table refers to is not freed, by no kind of repair.
+ * Check and repair of qcow2 images whose tables lead nowhere, or where nothing
+ * can be: what they may have referred to is not freed, by no kind of repair.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,7 +20,8 @@
 typedef struct Spoil {
     const char *name;
     bool snapshot;
-    unsigned depth; /* 0: of the L1 table; 1: its second entry */
+    unsigned depth; /* 0: of the L1 table; 1: its second entry; 2: the first
+                     * of the table that this leads to */
     uint64_t value; /* added */
 } Spoil;
 
@@ -60,7 +61,8 @@ static uint64_t place(MemNode *mem, const Spoil *t)
 {
     uint64_t at = t->snapshot ? get(mem, 64) : 40;
 
-    return t->depth ? get(mem, at) + 8 : at;
+    at = t->depth > 0 ? get(mem, at) + 8 : at;
+    return t->depth > 1 ? get(mem, at) & QCOW_OFFSET_MASK : at;
 }
 
 static void assert_data(MemNode *mem)
@@ -147,6 +149,8 @@ static const Spoil spoils[] = {
     { "table-odd", false, 1, 512 },
     { "table-behind-end", false, 1, UINT64_C(1) << 40 },
     { "l1-behind-end", false, 0, UINT64_C(1) << 40 },
+    { "cluster-odd", false, 2, 512 },
+    { "snapshot/cluster-odd", true, 2, 512 },
     { "snapshot/table-odd", true, 1, 512 },
     { "snapshot/table-behind-end", true, 1, UINT64_C(1) << 40 },
     { "snapshot/l1-odd", true, 0, 512 },
