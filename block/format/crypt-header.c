@@ -1,5 +1,6 @@
 /*
- * Opening, making and changing an encrypted image's header from a coroutine.
+ * Opening, making and changing an encrypted image's header; but for opening, from
+ * a coroutine.
  *
  *   coroutine            worker                    coroutine of a callback
  *   submit, yield -----> qcrypto_block_...()
@@ -16,6 +17,7 @@
 
 #include "block/format/crypt-header.h"
 
+#include "block/block-internal.h"
 #include "util/aio.h"
 #include "util/error.h"
 #include "util/thread-pool.h"
@@ -167,10 +169,17 @@ static int coroutine_fn header_co_run(HeaderWork *w, ThreadPoolFunc *func)
     return thread_pool_submit_co(aio_get_thread_pool(w->ctx), func, w);
 }
 
-QCryptoBlock *coroutine_fn crypt_co_open(const CryptHeader *header,
-                                         QCryptoBlockOpenOptions *options,
-                                         const char *optprefix, unsigned flags,
-                                         Error **errp)
+static int coroutine_fn open_entry(void *opaque)
+{
+    HeaderWork *w = opaque;
+
+    header_co_run(w, header_open);
+    return w->block ? 0 : -EINVAL;
+}
+
+QCryptoBlock *crypt_open(AioContext *ctx, const CryptHeader *header,
+                         QCryptoBlockOpenOptions *options,
+                         const char *optprefix, unsigned flags, Error **errp)
 {
     HeaderWork w = {
         .header = header,
@@ -180,7 +189,7 @@ QCryptoBlock *coroutine_fn crypt_co_open(const CryptHeader *header,
         .errp = errp,
     };
 
-    header_co_run(&w, header_open);
+    node_run_co(ctx, open_entry, &w);
     return w.block;
 }
 

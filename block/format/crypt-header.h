@@ -1,5 +1,6 @@
 /*
- * Opening, making and changing an encrypted image's header from a coroutine.
+ * Opening, making and changing an encrypted image's header; but for opening, from
+ * a coroutine.
  *
  * Key stretching takes seconds of CPU, so the functions of crypto/block.h run
  * in a worker thread here, and their callbacks come back as coroutines in the
@@ -29,11 +30,11 @@ typedef struct CryptHeader {
     void *opaque;
 } CryptHeader;
 
-/** crypt_co_open: qcrypto_block_open(). */
-QCryptoBlock *coroutine_fn crypt_co_open(const CryptHeader *header,
-                                         QCryptoBlockOpenOptions *options,
-                                         const char *optprefix, unsigned flags,
-                                         Error **errp);
+/** crypt_open: qcrypto_block_open(). Waits, outside of coroutines, too; @ctx:
+ *  the node's. */
+QCryptoBlock *crypt_open(AioContext *ctx, const CryptHeader *header,
+                         QCryptoBlockOpenOptions *options,
+                         const char *optprefix, unsigned flags, Error **errp);
 /** crypt_co_create: qcrypto_block_create(). */
 QCryptoBlock *coroutine_fn crypt_co_create(const CryptHeader *header,
                                            QCryptoBlockCreateOptions *options,

@@ -81,44 +81,25 @@ static bool luks_set_length(BlockNode *node, Error **errp)
     return true;
 }
 
-typedef struct LuksOpen {
-    BlockLuks *luks;
-    unsigned flags; /* QCryptoBlockOpenFlags */
-    Error **errp;
-} LuksOpen;
-
-static int coroutine_fn luks_open_entry(void *opaque)
-{
-    LuksOpen *o = opaque;
-    QCryptoBlockOpenOptions options = {
-        .format = QCRYPTO_BLOCK_FORMAT_LUKS,
-        .u.luks = { .key_secret = o->luks->key_secret },
-    };
-    CryptHeader header = {
-        .co_read = luks_co_read_header,
-        .opaque = o->luks,
-    };
-
-    o->luks->block = crypt_co_open(&header, &options, NULL, o->flags, o->errp);
-    return o->luks->block ? 0 : -EINVAL;
-}
-
 static bool luks_open(BlockNode *node, Error **errp)
 {
     BlockLuks *luks = BLOCK_LUKS(node);
-    LuksOpen o = { .luks = luks, .errp = errp };
+    QCryptoBlockOpenOptions options = {
+        .format = QCRYPTO_BLOCK_FORMAT_LUKS,
+        .u.luks = { .key_secret = luks->key_secret },
+    };
+    CryptHeader header = { .co_read = luks_co_read_header, .opaque = luks };
     bool no_io = node->open_flags & NODE_OPEN_NO_IO && !luks->key_secret;
+    unsigned flags = no_io ? QCRYPTO_BLOCK_OPEN_NO_IO : 0;
 
     if (!luks_open_children(node, errp)) {
         return false;
     }
     if (luks->header.node) {
-        o.flags |= QCRYPTO_BLOCK_OPEN_DETACHED;
+        flags |= QCRYPTO_BLOCK_OPEN_DETACHED;
     }
-    if (no_io) {
-        o.flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
-    }
-    if (node_run_co(node->ctx, luks_open_entry, &o) < 0) {
+    luks->block = crypt_open(node->ctx, &header, &options, NULL, flags, errp);
+    if (!luks->block) {
         return false;
     }
     luks->sector_size = (uint32_t)qcrypto_block_get_sector_size(luks->block);

@@ -12,6 +12,7 @@
 #include "block/create.h"
 #include "block/format/crypt-header.h"
 #include "block/qcow2/create.h"
+#include "block/qcow2/crypt.h"
 #include "qapi/qapi-visit-crypto.h"
 #include "qapi/qobject-input-visitor.h"
 #include "util/host-utils.h"
@@ -62,19 +63,6 @@ QCryptoBlockAmendOptions *qcow_luks_amend_options(const json_t *encrypt,
     return o;
 }
 
-static int coroutine_fn crypt_read(void *opaque, size_t offset, uint8_t *buf,
-                                   size_t bytes, Error **errp)
-{
-    BlockQcow2 *s = opaque;
-
-    if (offset > s->header.crypt_length ||
-        bytes > s->header.crypt_length - offset) {
-        return -ERANGE;
-    }
-    return qcow_file_read(s->file.node, s->header.crypt_offset + offset, buf,
-                          bytes);
-}
-
 static int coroutine_fn crypt_write(void *opaque, size_t offset,
                                     const uint8_t *buf, size_t bytes)
 {
@@ -90,7 +78,7 @@ static int coroutine_fn crypt_write(void *opaque, size_t offset,
 static bool coroutine_fn amend_encryption(BlockAmendQcow2 *a, BlockQcow2 *s,
                                           Error **errp)
 {
-    CryptHeader header = { .co_read = crypt_read,
+    CryptHeader header = { .co_read = qcow_crypt_read_header,
                            .co_write = crypt_write,
                            .opaque = s };
     g_autoptr(QCryptoBlockAmendOptions) o = NULL;

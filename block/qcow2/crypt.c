@@ -17,8 +17,9 @@
 #include "qapi/qapi-visit-crypto.h"
 #include "qapi/qobject-input-visitor.h"
 
-static int coroutine_fn read_header(void *opaque, size_t offset, uint8_t *buf,
-                                    size_t bytes, Error **errp)
+int coroutine_fn qcow_crypt_read_header(void *opaque, size_t offset,
+                                        uint8_t *buf, size_t bytes,
+                                        Error **errp)
 {
     BlockQcow2 *s = opaque;
     int ret = -ERANGE;
@@ -71,28 +72,12 @@ static bool read_options(BlockQcow2 *s, QCryptoBlockOpenOptions *o,
     return true;
 }
 
-typedef struct CryptOpen {
-    BlockQcow2 *s;
-    QCryptoBlockOpenOptions *options;
-    unsigned flags; /* QCryptoBlockOpenFlags */
-    Error **errp;
-} CryptOpen;
-
-static int coroutine_fn open_entry(void *opaque)
-{
-    CryptOpen *o = opaque;
-    CryptHeader header = { .co_read = read_header, .opaque = o->s };
-
-    o->s->crypt =
-        crypt_co_open(&header, o->options, "encrypt.", o->flags, o->errp);
-    return o->s->crypt ? 0 : -EINVAL;
-}
-
 bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
 {
     BlockNode *node = BLOCK_NODE(s);
     g_autoptr(QCryptoBlockOpenOptions) options = NULL;
-    CryptOpen o = { .s = s, .errp = errp };
+    CryptHeader header = { .co_read = qcow_crypt_read_header, .opaque = s };
+    unsigned flags = 0;
 
     if (s->header.crypt_method == QCOW_CRYPT_NONE) {
         if (s->encrypt_ref) {
@@ -106,17 +91,18 @@ bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
         }
         return true;
     }
-    o.options = options = g_new0(QCryptoBlockOpenOptions, 1);
+    options = g_new0(QCryptoBlockOpenOptions, 1);
     if (!read_options(s, options, errp)) {
         return false;
     }
     if (node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK)) {
-        o.flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
+        flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
     }
-    if (node_run_co(node->ctx, open_entry, &o) < 0) {
+    s->crypt = crypt_open(node->ctx, &header, options, "encrypt.", flags, errp);
+    if (!s->crypt) {
         return false;
     }
-    if (!(o.flags & QCRYPTO_BLOCK_OPEN_NO_IO)) {
+    if (!(flags & QCRYPTO_BLOCK_OPEN_NO_IO)) {
         crypt_io_init(&s->crypt_io, s->crypt);
     }
     return true;
