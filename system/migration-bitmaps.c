@@ -8,8 +8,7 @@
 #include "migration-bitmaps.h"
 
 #include "block/bitmap-move.h"
-
-#include "main-call.h"
+#include "util/main-call.h"
 
 /* -- the source ------------------------------------------------------------------- */
 

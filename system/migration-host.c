@@ -16,12 +16,12 @@
 #include "hw/cpu-debug.h"
 #include "hw/machine-lock.h"
 #include "net/net.h"
+#include "util/main-call.h"
 #include "util/main-loop.h"
 #include "util/timer.h"
 #include "util/uuid.h"
 
 #include "identity.h"
-#include "main-call.h"
 #include "migration-bitmaps.h"
 #include "runstate.h"
 

@@ -26,11 +26,11 @@
 #include "util/aio-wait.h"
 #include "util/atomic.h"
 #include "util/error-report.h"
+#include "util/main-call.h"
 #include "util/main-loop.h"
 #include "util/thread.h"
 #include "util/timer.h"
 
-#include "main-call.h"
 #include "migration.h"
 #include "runstate.h"
 #include "startup.h"

@@ -35,6 +35,19 @@ static bool install_kick_handler(Error **errp)
     return true;
 }
 
+/*
+ * The first KVM_RUN of a virtual machine makes what the kernel had put off, a
+ * thread for instance; where the guest comes by migration it would wait for that.
+ * This one never enters the guest. A kick that is lost here was not needed: what it
+ * was for is looked at before the next KVM_RUN.
+ */
+static void run_for_nothing(KVMVCPU *vcpu)
+{
+    qatomic_mb_set(&vcpu->run->immediate_exit, 1);
+    kvm_ioctl_arg(vcpu->fd, KVM_RUN, 0);
+    qatomic_mb_set(&vcpu->run->immediate_exit, 0);
+}
+
 bool kvm_vcpu_thread_init(AccelVCPU *base, Error **errp)
 {
     KVMVCPU *vcpu = container_of(base, KVMVCPU, base);
@@ -48,6 +61,7 @@ bool kvm_vcpu_thread_init(AccelVCPU *base, Error **errp)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     vcpu->thread = pthread_self();
     vcpu->tid = qemu_get_thread_id();
+    run_for_nothing(vcpu);
     qatomic_store_release(&vcpu->has_thread, 1);
     return true;
 }

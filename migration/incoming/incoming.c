@@ -212,7 +212,6 @@ static void run_free(IncomingRun *run)
     if (run) {
         migration_target_free(run->source);
         timer_free(run->linger);
-        qemu_sem_destroy(&run->started);
         g_free(run);
     }
 }
@@ -222,7 +221,6 @@ static IncomingRun *run_new(void)
     IncomingRun *run = g_new0(IncomingRun, 1);
 
     g_queue_init(&run->candidates);
-    qemu_sem_init(&run->started, 0);
     return run;
 }
 

@@ -37,7 +37,6 @@ struct IncomingRun {
     bool committed;          /* atomic: the guest is ours */
     bool heard;              /* the source knows that */
     QEMUTimer *linger;       /* the listener's last moments; or NULL */
-    QemuSemaphore started;   /* the main loop has done the last step */
 };
 
 /**

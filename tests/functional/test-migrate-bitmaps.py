@@ -185,7 +185,8 @@ def test_shared_storage(t: Test) -> None:
     assert all(b['busy'] for b in d.bitmaps(source).values())
     refused(lambda: source.qmp.raw('block-dirty-bitmap-clear', {
         'node': 'disk', 'name': 'b0'}), "'b0'", 'in use')
-    assert d.bitmaps(p.target).keys() == {'b0', 'off', 'fine'}
+    wait_for(lambda: d.bitmaps(p.target).keys() == {'b0', 'off', 'fine'},
+             'the bitmaps over there')
     d.write(source, 'write -q -P 3 20M 1500', 'write -q -P 4 60M 4M')
     d.to_switchover()
     want = {n: d.sha(source, n) for n in ('b0', 'off', 'fine')}

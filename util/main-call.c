@@ -5,7 +5,7 @@
  */
 #include "util/osdep.h"
 
-#include "main-call.h"
+#include "util/main-call.h"
 
 #include "util/main-loop.h"
 #include "util/thread.h"

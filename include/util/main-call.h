@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#ifndef SYSTEM_MAIN_CALL_H
-#define SYSTEM_MAIN_CALL_H
+#ifndef UTIL_MAIN_CALL_H
+#define UTIL_MAIN_CALL_H
 
 #include <stdbool.h>
 
