@@ -154,7 +154,8 @@ struct BlockNode {
     QLIST_HEAD(, NodeLink) users;
     QLIST_HEAD(, NodeLink) children;
     QLIST_HEAD(, DirtyBitmap) bitmaps; /* block/dirty-bitmap.h */
-    unsigned n_bitmaps;                /* atomic */
+    unsigned
+        n_bitmaps; /* atomic: who writes data needs no lock while it is 0 */
     QemuMutex bitmap_lock;
 };
 

@@ -9,6 +9,7 @@
 #include "block/node-snapshot.h"
 
 #include "block/block-internal.h"
+#include "util/error.h"
 
 typedef struct SnapshotCall {
     BlockNode *node;
@@ -33,24 +34,27 @@ SnapshotInfoList *node_snapshot_list(BlockNode *node, Error **errp)
     return nc->snapshot_list ? nc->snapshot_list(node, errp) : NULL;
 }
 
-SnapshotInfo *node_snapshot_find(BlockNode *node, const char *id,
-                                 const char *name)
+bool node_snapshot_find(BlockNode *node, const char *id, const char *name,
+                        SnapshotInfo **ret, Error **errp)
 {
-    g_autoptr(SnapshotInfoList) list = node_snapshot_list(node, NULL);
+    ERRP_GUARD();
+    g_autoptr(SnapshotInfoList) list = node_snapshot_list(node, errp);
 
-    for (SnapshotInfoList *l = list; l; l = l->next) {
+    *ret = NULL;
+    for (SnapshotInfoList *l = list; l && !*ret; l = l->next) {
         if ((!id || g_str_equal(l->value->id, id)) &&
             (!name || g_str_equal(l->value->name, name))) {
-            return g_steal_pointer(&l->value);
+            *ret = g_steal_pointer(&l->value);
         }
     }
-    return NULL;
+    return !*errp;
 }
 
-SnapshotInfo *node_snapshot_find_any(BlockNode *node, const char *text)
+bool node_snapshot_find_any(BlockNode *node, const char *text,
+                            SnapshotInfo **ret, Error **errp)
 {
-    return node_snapshot_find(node, text, NULL)
-               ?: node_snapshot_find(node, NULL, text);
+    return node_snapshot_find(node, text, NULL, ret, errp) &&
+           (*ret || node_snapshot_find(node, NULL, text, ret, errp));
 }
 
 SnapshotInfo *node_snapshot_info_new(const char *name, int64_t date_us)
@@ -99,6 +103,11 @@ bool node_snapshot_goto(BlockNode *node, const char *id, Error **errp)
 {
     SnapshotCall c = { .node = node, .id = id, .errp = errp };
 
+    /* They would not know what differs then. */
+    if (!QLIST_EMPTY(&node->bitmaps)) {
+        error_setg(errp, "Node '%s' has dirty bitmaps", node->name);
+        return false;
+    }
     return node_run_co(node->ctx, goto_entry, &c) >= 0;
 }
 

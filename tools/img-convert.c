@@ -16,7 +16,6 @@
 #include "util/cutils.h"
 #include "util/error-report.h"
 #include "util/error.h"
-#include "util/keyval.h"
 
 #include "convert.h"
 #include "img-bitmaps.h"
@@ -171,25 +170,9 @@ static bool parse_options(Job *job, bool *ret_help, Error **errp)
 static bool load_snapshot(Job *job, BlockBackend *blk, Error **errp)
 {
     const char *text = job->args->snapshot;
-    g_autoptr(json_t) opts = NULL;
-    const char *id = NULL;
-    const char *name = text;
 
-    if (!text) {
-        return true;
-    }
-    if (g_str_has_prefix(text, "snapshot.")) {
-        json_t *snapshot;
-
-        opts = keyval_parse(text, NULL, NULL, errp);
-        if (!opts) {
-            return false;
-        }
-        snapshot = json_object_get(opts, "snapshot");
-        id = json_string_value(json_object_get(snapshot, "id"));
-        name = json_string_value(json_object_get(snapshot, "name"));
-    }
-    return img_load_snapshot(blk, id, name, errp);
+    return !text ||
+           tool_load_snapshot(node_skip_filters(blk_node(blk)), text, errp);
 }
 
 static bool open_source(Job *job, const char *name, ConvertSource *ret,

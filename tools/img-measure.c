@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "block/create.h"
+#include "block/node-image.h"
 #include "qapi/json.h"
 #include "util/cutils.h"
 #include "util/error.h"
@@ -65,7 +66,8 @@ static BlockBackend *open_input(Tool *tool, const MeasureArgs *a,
     g_autoptr(BlockBackend) blk = tool_open(tool, &image, errp);
 
     if (!blk ||
-        (a->snapshot && !img_load_snapshot(blk, NULL, a->snapshot, errp))) {
+        (a->snapshot && !tool_load_snapshot(node_skip_filters(blk_node(blk)),
+                                            a->snapshot, errp))) {
         return NULL;
     }
     return g_steal_pointer(&blk);

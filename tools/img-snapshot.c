@@ -44,21 +44,6 @@ static const ToolOption options[] = {
 };
 #undef T
 
-bool img_load_snapshot(BlockBackend *blk, const char *id, const char *name,
-                       Error **errp)
-{
-    BlockNode *node = node_skip_filters(blk_node(blk));
-    g_autoptr(SnapshotInfo) s = NULL;
-
-    s = name && !id ? tool_find_snapshot_any(node, name, errp)
-                    : tool_find_snapshot(node, id, name, errp);
-    if (!s) {
-        error_prepend(errp, "Failed to load snapshot: ");
-        return false;
-    }
-    return node_snapshot_load(node, s->id, errp);
-}
-
 static bool list(BlockNode *node, Error **errp)
 {
     Error *err = NULL;
@@ -93,7 +78,7 @@ static bool work(BlockNode *node, const SnapshotArgs *a, Error **errp)
         s = node_snapshot_info_new(a->create, 0);
         return node_snapshot_create(node, s, errp);
     }
-    s = tool_find_snapshot_any(node, wanted, errp);
+    s = tool_find_snapshot(node, wanted, errp);
     if (!s) {
         return false;
     }

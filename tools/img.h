@@ -57,9 +57,4 @@ int img_fail(Error *err);
 /** img_errno: print "what: strerror(-@ret)". Returns: exit status 1. */
 int img_errno(int ret, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
-/** img_load_snapshot: show what internal snapshot @id or @name (either may be
- *  NULL) has; the image must be read-only. */
-bool img_load_snapshot(BlockBackend *blk, const char *id, const char *name,
-                       Error **errp);
-
 #endif

@@ -10,8 +10,6 @@
 #include "block/create.h"
 #include "block/node-image.h"
 #include "block/node-open.h"
-#include "block/node-snapshot.h"
-#include "util/cutils.h"
 #include "util/error.h"
 
 #include "nbd.h"
@@ -84,24 +82,6 @@ static BlockNode *add_offset(Tool *tool, BlockNode *node, uint64_t offset,
                       "file", errp);
 }
 
-/* -- -l ------------------------------------------------------------------------------- */
-
-/* "snapshot.id=1", "snapshot.name=x", or one that may be either. */
-static bool load_snapshot(BlockNode *node, const char *text, Error **errp)
-{
-    g_autoptr(SnapshotInfo) info = NULL;
-    const char *word;
-
-    if (strstart(text, "snapshot.id=", &word)) {
-        info = tool_find_snapshot(node, word, NULL, errp);
-    } else if (strstart(text, "snapshot.name=", &word)) {
-        info = tool_find_snapshot(node, NULL, word, errp);
-    } else {
-        info = tool_find_snapshot_any(node, text, errp);
-    }
-    return info && node_snapshot_load(node, info->id, errp);
-}
-
 /* -- the image ------------------------------------------------------------------------- */
 
 static bool set_discard(const NbdArgs *a, bool *ret_unmap, Error **errp)
@@ -120,7 +100,7 @@ static bool set_discard(const NbdArgs *a, bool *ret_unmap, Error **errp)
 static BlockNode *open_layers(Tool *tool, const NbdArgs *a, BlockNode *node,
                               bool writable, json_t *more, Error **errp)
 {
-    if (a->load_snapshot && !load_snapshot(node, a->load_snapshot, errp)) {
+    if (a->load_snapshot && !tool_load_snapshot(node, a->load_snapshot, errp)) {
         block_node_unref(node);
         return NULL;
     }

@@ -189,14 +189,14 @@ const char *tool_format_name(BlockBackend *blk);
 
 /** tool_can_snapshot: Errors: @node's format has none. */
 bool tool_can_snapshot(BlockNode *node, Error **errp);
-/** tool_find_snapshot: (transfer full) the one with this @id and @name, either
- *  of which may be NULL. Errors: there is none; the format has none. */
-SnapshotInfo *tool_find_snapshot(BlockNode *node, const char *id,
-                                 const char *name, Error **errp);
-/** tool_find_snapshot_any: (transfer full) the one whose ID, else whose name, is
- *  @text. */
-SnapshotInfo *tool_find_snapshot_any(BlockNode *node, const char *text,
-                                     Error **errp);
+/** tool_find_snapshot: (transfer full) the one whose ID, else whose name, is
+ *  @text. Errors: there is none; the format has none. */
+SnapshotInfo *tool_find_snapshot(BlockNode *node, const char *text,
+                                 Error **errp);
+/** tool_load_snapshot: show what one has; @node is read-only. @text: what
+ *  options -l take: as above, or "snapshot.id=ID,snapshot.name=NAME", or one of
+ *  the two. */
+bool tool_load_snapshot(BlockNode *node, const char *text, Error **errp);
 
 /* -- JSON ------------------------------------------------------------------------ */
 

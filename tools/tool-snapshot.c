@@ -6,7 +6,9 @@
 #include "util/osdep.h"
 
 #include "block/node-image.h"
+#include "qapi/json.h"
 #include "util/error.h"
+#include "util/keyval.h"
 
 #include "tool-common.h"
 
@@ -20,49 +22,60 @@ bool tool_can_snapshot(BlockNode *node, Error **errp)
     return true;
 }
 
-/* Can the image's be looked at? */
-static bool can_find(BlockNode *node, Error **errp)
+/* What one of the two did not find, or why it could not look. */
+static SnapshotInfo *found(bool ok, SnapshotInfo *info, const char *text,
+                           Error **errp)
 {
-    ERRP_GUARD();
-    g_autoptr(SnapshotInfoList) list = NULL;
-
-    if (!tool_can_snapshot(node, errp)) {
-        return false;
+    if (ok && !info) {
+        error_setg(errp, "there is no snapshot '%s'", text);
     }
-    list = node_snapshot_list(node, errp);
-    return !*errp;
+    return info;
 }
 
-SnapshotInfo *tool_find_snapshot(BlockNode *node, const char *id,
-                                 const char *name, Error **errp)
+SnapshotInfo *tool_find_snapshot(BlockNode *node, const char *text,
+                                 Error **errp)
 {
-    SnapshotInfo *info;
+    SnapshotInfo *info = NULL;
+    bool ok;
 
+    if (!tool_can_snapshot(node, errp)) {
+        return NULL;
+    }
+    ok = node_snapshot_find_any(node, text, &info, errp);
+    return found(ok, info, text, errp);
+}
+
+/* By "snapshot.id=ID,snapshot.name=NAME", or one of them. */
+static SnapshotInfo *find_by_options(BlockNode *node, const char *text,
+                                     Error **errp)
+{
+    g_autoptr(json_t) opts = keyval_parse(text, NULL, NULL, errp);
+    json_t *snapshot = json_object_get(opts, "snapshot");
+    const char *id = json_string_value(json_object_get(snapshot, "id"));
+    const char *name = json_string_value(json_object_get(snapshot, "name"));
+    SnapshotInfo *info = NULL;
+    bool ok;
+
+    if (!opts || !tool_can_snapshot(node, errp)) {
+        return NULL;
+    }
     if (!id && !name) {
         error_setg(errp, "A snapshot's ID or name is needed");
         return NULL;
     }
-    if (!can_find(node, errp)) {
-        return NULL;
-    }
-    info = node_snapshot_find(node, id, name);
-    if (!info) {
-        error_setg(errp, "there is no snapshot '%s'", name ?: id);
-    }
-    return info;
+    ok = node_snapshot_find(node, id, name, &info, errp);
+    return found(ok, info, name ?: id, errp);
 }
 
-SnapshotInfo *tool_find_snapshot_any(BlockNode *node, const char *text,
-                                     Error **errp)
+bool tool_load_snapshot(BlockNode *node, const char *text, Error **errp)
 {
-    SnapshotInfo *info;
+    g_autoptr(SnapshotInfo) info = g_str_has_prefix(text, "snapshot.")
+                                       ? find_by_options(node, text, errp)
+                                       : tool_find_snapshot(node, text, errp);
 
-    if (!can_find(node, errp)) {
-        return NULL;
-    }
-    info = node_snapshot_find_any(node, text);
     if (!info) {
-        error_setg(errp, "there is no snapshot '%s'", text);
+        error_prepend(errp, "Failed to load snapshot: ");
+        return false;
     }
-    return info;
+    return node_snapshot_load(node, info->id, errp);
 }

@@ -240,7 +240,9 @@ static bool internal_prepare(BlockAction *action, Error **errp)
         error_setg(errp, "Name is empty");
         return false;
     }
-    same = node_snapshot_find(node, NULL, arg->name);
+    if (!node_snapshot_find(node, NULL, arg->name, &same, errp)) {
+        return false;
+    }
     if (same) {
         error_setg(errp,
                    "Snapshot with name '%s' already exists on device "
@@ -347,7 +349,9 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(const char *device,
         error_setg(errp, "Name or id must be provided");
         return NULL;
     }
-    info = node_snapshot_find(node, id, name);
+    if (!node_snapshot_find(node, id, name, &info, errp)) {
+        return NULL;
+    }
     if (!info) {
         error_setg(errp,
                    "Snapshot with id '%s' and name '%s' does not exist "

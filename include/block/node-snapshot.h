@@ -25,15 +25,17 @@ SnapshotInfoList *node_snapshot_list(BlockNode *node, Error **errp);
  * node_snapshot_find:
  * @id: (nullable) what the image numbered it
  * @name: (nullable) what its maker called it
+ * @ret: (out) (transfer full) the first of which both are true; NULL: none
  *
- * Returns: (transfer full, nullable) the first of which both are true.
+ * Returns: false with an error where the image's list cannot be had.
  */
-SnapshotInfo *node_snapshot_find(BlockNode *node, const char *id,
-                                 const char *name);
+bool node_snapshot_find(BlockNode *node, const char *id, const char *name,
+                        SnapshotInfo **ret, Error **errp);
 
-/** node_snapshot_find_any: (transfer full, nullable) the one whose id is @text,
- * else whose name is: what a user may have meant. */
-SnapshotInfo *node_snapshot_find_any(BlockNode *node, const char *text);
+/** node_snapshot_find_any: the same, the one whose id is @text, else whose name
+ * is: what a user may have meant. */
+bool node_snapshot_find_any(BlockNode *node, const char *text,
+                            SnapshotInfo **ret, Error **errp);
 
 /**
  * node_snapshot_info_new:

@@ -372,6 +372,15 @@ def test_snapshot(t: Test) -> None:
     fails(t, 1, 'one', argv=('snapshot', '-a', 'one', disk))
     fails(t, 1, 'nosuch', argv=('convert', '-l', 'nosuch', disk, out))
     fails(t, 1, 'mix', argv=('snapshot', '-l', '-a', 'two', disk))
+    # A bitmap would not know what differs then.
+    io(t, *commands(['write -P 3 0 64k']), disk)
+    now = contents(t, disk)
+    img(t, 'bitmap', '--add', disk, 'b0')
+    fails(t, 1, 'dirty bitmaps', argv=('snapshot', '-a', 'two', disk))
+    assert contents(t, disk) == now
+    img(t, 'bitmap', '--remove', disk, 'b0')
+    img(t, 'snapshot', '-a', 'two', disk)
+    assert contents(t, disk) != now
     raw = t.path('d.raw')
     raw.write_bytes(bytes(MIB))
     fails(t, 1, 'raw', argv=('snapshot', '-f', 'raw', '-c', 'x', raw))
