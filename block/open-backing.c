@@ -30,6 +30,12 @@ char *node_filename(BlockNode *node)
 
 /* -- is it the same image? ------------------------------------------------------------ */
 
+static char *file_identity(const struct stat *st)
+{
+    return g_strdup_printf("%" PRIu64 ":%" PRIu64, (uint64_t)st->st_dev,
+                           (uint64_t)st->st_ino);
+}
+
 char *node_identity(BlockNode *node)
 {
     BlockNode *file = node_child_of_role(node, NODE_ROLE_PRIMARY);
@@ -41,32 +47,48 @@ char *node_identity(BlockNode *node)
     }
     f = (BlockFile *)object_dynamic_cast(OBJECT(file), TYPE_BLOCK_FILE);
     if (f && f->fd >= 0 && fstat(f->fd, &st) == 0) {
-        return g_strdup_printf("%" PRIu64 ":%" PRIu64, (uint64_t)st.st_dev,
-                               (uint64_t)st.st_ino);
+        return file_identity(&st);
     }
     return QLIST_EMPTY(&file->children) ? node_filename(file) : NULL;
 }
 
-/* Is the image of @node, which is being opened, one of those above it? */
-static bool check_loop(const BlockNode *node, Error **errp)
+/* Is the image of that identity @node, or one of those above it? */
+static bool check_above(const BlockNode *node, const char *identity,
+                        const char *name, Error **errp)
 {
-    g_autofree char *own = node_identity((BlockNode *)node);
+    for (; identity && node; node = node->opening_for) {
+        g_autofree char *other = node_identity((BlockNode *)node);
 
-    if (!own) {
-        return true;
-    }
-    for (const BlockNode *n = node->opening_for; n; n = n->opening_for) {
-        g_autofree char *other = node_identity((BlockNode *)n);
-
-        if (other && g_str_equal(own, other)) {
-            g_autofree char *name = node_filename((BlockNode *)node);
-
+        if (other && g_str_equal(identity, other)) {
             error_setg(errp, "backing chain has a loop: '%s' is below itself",
                        name);
             return false;
         }
     }
     return true;
+}
+
+/* Is the image of @node, which is being opened, one of those above it? */
+static bool check_loop(const BlockNode *node, Error **errp)
+{
+    g_autofree char *own = node_identity((BlockNode *)node);
+    g_autofree char *name = node_filename((BlockNode *)node);
+
+    return check_above(node->opening_for, own, name, errp);
+}
+
+/* The same of what is to be opened below @parent: an image that is written is
+ * locked, so that it could not even be opened a second time. */
+static bool check_loop_ahead(const BlockNode *parent, const char *name,
+                             Error **errp)
+{
+    g_autofree char *identity = NULL;
+    struct stat st;
+
+    if (stat(name, &st) == 0) {
+        identity = file_identity(&st);
+    }
+    return check_above(parent, identity, name, errp);
 }
 
 /* -- opening ------------------------------------------------------------------------------ */
@@ -116,7 +138,7 @@ bool block_open_backing(BlockNode *parent, NodeLink *link, const char *filename,
         return false;
     }
     name = resolve(parent, filename, errp);
-    if (!name) {
+    if (!name || !check_loop_ahead(parent, name, errp)) {
         return false;
     }
     node = node_open_backing_named(parent, name, format, &err);
