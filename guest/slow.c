@@ -87,8 +87,13 @@ void slow_print(uint64_t pass)
     console_print("slow pass %u pages %u median_ns %u p99_ns %u max_ns %u\n",
                   pass, slow_n, quantile(slow_n / 2),
                   quantile(slow_n * 99 / 100), slow_max);
+    console_print("slow classes");
     for (unsigned i = 0; i < sizeof(slow_class) / sizeof(slow_class[0]); i++) {
+        if (slow_class[i]) {
+            console_print(" %u:%u", class_ns(i), (uint64_t)slow_class[i]);
+        }
         slow_class[i] = 0;
     }
+    console_print("\n");
     slow_n = slow_max = 0;
 }
