@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import ferrytest
 from ferrytest import Test
@@ -408,14 +409,25 @@ def bitmaps_of(t: Test, image) -> dict:
             for b in data.get('bitmaps', [])}
 
 
+def has_ended(pid: int) -> bool:
+    """Such a process has no command line, whether its parent knows or not."""
+    try:
+        return not Path(f'/proc/{pid}/cmdline').read_bytes()
+    except OSError:
+        return True
+
+
 def dirty(t: Test, image, name: str) -> list:
     """What is dirty in a stored bitmap, as QEMU's NBD server tells it."""
     sock, pid = t.path('dirty.sock'), t.path('dirty.pid')
     t.run('qemu-nbd', '-f', 'qcow2', '-r', '-k', sock, '-x', 'x', '-B', name,
           '--fork', '--pid-file', pid, image)
+    server = int(pid.read_text())
     # The first client is its last.
     text = t.run('nbdinfo', '--json', f'--map=qemu:dirty-bitmap:{name}',
                  f'nbd+unix:///x?socket={sock}').stdout
+    # It goes on for a while, and the image is locked so long.
+    ferrytest.wait_for(lambda: has_ended(server), 'the end of qemu-nbd')
     return [(e['offset'], e['length']) for e in json.loads(text)
             if e['type'] == 1]
 
