@@ -12,7 +12,9 @@
  *
  * That entry, filled, shows nothing once others were taken back, for they made
  * room: a kernel that stops in time comes there then, too. So it counts only if
- * the spare ones that such a kernel keeps had been used before.
+ * the spare ones that such a kernel keeps are used before, or have ever been. And
+ * an entry that was written and wiped at once leaves a hole: the ones behind it
+ * are filled.
  *
  * Source: the kernel's Documentation/virt/kvm/api.rst, 8.29.
  *
@@ -20,9 +22,9 @@
  */
 #include "util/osdep.h"
 
-#include "util/atomic.h"
-
 #include "kvm-ring.h"
+
+#include "util/atomic.h"
 
 /* The kernel keeps 64 entries free, but fills a few more on its way out. */
 #define SPARE 32u
@@ -79,20 +81,32 @@ static void give_back(KVMRing *r, const KVMRingOps *ops, void *opaque)
 
 /* -- a ring whose end is known ------------------------------------------------- */
 
+/* Is the next entry free, but one behind it not? The kernel fills them in order. */
+static bool is_hole(KVMRing *r)
+{
+    for (uint32_t i = 1; i < CHUNK(r); i++) {
+        if (is_filled(r, r->next + i)) {
+            /* Perhaps both came while we looked. */
+            return !is_filled(r, r->next);
+        }
+    }
+    return false;
+}
+
 /* Returns: entries taken. */
 static unsigned follow_chunk(KVMRing *r, const KVMRingOps *ops, void *opaque)
 {
     uint32_t last = r->back - 1;
     unsigned n = 0;
-    bool is_tight;
 
     while (n < CHUNK(r) && take(r, ops, opaque, r->next)) {
         r->next++;
         n++;
     }
-    is_tight = is_filled(r, last + 1 - SPARE);
+    r->was_tight |= is_filled(r, last + 1 - SPARE);
     give_back(r, ops, opaque);
-    if ((is_tight && is_filled(r, last)) || r->back != r->next) {
+    if ((r->was_tight && is_filled(r, last)) || r->back != r->next ||
+        (n < CHUNK(r) && is_hole(r))) {
         r->lost = true;
     }
     return n;

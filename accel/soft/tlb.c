@@ -166,7 +166,7 @@ void soft_tlb_flush_page(SoftCPU *cpu, uint64_t linear)
         const SoftTLBEntry *e = &cpu->tlb[m][index];
 
         if (soft_tlb_tag_kind(e->tag_r, linear) >= 0 ||
-            soft_tlb_tag_kind(e->tag_w, linear) >= 0 ||
+            soft_tlb_tag_kind(qatomic_read(&e->tag_w), linear) >= 0 ||
             soft_tlb_tag_kind(e->tag_x, linear) >= 0) {
             clear_entry(cpu, m, index);
         }
@@ -249,7 +249,8 @@ static bool is_empty(const SoftCPU *cpu, const SoftTLBEntry *e, unsigned index)
 {
     uint64_t empty = empty_tag(cpu, index);
 
-    return e->tag_r == empty && e->tag_w == empty && e->tag_x == empty;
+    return e->tag_r == empty && qatomic_read(&e->tag_w) == empty &&
+           e->tag_x == empty;
 }
 
 static void note_fill(SoftCPU *cpu, unsigned bank, unsigned index)

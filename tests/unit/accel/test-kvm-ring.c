@@ -22,6 +22,8 @@ typedef struct Kernel {
     bool is_out;       /* the vCPU waits for its ring to be emptied */
     bool is_signalled; /* taking back is interrupted at times */
     unsigned since_look;
+    unsigned window; /* writes before the next taking back */
+    bool at_wipe;    /* and one to the first that is */
 
     bool writable[PAGES];
     uint32_t version[PAGES]; /* what the guest wrote */
@@ -91,9 +93,12 @@ static int take_back(void *opaque)
     Kernel *k = opaque;
     int n = 0;
 
+    guest_runs(k, k->window);
+    k->window = 0;
     at_times(k);
     for (;;) {
         struct kvm_dirty_gfn *e = &k->entries[k->reset_index % SIZE];
+        uint64_t page = e->offset;
 
         if (k->is_signalled && g_rand_int_range(k->rand, 0, 50) == 0) {
             break;
@@ -104,9 +109,13 @@ static int take_back(void *opaque)
         if (k->busy && g_rand_int_range(k->rand, 0, 16) == 0) {
             guest_runs(k, 1);
         }
+        if (k->at_wipe) {
+            k->at_wipe = false;
+            guest_runs(k, 1);
+        }
         e->flags = 0;
         k->reset_index++;
-        k->writable[e->offset] = false;
+        k->writable[page] = false;
         n++;
     }
     at_times(k);
@@ -276,6 +285,42 @@ static void test_overrun(void)
     g_assert_cmpuint(overruns, >, 50);
 }
 
+/* The kernel is below the spare entries, then writes up to the first that it is
+ * just taking back, and wipes what it wrote there. */
+static void lose_one(Kernel *k)
+{
+    guest_runs(k, SIZE - 40);
+    k->window = 40;
+    k->at_wipe = true;
+    empty(k, false);
+    g_assert_false(k->at_wipe);
+}
+
+static void test_hole(void)
+{
+    Kernel *k = kernel_new(5, UINT32_MAX, 0);
+
+    lose_one(k);
+    guest_runs(k, 1);
+    empty(k, false);
+    g_assert_cmpuint(k->overruns, ==, 1);
+    passes(k, 20, SIZE / 2);
+    kernel_free(k);
+}
+
+static void test_never_in_time(void)
+{
+    Kernel *k = kernel_new(5, UINT32_MAX, 0);
+
+    guest_runs(k, SIZE - 10);
+    empty(k, false);
+    g_assert_cmpuint(k->overruns, ==, 0);
+    lose_one(k);
+    g_assert_cmpuint(k->overruns, ==, 1);
+    passes(k, 20, SIZE / 2);
+    kernel_free(k);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -285,5 +330,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/kvm-ring/wraps", test_wraps);
     g_test_add_func("/accel/kvm-ring/signals", test_signals);
     g_test_add_func("/accel/kvm-ring/overrun", test_overrun);
+    g_test_add_func("/accel/kvm-ring/hole", test_hole);
+    g_test_add_func("/accel/kvm-ring/never-in-time", test_never_in_time);
     return g_test_run();
 }
