@@ -47,6 +47,7 @@ class Qmp:
                 time.sleep(0.01)
         self.file = self.sock.makefile('rwb', buffering=0)
         self.file.readline()
+        self.events: list[dict] = []
         self.cmd('qmp_capabilities')
 
     def cmd(self, name: str, **arguments):
@@ -58,6 +59,7 @@ class Qmp:
                 raise RuntimeError(f'{name}: {msg["error"]["desc"]}')
             if 'return' in msg:
                 return msg['return']
+            self.events.append(msg)
 
 
 class Ticks(threading.Thread):
