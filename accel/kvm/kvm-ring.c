@@ -126,35 +126,56 @@ static unsigned follow(KVMRing *r, const KVMRingOps *ops, void *opaque)
 
 /* -- a lost ring ----------------------------------------------------------------- */
 
-/* Returns: entries taken; in *@ret_overran whether the kernel filled all again. */
+/* Does the kernel not reach some that were given back? *@ret_i: the last one, as
+ * distance from the next that it takes back. */
+static bool is_any_waiting(KVMRing *r, uint32_t *ret_i)
+{
+    for (uint32_t i = r->size; i-- > 0;) {
+        if (qatomic_read(&entry(r, r->back + i)->flags) &
+            KVM_DIRTY_GFN_F_RESET) {
+            *ret_i = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Give back @n entries, also those that the kernel will never fill. */
+static void give_back_all(KVMRing *r, const KVMRingOps *ops, void *opaque,
+                          uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        qatomic_cmpxchg(&entry(r, r->back + i)->flags, 0,
+                        KVM_DIRTY_GFN_F_RESET);
+    }
+    give_back(r, ops, opaque);
+}
+
+/*
+ * Where the kernel had written over entries there is a hole of free ones, at
+ * which it stops to take back: the pages of those behind it would stay writable.
+ * The kernel has been beyond the hole, so it may be given back.
+ * Returns: entries taken; in *@ret_overran whether the kernel filled all again.
+ */
 static unsigned search(KVMRing *r, const KVMRingOps *ops, void *opaque,
                        bool *ret_overran)
 {
     uint32_t last = r->back - 1;
     unsigned n = 0;
+    uint32_t i;
 
-    for (unsigned i = 0; i < r->size - 1; i++) {
+    for (i = 0; i < r->size - 1; i++) {
         n += take(r, ops, opaque, last + 1 + i);
     }
     give_back(r, ops, opaque);
-    *ret_overran = take(r, ops, opaque, last);
-    give_back(r, ops, opaque);
-    return n + *ret_overran;
-}
-
-/*
- * In a lost ring the kernel may wait for entries that it will never fill; then
- * the vCPU would leave the guest for its full ring for ever. So all are given
- * back that are in use for sure. It may have gone round the ring more than once,
- * and then comes again.
- */
-static void fill_gap(KVMRing *r, const KVMRingOps *ops, void *opaque)
-{
-    for (unsigned i = 0; i < USED_IF_FULL(r); i++) {
-        qatomic_cmpxchg(&entry(r, r->back + i)->flags, 0,
-                        KVM_DIRTY_GFN_F_RESET);
+    if (is_any_waiting(r, &i)) {
+        give_back_all(r, ops, opaque, i);
     }
+    *ret_overran = take(r, ops, opaque, last);
+    n += *ret_overran;
     give_back(r, ops, opaque);
+    *ret_overran |= is_any_waiting(r, &i);
+    return n;
 }
 
 unsigned kvm_ring_empty(KVMRing *r, const KVMRingOps *ops, void *opaque,
@@ -166,9 +187,15 @@ unsigned kvm_ring_empty(KVMRing *r, const KVMRingOps *ops, void *opaque,
 
     n = was_lost ? search(r, ops, opaque, &overran) : follow(r, ops, opaque);
     if (is_full && r->was_full && r->back == r->back_full) {
-        /* It is full, and nothing was taken back since it was before. */
+        /*
+         * It is full, and nothing was taken back since it was before: the kernel
+         * waits for entries that it will never fill, and the vCPU would leave
+         * the guest for ever. So all are given back that are in use for sure.
+         * The kernel may have gone round more than once, and then comes again.
+         */
+        overran = true;
         r->lost = true;
-        fill_gap(r, ops, opaque);
+        give_back_all(r, ops, opaque, USED_IF_FULL(r));
     }
     if (is_full) {
         r->was_full = true;

@@ -29,6 +29,7 @@ typedef struct Kernel {
     uint32_t version[PAGES]; /* what the guest wrote */
     uint32_t written;
     unsigned at;
+    unsigned set; /* pages that it writes */
 
     bool dirty[PAGES]; /* noted */
     uint32_t copy[PAGES];
@@ -47,7 +48,7 @@ static void guest_write(Kernel *k)
     unsigned page = k->at;
     struct kvm_dirty_gfn *e;
 
-    k->at = (k->at + 1) % PAGES;
+    k->at = (k->at + 1) % k->set;
     k->version[page]++;
     k->written++;
     if (k->writable[page]) {
@@ -161,6 +162,7 @@ static Kernel *kernel_new(uint32_t start, unsigned burst, unsigned busy)
 {
     Kernel *k = g_new0(Kernel, 1);
 
+    k->set = PAGES;
     k->burst = burst;
     k->busy = busy;
     k->dirty_index = k->reset_index = start;
@@ -308,6 +310,30 @@ static void test_hole(void)
     kernel_free(k);
 }
 
+/* After that it writes a few pages only, which never fill the ring. */
+static void test_lost_and_small(void)
+{
+    Kernel *k = kernel_new(5, UINT32_MAX, 0);
+
+    lose_one(k);
+    guest_runs(k, 1);
+    empty(k, false);
+    g_assert_true(k->ring.lost);
+    copy(k);
+    k->set = 200;
+    k->at = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        guest_runs(k, 200);
+        empty(k, false);
+        copy(k);
+        for (unsigned page = 0; page < PAGES; page++) {
+            g_assert_cmpuint(k->copy[page], ==, k->version[page]);
+        }
+    }
+    g_assert_cmpuint(k->overruns, ==, 1);
+    kernel_free(k);
+}
+
 static void test_never_in_time(void)
 {
     Kernel *k = kernel_new(5, UINT32_MAX, 0);
@@ -331,6 +357,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/kvm-ring/signals", test_signals);
     g_test_add_func("/accel/kvm-ring/overrun", test_overrun);
     g_test_add_func("/accel/kvm-ring/hole", test_hole);
+    g_test_add_func("/accel/kvm-ring/lost-and-small", test_lost_and_small);
     g_test_add_func("/accel/kvm-ring/never-in-time", test_never_in_time);
     return g_test_run();
 }
