@@ -103,6 +103,9 @@ bool bitmap_loader_load(BitmapLoader *l, QEMUFile *f, Error **errp);
 
 /** bitmap_loader_check: everything else is here. Errors: a bitmap is not. */
 bool bitmap_loader_check(BitmapLoader *l, Error **errp);
+/** bitmap_loader_listen: post-copy: from now on bits come in another thread than
+ *  that which lets the guest run. No bitmap may begin any more. Accepts NULL. */
+void bitmap_loader_listen(BitmapLoader *l);
 /** bitmap_loader_begin: the guest is about to run here. Once. Accepts NULL. */
 void bitmap_loader_begin(BitmapLoader *l);
 /** bitmap_loader_end: nothing more comes: what is not complete is dropped.

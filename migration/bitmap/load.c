@@ -7,7 +7,9 @@
  * would else have pieces that nobody knows to be dirty.
  *
  * Thread: the one that loads; in post-copy bits come in another than the one in
- * which the guest is let run: @lock.
+ * which the guest is let run: @lock. The main loop takes it as the guest begins to
+ * run; so what asks the main loop for something with it held happens before there
+ * are two threads (START), or after that (the end of a bitmap).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -49,6 +51,7 @@ struct BitmapLoader {
     GHashTable *by_alias; /* of @list: node alias, NUL.., see key_of() */
     char node_alias[BITMAP_NAME_MAX + 1]; /* the last that was named */
     Incoming *current;                    /* the last that was named, or NULL */
+    bool known;                           /* all have begun that will */
     bool running;  /* the guest runs here: nothing that is wrong ends it */
     bool given_up; /* what comes is read and dropped */
 };
@@ -147,6 +150,10 @@ static bool may_start(BitmapLoader *l, const BitmapChunk *c, Error **errp)
                    "the source sends dirty bitmap '%s', but capability "
                    "dirty-bitmaps is off here",
                    c->bitmap);
+        return false;
+    }
+    if (l->known) {
+        error_setg(errp, "dirty bitmap '%s' begins in post-copy", c->bitmap);
         return false;
     }
     if (l->running) {
@@ -483,6 +490,14 @@ bool bitmap_loader_check(BitmapLoader *l, Error **errp)
         incomplete_error(in, errp);
     }
     return !in;
+}
+
+void bitmap_loader_listen(BitmapLoader *l)
+{
+    if (l) {
+        QEMU_LOCK_GUARD(&l->lock);
+        l->known = true;
+    }
 }
 
 void bitmap_loader_begin(BitmapLoader *l)

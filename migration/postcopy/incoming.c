@@ -270,6 +270,7 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
     incoming_step("faults are ours");
     ram_incoming_postcopy(mis->ram);
     ram_incoming_place_rows(mis->ram, incoming_place_zeros);
+    bitmap_loader_listen(mis->bitmaps);
     qatomic_store_release(&pi->listening, true);
     migration_move(&mis->course, MIGRATION_STATUS_ACTIVE,
                    MIGRATION_STATUS_POSTCOPY_ACTIVE);

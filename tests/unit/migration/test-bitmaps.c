@@ -528,6 +528,33 @@ static void test_bad_starts(void)
     refuse_start(b, n, true, "flags 0x80");
 }
 
+/* The main loop may be waiting for the loader's lock: nothing is asked of it. */
+static void test_start_in_postcopy(void)
+{
+    uint8_t b[4 * BITMAP_CHUNK_MAX];
+    size_t n = put_first(b, "disk", "b");
+    Error *err = NULL;
+    Bench t;
+
+    n += put(b + n, (BitmapChunk){ .flags = BITMAP_CHUNK_EOS });
+    bench_init(&t);
+    t.loader = bitmap_loader_new(&ops, &t.there, NULL, true, &t.come);
+    g_assert_true(load_bytes(t.loader, b, n, &error_abort));
+    bitmap_loader_listen(t.loader);
+    n = put_first(b, "disk", "late");
+    n += put(b + n, (BitmapChunk){ .flags = BITMAP_CHUNK_EOS });
+    g_assert_false(load_bytes(t.loader, b, n, &err));
+    g_assert_nonnull(strstr(error_get_pretty(err), "'late' begins in post"));
+    error_free(err);
+    g_assert_cmpuint(t.there.bitmaps->len, ==, 1);
+    /* When the guest runs, that ends only the bitmaps. */
+    bitmap_loader_begin(t.loader);
+    g_assert_true(load_bytes(t.loader, b, n, &error_abort));
+    g_assert_nonnull(strstr(t.come.error, "'late' begins"));
+    g_assert_cmpuint(t.there.bitmaps->len, ==, 0);
+    bench_end(&t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -537,5 +564,6 @@ int main(int argc, char **argv)
     g_test_add_func("/bitmaps/cannot-go", test_cannot_go);
     g_test_add_func("/bitmaps/bad-chunks", test_bad_chunks);
     g_test_add_func("/bitmaps/bad-starts", test_bad_starts);
+    g_test_add_func("/bitmaps/start-in-postcopy", test_start_in_postcopy);
     return g_test_run();
 }
