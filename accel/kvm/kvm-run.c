@@ -61,7 +61,9 @@ bool kvm_vcpu_thread_init(AccelVCPU *base, Error **errp)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     vcpu->thread = pthread_self();
     vcpu->tid = qemu_get_thread_id();
-    run_for_nothing(vcpu);
+    if (base->index == 0) {
+        run_for_nothing(vcpu);
+    }
     qatomic_store_release(&vcpu->has_thread, 1);
     return true;
 }
