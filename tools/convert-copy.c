@@ -420,6 +420,24 @@ static bool take_slot(Convert *s)
     return false;
 }
 
+/* Are fewer coroutines wanted than run? Then this one goes, but not a thread's
+ * last. Its slot is given back. */
+static bool is_surplus(Worker *w)
+{
+    Convert *s = w->s;
+    unsigned n = qatomic_read(&s->running);
+
+    while (w->running > 1 && n > qatomic_read(&s->pace.coroutines)) {
+        unsigned seen = qatomic_cmpxchg(&s->running, n, n - 1);
+
+        if (seen == n) {
+            return true;
+        }
+        n = seen;
+    }
+    return false;
+}
+
 static void coroutine_fn copy_entry(void *opaque)
 {
     Worker *w = opaque;
@@ -428,7 +446,7 @@ static void coroutine_fn copy_entry(void *opaque)
     ConvertRange r;
     int ret = 1;
 
-    while (ret >= 0 && !must_stop(s)) {
+    while (ret >= 0 && !must_stop(s) && !is_surplus(w)) {
         ret = convert_cursor_next(&s->cursor, qatomic_read(&s->pace.chunk), &r);
         if (ret == 0) {
             break;

@@ -118,6 +118,10 @@ bool convert_pace_read(ConvertPace *p, int64_t bytes, int64_t ns, int64_t now,
         set_level(p, p->fixed ? LEVEL_LONGEST : LEVEL_TOP);
         p->probing = false;
     }
+    if (!p->begin_ns) {
+        begin_window(p, now);
+        return slow;
+    }
     if (p->skip > 0) {
         p->skip -= bytes;
         if (p->skip <= 0) {
