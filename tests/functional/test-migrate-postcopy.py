@@ -303,7 +303,7 @@ def test_destination_cannot_load(t: Test) -> None:
     start_postcopy(p)
     info = p.wait_status('failed')
     assert 'destination' in info['error-desc'], info
-    assert p.status(p.target)['status'] == 'failed'
+    p.wait_status('failed', f=p.target)
     p.still_here()
 
 
@@ -385,7 +385,7 @@ def test_urgent_is_not_limited(t: Test) -> None:
         assert took < 12, took
         assert r.p.status()['status'] == 'postcopy-active'
         requests = r.p.status()['ram']['postcopy-requests']
-        assert requests > 100, requests
+        assert requests > 10, requests  # each brings its neighbours
         r.finish()
         t.cleanup_ferries()
 
