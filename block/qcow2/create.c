@@ -359,7 +359,10 @@ static int coroutine_fn put_header(Maker *m, Error **errp)
     if (!buf) {
         return -EINVAL;
     }
-    if (ret == 0 && cluster) {
+    if (!cluster) {
+        return -ENOMEM;
+    }
+    if (ret == 0) {
         memcpy(cluster, buf, len);
         if (m->h.backing_offset >= len) {
             memcpy(cluster + m->h.backing_offset, m->h.backing_file,

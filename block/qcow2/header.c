@@ -121,6 +121,7 @@ int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp)
 {
     QcowHeader *h = &s->header;
     uint64_t old_offset = h->backing_offset;
+    uint32_t old_len = h->backing_len;
     g_autofree uint8_t *buf = NULL;
     size_t len;
     int ret = 0;
@@ -128,6 +129,8 @@ int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp)
     QEMU_LOCK_GUARD(&s->header_lock);
     buf = qcow_header_encode(h, &len, errp);
     if (!buf) {
+        h->backing_offset = old_offset;
+        h->backing_len = old_len;
         return -ENOSPC;
     }
     if (h->backing_offset >= len) {
@@ -139,6 +142,7 @@ int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp)
     }
     if (ret < 0) {
         h->backing_offset = old_offset;
+        h->backing_len = old_len;
         error_setg_errno(errp, -ret, "Could not write the image header of '%s'",
                          BLOCK_NODE(s)->name);
     }

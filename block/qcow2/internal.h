@@ -583,6 +583,10 @@ int coroutine_fn qcow_preallocate(BlockQcow2 *s, uint64_t from, uint64_t to,
 
 /* -- walking trees of tables: snapshots, check, amend (qcow2/tree.c); gate closed ------------------------------ */
 
+/** qcow_is_in_file: is table @what, of @bytes at @offset, in the file? What is
+ *  not would read as zeroes, and the disk as empty. True for a check. */
+bool qcow_is_in_file(BlockQcow2 *s, const char *what, uint64_t offset,
+                     uint64_t bytes, Error **errp);
 /** qcow_read_l1: (transfer full) an L1 table in host order; NULL: @errp. */
 uint64_t *coroutine_fn qcow_read_l1(BlockQcow2 *s, uint64_t offset,
                                     uint32_t entries, Error **errp);

@@ -239,9 +239,8 @@ static int coroutine_fn read_reftable(BlockQcow2 *s, Error **errp)
     return 0;
 }
 
-/* What is not in the file would read as zeroes, and the disk as empty. */
-static bool is_in_file(BlockQcow2 *s, const char *what, uint64_t offset,
-                       uint64_t bytes, Error **errp)
+bool qcow_is_in_file(BlockQcow2 *s, const char *what, uint64_t offset,
+                     uint64_t bytes, Error **errp)
 {
     uint64_t length = (uint64_t)block_node_length(s->file.node);
 
@@ -262,9 +261,10 @@ int coroutine_fn qcow_load(BlockQcow2 *s, Error **errp)
     int ret;
 
     /* Of the refcount table others may have written what is in use of it. */
-    if (!is_in_file(s, "refcount table", s->header.reftable_offset, 8, errp) ||
-        !is_in_file(s, "L1 table", s->header.l1_offset,
-                    (uint64_t)s->header.l1_size * 8, errp)) {
+    if (!qcow_is_in_file(s, "refcount table", s->header.reftable_offset, 8,
+                         errp) ||
+        !qcow_is_in_file(s, "L1 table", s->header.l1_offset,
+                         (uint64_t)s->header.l1_size * 8, errp)) {
         return -EINVAL;
     }
     ret = read_reftable(s, errp);

@@ -337,6 +337,15 @@ static int coroutine_fn drop_snapshot(BlockQcow2 *s, const QcowSnapshot *sn,
     return qcow_tree_copied(s, false, errp);
 }
 
+static uint64_t *coroutine_fn read_l1(BlockQcow2 *s, const QcowSnapshot *sn,
+                                      Error **errp)
+{
+    return qcow_is_in_file(s, "L1 table of a snapshot", sn->l1_offset,
+                           (uint64_t)sn->l1_size * 8, errp)
+               ? qcow_read_l1(s, sn->l1_offset, sn->l1_size, errp)
+               : NULL;
+}
+
 static int coroutine_fn delete (BlockQcow2 *s, uint32_t i, Error **errp)
 {
     uint32_t count = s->header.nb_snapshots;
@@ -350,7 +359,7 @@ static int coroutine_fn delete (BlockQcow2 *s, uint32_t i, Error **errp)
         error_setg_errno(errp, -ret, "Could not write out metadata");
         return ret;
     }
-    l1 = qcow_read_l1(s, sn.l1_offset, sn.l1_size, errp);
+    l1 = read_l1(s, &sn, errp);
     if (!l1) {
         return -EIO;
     }
@@ -407,7 +416,7 @@ static uint64_t *coroutine_fn l1_of(BlockQcow2 *s, const QcowSnapshot *sn,
         return NULL;
     }
     *ret_entries = sn->l1_size;
-    return qcow_read_l1(s, sn->l1_offset, sn->l1_size, errp);
+    return read_l1(s, sn, errp);
 }
 
 static int coroutine_fn store_l1(BlockQcow2 *s, const uint64_t *l1,

@@ -511,11 +511,19 @@ static void put_extensions(const QcowHeader *h, WireBuffer *b)
  */
 static uint64_t name_apart(const QcowHeader *h, size_t end)
 {
+    uint64_t old = h->backing_offset, old_end = old + h->backing_len;
+
     if (end > QCOW_HEADER_SECTOR ||
         UINT64_C(1) << h->cluster_bits < NAME_PLACE + 2 * NAME_ROOM) {
         return 0;
     }
-    return NAME_PLACE + (h->backing_offset == NAME_PLACE ? NAME_ROOM : 0);
+    for (uint64_t at = NAME_PLACE; at <= NAME_PLACE + NAME_ROOM;
+         at += NAME_ROOM) {
+        if (old_end <= at || old >= at + NAME_ROOM) {
+            return at;
+        }
+    }
+    return 0; /* another program's name is in the middle */
 }
 
 uint8_t *qcow_header_encode(QcowHeader *h, size_t *ret_len, Error **errp)

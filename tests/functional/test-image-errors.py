@@ -4,6 +4,7 @@
 opens one, and leaves the image as it was: the table of docs/disks.md."""
 import json
 import os
+import struct
 import subprocess
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def test_truncated(t: Test) -> None:
     r = img(t, 'check', path, check=False)
     assert r.returncode == 2 and 'not in the file' in r.stderr, r
     assert path.read_bytes() == whole[:length], 'the check changed it'
+
+
+def test_truncated_snapshot(t: Test) -> None:
+    """The disk itself is whole; its snapshot is not."""
+    path = make_qcow2(t, 'cut.qcow2')
+    img(t, 'snapshot', '-c', 'a', path)
+    raw = bytearray(path.read_bytes())
+    at = struct.unpack_from('>Q', raw, 64)[0]  # the list of snapshots
+    struct.pack_into('>Q', raw, at, len(raw) + 65536 * 16)  # its L1 table
+    path.write_bytes(raw)
+    for option in '-a', '-d':
+        r = img(t, 'snapshot', option, 'a', path, check=False)
+        assert r.returncode == 1 and 'the image is truncated: its L1 table of a snapshot' in r.stderr, r
+        assert path.read_bytes() == raw, 'the image was changed'
 
 
 def test_locked(t: Test) -> None:
