@@ -184,8 +184,6 @@ typedef enum MigrationChannelKind {
     MIGRATION_CHANNEL_MAIN_STREAM,
     MIGRATION_CHANNEL_MULTIFD,
     MIGRATION_CHANNEL_PREEMPT, /* urgent pages of post-copy */
-    MIGRATION_CHANNEL_URGENT,  /* the same, agreed upon by both; see
-                                  postcopy/urgent.c, which sends first bytes */
     MIGRATION_CHANNEL_ASK,     /* who runs the guest? see source/doubt.c */
 } MigrationChannelKind;
 
@@ -209,7 +207,7 @@ typedef enum MigrationChannelKind {
 
 /**
  * migration_channel_open:
- * @kind: MULTIFD, PREEMPT or URGENT: one more connection to where the main one goes
+ * @kind: MULTIFD or PREEMPT: one more connection to where the main one goes
  * @errp: (out)
  *
  * Connect and do the TLS handshake, waiting for both (each has a time limit);
@@ -222,6 +220,11 @@ typedef enum MigrationChannelKind {
  */
 QIOChannel *migration_channel_open(MigrationState *ms,
                                    MigrationChannelKind kind, Error **errp);
+
+/** migration_channel_open_within: the same where the main connection is a
+ *  socket, for a kind that says itself what it is; all of it in @limit_ms. */
+QIOChannel *migration_channel_open_within(MigrationState *ms, unsigned limit_ms,
+                                          Error **errp);
 
 /** migration_channel_close: forget, close and unref @ioc; accepts NULL. */
 void migration_channel_close(MigrationState *ms, QIOChannel *ioc);

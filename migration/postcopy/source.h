@@ -41,7 +41,7 @@ struct PostcopySource {
     unsigned avoided_cpu;    /* by the return path's thread; its own */
     bool finished; /* under @send_lock: EOF was sent, or the channel broke */
 
-    uint32_t urgent_word; /* what it brings; 0: none was offered */
+    uint32_t urgent_word; /* what it brings; 0: none, or none any more */
     bool urgent_ok;       /* the destination has agreed */
     /* Urgent channel; NULL: none. Only the thread of the
      * return path writes, but for its end: under @urgent_lock. */

@@ -18,7 +18,7 @@
  * connection that ends somewhere else does no harm: without "FUHA" requested
  * pages go by the main channel. Strangers do not know the word. Other programs
  * answer the PINGs as any. A recovery brings another connection with the same
- * word.
+ * word; but one that could not be made in time is not tried again.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -30,27 +30,17 @@
 #include "migration/source/source.h"
 #include "migration/transport/transport.h"
 #include "util/bswap.h"
+#include "util/timer.h"
 
-/* The destination has answered, and taken the connection, by then. */
-#define URGENT_ANSWER_MS 1000
-/* No other PING or PONG has this bit. */
-#define URGENT_WORD_BIT 0x80000000u
+/* The destination has answered, and taken the connection, by then: once for
+ * all of it, as somebody may wait for post-copy. */
+#define URGENT_LIMIT_MS 1000
+/* No other PING or PONG begins with these bits (ram/near.h, source.h). */
+#define URGENT_WORD_BITS 0xf0000000u
 
 static bool urgent_is_capability(const PostcopySource *ps)
 {
     return migrate_cap(ps->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
-}
-
-static bool urgent_connect(PostcopySource *ps, MigrationChannelKind kind,
-                           Error **errp)
-{
-    ps->urgent_ioc = migration_channel_open(ps->ms, kind, errp);
-    if (!ps->urgent_ioc) {
-        error_prepend(errp, "channel for urgent pages: ");
-        return false;
-    }
-    qio_channel_set_delay(ps->urgent_ioc, false);
-    return true;
 }
 
 void postcopy_urgent_offer(PostcopySource *ps)
@@ -63,46 +53,71 @@ void postcopy_urgent_offer(PostcopySource *ps)
         qcrypto_random_bytes(&word, sizeof(word), NULL) < 0) {
         return;
     }
-    ps->urgent_word = word | URGENT_WORD_BIT;
+    ps->urgent_word = word | URGENT_WORD_BITS;
     savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT);
     savevm_send_ping(ms->to_dst_file, ps->urgent_word);
 }
 
 bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
 {
-    return !urgent_is_capability(ps) ||
-           urgent_connect(ps, MIGRATION_CHANNEL_PREEMPT, errp);
+    if (!urgent_is_capability(ps)) {
+        return true;
+    }
+    ps->urgent_ioc =
+        migration_channel_open(ps->ms, MIGRATION_CHANNEL_PREEMPT, errp);
+    if (!ps->urgent_ioc) {
+        error_prepend(errp, "channel for urgent pages: ");
+        return false;
+    }
+    qio_channel_set_delay(ps->urgent_ioc, false);
+    return true;
 }
 
-/* Says what it is, and the destination that it has come. */
-static bool urgent_introduce(PostcopySource *ps)
+static uint64_t urgent_left_ms(int64_t end_ns)
+{
+    int64_t left = (end_ns - get_clock()) / SCALE_MS;
+
+    return left > 0 ? (uint64_t)left : 0;
+}
+
+/* Connects and says what it is; the destination, that it has come. */
+static bool urgent_make(PostcopySource *ps, int64_t end_ns)
 {
     uint8_t first[URGENT_INIT_LEN];
 
+    ps->urgent_ioc = migration_channel_open_within(
+        ps->ms, (unsigned)urgent_left_ms(end_ns), NULL);
+    if (!ps->urgent_ioc) {
+        return false;
+    }
+    qio_channel_set_delay(ps->urgent_ioc, false);
     stl_be_p(first, MIGRATION_MAGIC_URGENT);
     stl_be_p(first + 4, ps->urgent_word);
     return qio_channel_write_all(ps->urgent_ioc, (char *)first, sizeof(first),
                                  NULL) == 0 &&
-           return_path_wait_urgent_there(ps->ms, URGENT_ANSWER_MS);
+           return_path_wait_urgent_there(ps->ms, urgent_left_ms(end_ns));
 }
 
 void postcopy_urgent_try(PostcopySource *ps)
 {
     MigrationState *ms = ps->ms;
+    int64_t end_ns = get_clock() + URGENT_LIMIT_MS * SCALE_MS;
 
-    /* A path that was opened for a recovery has not heard the answer. */
-    if (!ps->urgent_ok && ps->urgent_word) {
-        ps->urgent_ok = return_path_wait_urgent_ok(ms, URGENT_ANSWER_MS);
-    }
-    if (!ps->urgent_ok || ps->urgent_ioc ||
-        !urgent_connect(ps, MIGRATION_CHANNEL_URGENT, NULL)) {
+    if (!ps->urgent_word) {
         return;
     }
-    if (!urgent_introduce(ps)) {
-        migration_channel_close(ms, g_steal_pointer(&ps->urgent_ioc));
+    /* A path that was opened for a recovery does not hear the answer. */
+    if (!ps->urgent_ok) {
+        ps->urgent_ok = return_path_wait_urgent_ok(ms, URGENT_LIMIT_MS);
+    }
+    if (ps->urgent_ok && urgent_make(ps, end_ns)) {
+        savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT_USED);
         return;
     }
-    savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT_USED);
+    migration_channel_close(ms, g_steal_pointer(&ps->urgent_ioc));
+    if (!return_path_has_ended(ms)) {
+        ps->urgent_word = 0; /* not once more: each try would take as long */
+    }
 }
 
 void postcopy_urgent_attach(PostcopySource *ps)

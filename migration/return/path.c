@@ -344,6 +344,14 @@ bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms)
     return path_wait_ms(ms, path_has_urgent, limit_ms);
 }
 
+bool return_path_has_ended(MigrationState *ms)
+{
+    ReturnPath *rp = ms->return_path;
+
+    QEMU_LOCK_GUARD(&rp->lock);
+    return rp->ended;
+}
+
 bool return_path_commits(MigrationState *ms)
 {
     ReturnPath *rp = ms->return_path;

@@ -91,9 +91,9 @@ void migration_channel_close(MigrationState *ms, QIOChannel *ioc)
     object_unref(OBJECT(ioc));
 }
 
-QIOChannel *migration_channel_secure(MigrationState *ms,
-                                     const MigrationTarget *t, QIOChannel *ioc,
-                                     Error **errp)
+static QIOChannel *secure_within(MigrationState *ms, const MigrationTarget *t,
+                                 QIOChannel *ioc, unsigned limit_ms,
+                                 Error **errp)
 {
     QIOChannel *tls;
 
@@ -101,7 +101,7 @@ QIOChannel *migration_channel_secure(MigrationState *ms,
     if (!migration_tls_is_on(ms)) {
         return ioc;
     }
-    tls = migration_tls_connect(ms, t, ioc, errp);
+    tls = migration_tls_connect(ms, t, ioc, limit_ms, errp);
     if (!tls) {
         migration_channel_close(ms, ioc);
         return NULL;
@@ -110,6 +110,13 @@ QIOChannel *migration_channel_secure(MigrationState *ms,
     migration_channel_untrack(ms, ioc);
     object_unref(OBJECT(ioc));
     return tls;
+}
+
+QIOChannel *migration_channel_secure(MigrationState *ms,
+                                     const MigrationTarget *t, QIOChannel *ioc,
+                                     Error **errp)
+{
+    return secure_within(ms, t, ioc, MIGRATION_TLS_LIMIT_MS, errp);
 }
 
 /* These channels say what they are. */
@@ -162,4 +169,20 @@ QIOChannel *migration_channel_open(MigrationState *ms,
                                    MigrationChannelKind kind, Error **errp)
 {
     return migration_channel_open_to(ms, ms->target, kind, errp);
+}
+
+QIOChannel *migration_channel_open_within(MigrationState *ms, unsigned limit_ms,
+                                          Error **errp)
+{
+    const MigrationTarget *t = ms->target;
+    int64_t end = g_get_monotonic_time() + limit_ms * INT64_C(1000);
+    QIOChannel *ioc;
+    int64_t left;
+
+    ioc = migration_connect_within(ms, t, limit_ms, errp);
+    if (!ioc) {
+        return NULL;
+    }
+    left = MAX((end - g_get_monotonic_time()) / 1000, 1);
+    return secure_within(ms, t, ioc, (unsigned)left, errp);
 }

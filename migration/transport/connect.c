@@ -25,6 +25,7 @@
 typedef struct Connect {
     MigrationState *ms;
     QIOChannelSocket *sioc;
+    unsigned limit_ms;
     int64_t end_us; /* monotonic */
     bool done;
     bool gave_up; /* by the time limit */
@@ -69,8 +70,7 @@ static bool connect_wait(Connect *c, SocketAddress *addr, Error **errp)
         return true;
     }
     if (c->gave_up) {
-        error_setg(errp, "no connection within %d seconds",
-                   CONNECT_LIMIT_MS / 1000);
+        error_setg(errp, "no connection within %g seconds", c->limit_ms / 1e3);
         error_free(c->err);
     } else if (!migration_wants_channels(c->ms)) {
         error_setg(errp, "connecting was given up");
@@ -94,12 +94,13 @@ static void tune_socket(const MigrationTarget *t, QIOChannelSocket *sioc)
 }
 
 static QIOChannel *connect_socket(MigrationState *ms, const MigrationTarget *t,
-                                  Error **errp)
+                                  unsigned limit_ms, Error **errp)
 {
     Connect c = {
         .ms = ms,
         .sioc = qio_channel_socket_new(),
-        .end_us = g_get_monotonic_time() + CONNECT_LIMIT_MS * INT64_C(1000),
+        .limit_ms = limit_ms,
+        .end_us = g_get_monotonic_time() + limit_ms * INT64_C(1000),
     };
 
     qio_channel_set_name(QIO_CHANNEL(c.sioc), "migration-outgoing");
@@ -119,8 +120,9 @@ static QIOChannel *run_command(const MigrationTarget *t, Error **errp)
     return cmd ? migration_pipe_new_take(QIO_CHANNEL(cmd), errp) : NULL;
 }
 
-QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
-                              Error **errp)
+QIOChannel *migration_connect_within(MigrationState *ms,
+                                     const MigrationTarget *t,
+                                     unsigned limit_ms, Error **errp)
 {
     QIOChannel *ioc;
 
@@ -128,7 +130,7 @@ QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
     case TRANSPORT_INET:
     case TRANSPORT_UNIX:
     case TRANSPORT_VSOCK:
-        ioc = connect_socket(ms, t, errp);
+        ioc = connect_socket(ms, t, limit_ms, errp);
         break;
     case TRANSPORT_EXEC:
         ioc = run_command(t, errp);
@@ -146,4 +148,10 @@ QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
         return NULL;
     }
     return ioc;
+}
+
+QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
+                              Error **errp)
+{
+    return migration_connect_within(ms, t, CONNECT_LIMIT_MS, errp);
 }

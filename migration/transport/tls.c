@@ -18,9 +18,6 @@
 #include "migration/transport/transport.h"
 #include "util/lockable.h"
 
-/* A handshake takes a few round trips; whoever needs longer is not there. */
-#define TLS_HANDSHAKE_LIMIT_MS 20000
-
 static char *text_param(MigrationState *ms, char *const *member)
 {
     QEMU_LOCK_GUARD(&ms->lock);
@@ -120,7 +117,8 @@ bool migration_tls_check(MigrationState *ms, const MigrationTarget *t,
 }
 
 QIOChannel *migration_tls_connect(MigrationState *ms, const MigrationTarget *t,
-                                  QIOChannel *ioc, Error **errp)
+                                  QIOChannel *ioc, unsigned limit_ms,
+                                  Error **errp)
 {
     g_autofree char *name = peer_name(ms, t);
     QCryptoTLSCreds *creds = find_creds(ms, true, errp);
@@ -135,7 +133,7 @@ QIOChannel *migration_tls_connect(MigrationState *ms, const MigrationTarget *t,
         return NULL;
     }
     qio_channel_set_name(QIO_CHANNEL(tls), "migration-tls-outgoing");
-    if (qio_channel_tls_handshake_sync(tls, TLS_HANDSHAKE_LIMIT_MS, errp) < 0 ||
+    if (qio_channel_tls_handshake_sync(tls, limit_ms, errp) < 0 ||
         qio_channel_set_blocking(QIO_CHANNEL(tls), true, errp) < 0) {
         error_prepend(errp, "TLS with '%s': ", t->text);
         object_unref(OBJECT(tls));

@@ -85,12 +85,20 @@ bool migration_target_check(MigrationState *ms, const MigrationTarget *t,
 QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
                               Error **errp);
 
+/** migration_connect_within: the same with a time limit of its own. */
+QIOChannel *migration_connect_within(MigrationState *ms,
+                                     const MigrationTarget *t,
+                                     unsigned limit_ms, Error **errp);
+
 /** migration_open_file: of a TRANSPORT_FILE: the file once more, at its own
  * position 0; @flags as open(2). */
 QIOChannel *migration_open_file(const MigrationTarget *t, int flags,
                                 Error **errp);
 
 /* -- TLS (transport/tls.c) -------------------------------------------------- */
+
+/* A handshake takes a few round trips; whoever needs longer is not there. */
+#define MIGRATION_TLS_LIMIT_MS 20000
 
 /** migration_tls_is_on: parameter tls-creds is not empty. Thread: any. */
 bool migration_tls_is_on(MigrationState *ms);
@@ -107,13 +115,15 @@ bool migration_tls_check(MigrationState *ms, const MigrationTarget *t,
 /**
  * migration_tls_connect:
  * @ioc: (in) connected channel; a reference is taken
+ * @limit_ms: for the handshake
  *
- * Handshake as a client, with a time limit. Waits; ends when @ms is cancelled.
+ * Handshake as a client. Waits; ends when @ms is cancelled.
  * Thread: any but main.
  * Returns: (transfer full) the TLS channel; NULL = error.
  */
 QIOChannel *migration_tls_connect(MigrationState *ms, const MigrationTarget *t,
-                                  QIOChannel *ioc, Error **errp);
+                                  QIOChannel *ioc, unsigned limit_ms,
+                                  Error **errp);
 
 /** migration_tls_server: (transfer full) a TLS channel whose handshake is
  * still to be done; NULL = error. */

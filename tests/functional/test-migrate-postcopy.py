@@ -62,8 +62,10 @@ class Recoverable:
         p.source.qmp.cmd('migrate', uri=self.relay.uri)
         first_pass(p)
         before_switch(self.relay)
+        begin = time.monotonic()
         p.source.qmp.cmd('migrate-start-postcopy')
         p.wait_status('postcopy-active')
+        self.switch_seconds = time.monotonic() - begin
 
     def relay_to(self, uri: str) -> Relay:
         kind, rest = uri.split(':', 1)
@@ -253,11 +255,27 @@ def test_urgent_channel(t: Test) -> None:
     def lead_astray(relay: Relay) -> None:
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(relay.target)
-            s.sendall(b'FURG\x80\0\0\0')
+            s.sendall(b'FURG\xf0\0\0\0')
             assert s.recv(1) == b'', 'a stranger'
         relay.target = str(t.path('mute'))
 
-    r = Recoverable(t, bandwidth=1 << 20, before_switch=lead_astray)
+    # Nor does it try, and wait, once more in a recovery.
+    r = Recoverable(t, bandwidth=64 << 10, before_switch=lead_astray)
+    assert urgent(r) == 0
+    r.relay.cut()
+    r.wait_paused()
+    r.recover()
+    r.p.wait_status('postcopy-active')
+    assert urgent(r) == 0
+    r.finish()
+    t.cleanup_ferries()
+
+    def lead_to_mute(relay: Relay) -> None:
+        relay.target = str(t.path('mute'))
+
+    # A handshake that is not answered has 20 seconds elsewhere.
+    r = Recoverable(t, tls='psk', before_switch=lead_to_mute)
+    assert r.switch_seconds < 10, r.switch_seconds
     assert urgent(r) == 0
     r.finish()
     t.cleanup_ferries()
