@@ -72,6 +72,7 @@ static void incoming_cleanup(MigrationIncoming *mis)
 {
     MigrationState *ms = mis->ms;
 
+    postcopy_incoming_close(mis);
     if (!mis->run->was_in_doubt || mis->run->heard) {
         listener_end(mis);
     }
@@ -480,8 +481,10 @@ void migration_incoming_shutdown(MigrationState *ms)
     if (migration_status_is_postcopy(migration_status(&mis->course))) {
         postcopy_incoming_quit(mis);
     }
-    listener_end(mis); /* no more candidates */
+    /* First: whoever waits for the source wakes, and what comes from now on is
+     * shut down as it comes. */
     migration_channels_interrupt(ms);
+    listener_end(mis); /* no more candidates */
     while (qatomic_load_acquire(&mis->run->threads)) {
         main_loop_wait(true);
         g_usleep(1000);

@@ -231,7 +231,9 @@ static bool load_ping(void *opaque, uint32_t value, Error **errp)
     if (postcopy_incoming_urgent_ping(mis, value, &answer)) {
         return return_sender_pong(mis->to_src, answer, errp);
     }
-    if (!load_near(mis, value, errp)) {
+    if (!load_near(mis, value, errp) ||
+        (value == MIGRATION_PING_URGENT_USED &&
+         !postcopy_incoming_urgent_used(mis, errp))) {
         return false;
     }
     if (value == MIGRATION_PING_WILL_COMMIT) {

@@ -19,7 +19,7 @@
 
 typedef enum UrgentState {
     URGENT_NONE,    /* no channel */
-    URGENT_READING, /* its thread runs */
+    URGENT_READING, /* its thread runs, or waits for LISTEN */
     URGENT_ENDED,   /* its thread has ended, and has to be joined */
 } UrgentState;
 
@@ -44,7 +44,7 @@ struct PostcopyIncoming {
     Error *package_error; /* the package could not be loaded; owned */
     bool paused;          /* no connection */
     bool quit;            /* the program ends */
-    bool over;            /* the listen thread reads no more */
+    bool over;            /* nothing more is read, or taken */
     bool listen_done;     /* and does not look in here any more */
 
     /* From postcopy_incoming_recover(). */
@@ -90,14 +90,12 @@ bool postcopy_urgent_is_wanted(const PostcopyIncoming *pi);
 bool postcopy_urgent_awaited(const PostcopyIncoming *pi);
 /** postcopy_urgent_is_over: it has brought all that it was to bring. */
 bool postcopy_urgent_is_over(const PostcopyIncoming *pi);
-/** postcopy_urgent_start: read it, if it is there. */
-void postcopy_urgent_start(PostcopyIncoming *pi);
 /** postcopy_urgent_stop: there is none when this returns. Thread: the listen
- *  thread. */
+ *  thread, or where there is none. */
 void postcopy_urgent_stop(PostcopyIncoming *pi);
 
-/** postcopy_listen_start: the listen thread, and the urgent channel's if it is
- *  there. */
+/** postcopy_listen_start: the listen thread; that of an urgent channel which is
+ *  there goes on. */
 void postcopy_listen_start(PostcopyIncoming *pi);
 
 #endif

@@ -127,8 +127,9 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
         return !mis->postcopy->from_here ||
                listen_near(mis->postcopy, near.cpu, errp);
     }
-    if (value == MIGRATION_PING_URGENT_USED) {
-        postcopy_incoming_urgent_ping(mis, value, &value);
+    if (value == MIGRATION_PING_URGENT_USED &&
+        !postcopy_incoming_urgent_used(mis, errp)) {
+        return false;
     }
     if (value == MIGRATION_PING_COMMIT) {
         return postcopy_incoming_commit(mis->postcopy, errp);
@@ -204,8 +205,9 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
                            error_get_pretty(why)));
     error_free(why);
     listen_anywhere(pi);
-    return_sender_replace(mis->to_src, NULL);
+    /* In this order: somebody may be writing. */
     qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    return_sender_replace(mis->to_src, NULL);
     postcopy_urgent_stop(pi);
     if (!migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_ACTIVE,
                         MIGRATION_STATUS_POSTCOPY_PAUSED)) {
@@ -392,7 +394,7 @@ void postcopy_listen_start(PostcopyIncoming *pi)
     QemuThread thread;
 
     qemu_mutex_lock(&pi->lock);
-    postcopy_urgent_start(pi);
+    qemu_cond_broadcast(&pi->cond);
     qemu_mutex_unlock(&pi->lock);
     qemu_thread_create(&thread, "postcopy/listen", listen_thread, pi,
                        QEMU_THREAD_DETACHED);
@@ -429,12 +431,11 @@ void postcopy_incoming_free(MigrationIncoming *mis)
         qemu_cond_wait(&pi->cond, &pi->lock);
     }
     qemu_mutex_unlock(&pi->lock);
+    postcopy_incoming_close(mis);
     if (pi->blocks) {
         listen_stop(pi);
     }
     mis->postcopy = NULL;
-    /* One that came before there was a listen thread. */
-    migration_channel_close(mis->ms, pi->urgent_ioc);
     postcopy_times_free(pi->times);
     if (pi->next_ioc) {
         object_unref(OBJECT(pi->next_ioc));

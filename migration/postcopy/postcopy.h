@@ -191,6 +191,11 @@ bool postcopy_urgent_channel(MigrationIncoming *mis, QIOChannel *ioc,
 bool postcopy_incoming_urgent_ping(MigrationIncoming *mis, uint32_t value,
                                    uint32_t *ret_answer);
 
+/** postcopy_incoming_urgent_used: PING MIGRATION_PING_URGENT_USED has come: from
+ *  now on the end of that channel is a break. Errors: it has ended already. Thread:
+ *  that which reads the stream. */
+bool postcopy_incoming_urgent_used(MigrationIncoming *mis, Error **errp);
+
 /**
  * postcopy_incoming_recover:
  * @ioc: (in) new main channel, blocking; takes a reference
@@ -205,6 +210,11 @@ bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
 /** postcopy_incoming_quit: the program ends: threads end soon, and the
  *  migration with an error. Missing pages stay missing. Thread: any. */
 void postcopy_incoming_quit(MigrationIncoming *mis);
+
+/** postcopy_incoming_close: the migration has ended: no channel is taken any
+ *  more, an urgent one that post-copy did not begin to read is closed. Waits for
+ *  its thread. Before mis->to_src goes. */
+void postcopy_incoming_close(MigrationIncoming *mis);
 
 /** postcopy_incoming_free: mis->postcopy; waits for its threads, which have
  *  ended or been told to. Pages still missing become zeros, so CPUs must have

@@ -1,8 +1,9 @@
 /*
  * The channel of urgent pages, on the destination; see postcopy/urgent.c.
  *
- * It has a thread of its own for each connection. The channel may come before
- * there is anything to listen for, and until the source says that pages will
+ * It has a thread of its own for each connection, from the moment it comes. That
+ * tells the source so, which may block (a source that does not read), and waits
+ * for there being something to listen for. Until the source says that pages will
  * come on it, its end is of no importance: the source may have given it up.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -42,13 +43,22 @@ bool postcopy_urgent_is_over(const PostcopyIncoming *pi)
 
 /* -- reading ------------------------------------------------------------------ */
 
-static void *urgent_thread(void *opaque)
+/* Returns: false: post-copy will not begin. */
+static bool urgent_wait_listen(PostcopyIncoming *pi)
 {
-    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
+    QEMU_LOCK_GUARD(&pi->lock);
+    while (!qatomic_read(&pi->listening) && !pi->over && !pi->quit) {
+        qemu_cond_wait(&pi->cond, &pi->lock);
+    }
+    return qatomic_read(&pi->listening);
+}
+
+/* Pages, to the end. Returns: that came in order. */
+static bool urgent_read(PostcopyIncoming *pi, Error **errp)
+{
     g_autoptr(QEMUFile) f = qemu_file_new_input(pi->urgent_ioc);
     g_autoptr(RAMReader) reader = ram_reader_new(pi->mis->ram, f);
     Error *err = NULL;
-    bool broken;
     int ret;
 
     postcopy_thread_urgent();
@@ -61,13 +71,29 @@ static void *urgent_thread(void *opaque)
     if (ret < 0 && !err) {
         qemu_file_get_error_obj(f, &err);
     }
+    error_propagate(errp, err);
+    return ret == 1;
+}
+
+static void *urgent_thread(void *opaque)
+{
+    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
+    bool listened, complete, broken;
+    Error *err = NULL;
+
+    if (!urgent_is_capability(pi->mis)) {
+        /* If this is lost, so is the main channel. */
+        return_sender_pong(pi->mis->to_src, MIGRATION_PONG_URGENT_THERE, NULL);
+    }
+    listened = urgent_wait_listen(pi);
+    complete = listened && urgent_read(pi, &err);
     qemu_mutex_lock(&pi->lock);
     pi->urgent = URGENT_ENDED;
     pi->urgent_tid = 0;
-    pi->urgent_complete = ret == 1;
+    pi->urgent_complete = complete;
     error_free(pi->urgent_error);
     pi->urgent_error = err;
-    broken = ret != 1 && postcopy_urgent_is_wanted(pi);
+    broken = listened && !complete && postcopy_urgent_is_wanted(pi);
     qemu_cond_broadcast(&pi->cond);
     qemu_mutex_unlock(&pi->lock);
     if (broken) {
@@ -76,16 +102,6 @@ static void *urgent_thread(void *opaque)
                              NULL);
     }
     return NULL;
-}
-
-void postcopy_urgent_start(PostcopyIncoming *pi)
-{
-    if (pi->urgent_ioc && pi->urgent == URGENT_NONE) {
-        pi->urgent = URGENT_READING;
-        pi->urgent_complete = false;
-        qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread,
-                           pi, QEMU_THREAD_JOINABLE);
-    }
 }
 
 void postcopy_urgent_stop(PostcopyIncoming *pi)
@@ -110,6 +126,20 @@ void postcopy_urgent_stop(PostcopyIncoming *pi)
     migration_channel_close(pi->mis->ms, ioc);
 }
 
+void postcopy_incoming_close(MigrationIncoming *mis)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+
+    if (!pi) {
+        return;
+    }
+    qemu_mutex_lock(&pi->lock);
+    pi->over = true;
+    qemu_cond_broadcast(&pi->cond);
+    qemu_mutex_unlock(&pi->lock);
+    postcopy_urgent_stop(pi);
+}
+
 /* -- how it comes --------------------------------------------------------------- */
 
 /* With the lock held. Returns: there is room for it. */
@@ -120,9 +150,10 @@ static bool urgent_take(PostcopyIncoming *pi, QIOChannel *ioc)
     }
     pi->urgent_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     migration_channel_track(pi->mis->ms, ioc);
-    if (qatomic_read(&pi->listening)) {
-        postcopy_urgent_start(pi);
-    }
+    pi->urgent = URGENT_READING;
+    pi->urgent_complete = false;
+    qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread, pi,
+                       QEMU_THREAD_JOINABLE);
     qemu_cond_broadcast(&pi->cond);
     return true;
 }
@@ -154,17 +185,15 @@ bool postcopy_urgent_channel(MigrationIncoming *mis, QIOChannel *ioc,
                    "no channel of urgent pages with the word 0x%08x is "
                    "awaited",
                    word);
-        return false;
     }
-    /* If this is lost, so is the main channel. */
-    return_sender_pong(mis->to_src, MIGRATION_PONG_URGENT_THERE, NULL);
-    return true;
+    return taken;
 }
 
-/* Has it an address to which the source can connect once more? */
+/* Has it an address to which the source can connect once more, and can it be told
+ * that it has? */
 static bool urgent_may_come(MigrationIncoming *mis)
 {
-    if (urgent_is_capability(mis) ||
+    if (urgent_is_capability(mis) || !mis->to_src ||
         !migrate_cap(mis->ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
         return false;
     }
@@ -192,10 +221,26 @@ bool postcopy_incoming_urgent_ping(MigrationIncoming *mis, uint32_t value,
         *ret_answer = value;
         return true;
     }
-    if (value == MIGRATION_PING_URGENT_USED && pi->urgent_word) {
-        pi->urgent_used = true;
-        *ret_answer = value;
-        return true;
-    }
     return false;
+}
+
+bool postcopy_incoming_urgent_used(MigrationIncoming *mis, Error **errp)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+
+    QEMU_LOCK_GUARD(&pi->lock);
+    if (!pi->urgent_word) {
+        return true; /* a PING as any other */
+    }
+    if (pi->urgent == URGENT_NONE ||
+        (pi->urgent == URGENT_ENDED && !pi->urgent_complete)) {
+        error_setg(errp,
+                   "the source counts on the channel of urgent pages, which "
+                   "has ended: %s",
+                   pi->urgent_error ? error_get_pretty(pi->urgent_error)
+                                    : "early");
+        return false;
+    }
+    pi->urgent_used = true;
+    return true;
 }
