@@ -23,9 +23,9 @@
 #include <sys/socket.h>
 
 #include "io/channel-socket.h"
-#include "io/channel-tls.h"
 #include "migration/postcopy/source.h"
 #include "migration/return/path.h"
+#include "migration/transport/transport.h"
 
 /* Bytes of pages in one batch, and in the queue of the main channel's socket,
  * when requested pages share that channel; and when they have their own. */
@@ -127,9 +127,12 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
                              uint64_t start, uint32_t len, Error **errp)
 {
     PostcopySource *ps = ms->postcopy;
+    /* Looked at first: it ends after @active has begun. */
+    bool recovers =
+        migration_status(&ms->course) == MIGRATION_STATUS_POSTCOPY_RECOVER;
     RAMBlock *rb;
 
-    if (!ps || !qatomic_load_acquire(&ps->active)) {
+    if (!ps || !(qatomic_load_acquire(&ps->active) || recovers)) {
         error_setg(errp,
                    "return path: pages of '%s' were asked for outside of "
                    "post-copy",
@@ -140,6 +143,10 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
     if (!rb) {
         error_setg(errp, "return path: there is no RAM block '%s'", name);
         return false;
+    }
+    if (!qatomic_load_acquire(&ps->active)) {
+        /* Of a guest that runs on: it is asked for once more after RESUME. */
+        return ram_request_is_valid(ps->ram, rb, start, len, errp);
     }
     if (!ram_request_pages(ps->ram, rb, start, len, errp)) {
         return false;
@@ -168,22 +175,10 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
 
 /* -- the background -------------------------------------------------------------------- */
 
-static QIOChannelSocket *send_socket(QIOChannel *ioc)
-{
-    QIOChannelTLS *tls =
-        (QIOChannelTLS *)object_dynamic_cast(OBJECT(ioc), TYPE_QIO_CHANNEL_TLS);
-
-    if (tls) {
-        ioc = tls->master;
-    }
-    return (QIOChannelSocket *)object_dynamic_cast(OBJECT(ioc),
-                                                   TYPE_QIO_CHANNEL_SOCKET);
-}
-
 /* Only a matter of latency: a channel that is no socket has no such queue. */
 static void send_queue_limit(PostcopySource *ps)
 {
-    QIOChannelSocket *sioc = send_socket(ps->ms->to_dst);
+    QIOChannelSocket *sioc = migration_socket(ps->ms->to_dst);
     int bytes = QUEUE_SHARED;
 
     if (sioc && !ps->urgent_file) {
@@ -325,6 +320,10 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
         }
         if (ps->near.pinned && !return_path_near(ms)) {
             postcopy_send_apart(ps); /* the destination may not go along */
+        }
+        if (postcopy_urgent_is_dead(ps)) {
+            error_setg(errp, "the channel of urgent pages broke");
+            return false;
         }
         stats_sample(&ms->stats, &period, get_clock());
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {

@@ -29,6 +29,8 @@
 #define DISCARD_RANGES (STREAM_DISCARD_MAX * 64)
 /* Loading the devices may take so much longer than the downtime limit. */
 #define LOAD_SPARE_MS 10000
+/* While the destination's last word is awaited. */
+#define URGENT_LOOK_MS 1000
 
 static void source_step(const char *step)
 {
@@ -260,6 +262,18 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     return true;
 }
 
+/* The destination has everything. It waits for the end of urgent pages, too. */
+static bool source_wait_shut(PostcopySource *ps, Error **errp)
+{
+    while (!return_path_wait_ended(ps->ms, URGENT_LOOK_MS)) {
+        if (postcopy_urgent_is_dead(ps)) {
+            error_setg(errp, "the channel of urgent pages broke at its end");
+            return false;
+        }
+    }
+    return return_path_wait_shut(ps->ms, errp);
+}
+
 static PostcopyResult source_run(MigrationState *ms, Error **errp)
 {
     PostcopySource *ps = ms->postcopy;
@@ -267,7 +281,7 @@ static PostcopyResult source_run(MigrationState *ms, Error **errp)
     for (;;) {
         Error *err = NULL;
 
-        if (postcopy_send_rest(ps, &err) && return_path_wait_shut(ms, &err)) {
+        if (postcopy_send_rest(ps, &err) && source_wait_shut(ps, &err)) {
             return POSTCOPY_COMPLETED;
         }
         ps->runs |= return_path_guest_runs(ms, ps->commits);

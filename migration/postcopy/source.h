@@ -49,6 +49,7 @@ struct PostcopySource {
     QIOChannel *urgent_ioc;
     QEMUFile *urgent_file;
     RAMWriter *urgent_writer;
+    bool urgent_ended; /* the migration thread's: the end of its records went */
 
     QemuMutex lock; /* guards what follows; a leaf */
     QemuCond cond;
@@ -91,8 +92,12 @@ bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
 /** postcopy_urgent_try: connect, where it was agreed upon; the same. Without
  *  success there is none. */
 void postcopy_urgent_try(PostcopySource *ps);
-/** postcopy_urgent_attach: from now on it carries pages; if there is one. */
+/** postcopy_urgent_attach: from now on it carries pages; if there is one. One
+ *  that nobody insists on is dropped if it has broken meanwhile. */
 void postcopy_urgent_attach(PostcopySource *ps);
+/** postcopy_urgent_is_dead: its connection broke, or its reader went before the
+ *  end of its records. Does not wait. */
+bool postcopy_urgent_is_dead(PostcopySource *ps);
 /** postcopy_urgent_finish: its records end, for which the destination waits; if
  *  there is one. */
 bool postcopy_urgent_finish(PostcopySource *ps, Error **errp);

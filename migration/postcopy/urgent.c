@@ -12,6 +12,7 @@
  *   before the guest stops: connects;
  *   "FURG", word                 ------>  the word of this source?
  *                                <------  PONG "FUHA": it is here
+ *   at the switch, if it is still there:
  *   PING "FUSE"                  ------>  pages will come on it: its end counts
  *
  * Nothing is sent there before the destination has said that it has it, so a
@@ -24,7 +25,10 @@
  */
 #include "util/osdep.h"
 
+#include <poll.h>
+
 #include "crypto/random.h"
+#include "io/channel-socket.h"
 #include "migration/postcopy/source.h"
 #include "migration/return/path.h"
 #include "migration/source/source.h"
@@ -70,6 +74,7 @@ bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
         return false;
     }
     qio_channel_set_delay(ps->urgent_ioc, false);
+    migration_socket_watch(ps->urgent_ioc);
     return true;
 }
 
@@ -91,6 +96,7 @@ static bool urgent_make(PostcopySource *ps, int64_t end_ns)
         return false;
     }
     qio_channel_set_delay(ps->urgent_ioc, false);
+    migration_socket_watch(ps->urgent_ioc);
     stl_be_p(first, MIGRATION_MAGIC_URGENT);
     stl_be_p(first + 4, ps->urgent_word);
     return qio_channel_write_all(ps->urgent_ioc, (char *)first, sizeof(first),
@@ -100,7 +106,6 @@ static bool urgent_make(PostcopySource *ps, int64_t end_ns)
 
 void postcopy_urgent_try(PostcopySource *ps)
 {
-    MigrationState *ms = ps->ms;
     int64_t end_ns = get_clock() + URGENT_LIMIT_MS * SCALE_MS;
 
     if (!ps->urgent_word) {
@@ -108,22 +113,42 @@ void postcopy_urgent_try(PostcopySource *ps)
     }
     /* A path that was opened for a recovery does not hear the answer. */
     if (!ps->urgent_ok) {
-        ps->urgent_ok = return_path_wait_urgent_ok(ms, URGENT_LIMIT_MS);
+        ps->urgent_ok = return_path_wait_urgent_ok(ps->ms, URGENT_LIMIT_MS);
     }
     if (ps->urgent_ok && urgent_make(ps, end_ns)) {
-        savevm_send_ping(ms->to_dst_file, MIGRATION_PING_URGENT_USED);
         return;
     }
-    migration_channel_close(ms, g_steal_pointer(&ps->urgent_ioc));
-    if (!return_path_has_ended(ms)) {
+    migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
+    if (!return_path_wait_ended(ps->ms, 0)) {
         ps->urgent_word = 0; /* not once more: each try would take as long */
     }
 }
 
+bool postcopy_urgent_is_dead(PostcopySource *ps)
+{
+    QIOChannelSocket *sioc =
+        ps->urgent_ioc ? migration_socket(ps->urgent_ioc) : NULL;
+    struct pollfd p = { .events = ps->urgent_ended ? 0 : POLLRDHUP };
+
+    if (!sioc) {
+        return false;
+    }
+    p.fd = sioc->fd;
+    return poll(&p, 1, 0) == 1 && (!ps->urgent_ended || p.revents & POLLERR);
+}
+
 void postcopy_urgent_attach(PostcopySource *ps)
 {
+    bool optional = !urgent_is_capability(ps);
+
+    if (optional && postcopy_urgent_is_dead(ps)) {
+        migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
+    }
     if (!ps->urgent_ioc) {
         return;
+    }
+    if (optional) {
+        savevm_send_ping(ps->ms->to_dst_file, MIGRATION_PING_URGENT_USED);
     }
     qemu_mutex_lock(&ps->urgent_lock);
     ps->urgent_file = qemu_file_new_output(ps->urgent_ioc);
@@ -146,6 +171,7 @@ void postcopy_urgent_close(PostcopySource *ps)
     qemu_file_free(g_steal_pointer(&ps->urgent_file));
     qemu_mutex_unlock(&ps->urgent_lock);
     migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
+    ps->urgent_ended = false;
 }
 
 bool postcopy_urgent_finish(PostcopySource *ps, Error **errp)
@@ -159,5 +185,6 @@ bool postcopy_urgent_finish(PostcopySource *ps, Error **errp)
         ok = qemu_file_get_error_obj(ps->urgent_file, errp) == 0;
     }
     qemu_mutex_unlock(&ps->urgent_lock);
+    ps->urgent_ended = true;
     return ok;
 }

@@ -20,18 +20,27 @@
 /* A zero page takes its time, though few bytes. */
 #define ZERO_COST_BYTES 512
 
+bool ram_request_is_valid(RAMSource *rs, RAMBlock *rb, uint64_t start,
+                          uint64_t len, Error **errp)
+{
+    if (!ram_source_block(rs, rb) || !len || (start & ~RAM_PAGE_MASK) ||
+        (len & ~RAM_PAGE_MASK) || !ram_block_has_range(rb, start, len)) {
+        error_setg(errp,
+                   "request for 0x%" PRIx64 " bytes at 0x%" PRIx64
+                   " is not for pages of RAM block '%s'",
+                   len, start, rb->idstr);
+        return false;
+    }
+    return true;
+}
+
 bool ram_request_pages(RAMSource *rs, RAMBlock *rb, uint64_t start,
                        uint64_t len, Error **errp)
 {
     RAMSourceBlock *sb = ram_source_block(rs, rb);
     uint64_t first, end;
 
-    if (!sb || !len || (start & ~RAM_PAGE_MASK) || (len & ~RAM_PAGE_MASK) ||
-        !ram_block_has_range(rb, start, len)) {
-        error_setg(errp,
-                   "request for 0x%" PRIx64 " bytes at 0x%" PRIx64
-                   " is not for pages of RAM block '%s'",
-                   len, start, rb->idstr);
+    if (!ram_request_is_valid(rs, rb, start, len, errp)) {
         return false;
     }
     first = (start >> RAM_PAGE_BITS) / sb->host_pages * sb->host_pages;

@@ -192,6 +192,10 @@ bool ram_foreach_dirty_range(RAMSource *rs, RAMBlock *rb,
                                         uint64_t len, void *opaque),
                              void *opaque);
 
+/** ram_request_is_valid: could it be? For a request that is not served now. */
+bool ram_request_is_valid(RAMSource *rs, RAMBlock *rb, uint64_t start,
+                          uint64_t len, Error **errp);
+
 /**
  * ram_request_pages:
  * @start, @len: bytes off the wire, checked here

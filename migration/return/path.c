@@ -284,6 +284,11 @@ static bool path_has_resume_ack(const ReturnPath *rp, uint32_t value)
     return rp->resume_acked;
 }
 
+static bool path_has_ended(const ReturnPath *rp, uint32_t value)
+{
+    return rp->ended;
+}
+
 static bool path_has_urgent_answer(const ReturnPath *rp, uint32_t value)
 {
     return rp->urgent_answered;
@@ -344,12 +349,9 @@ bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms)
     return path_wait_ms(ms, path_has_urgent, limit_ms);
 }
 
-bool return_path_has_ended(MigrationState *ms)
+bool return_path_wait_ended(MigrationState *ms, uint64_t limit_ms)
 {
-    ReturnPath *rp = ms->return_path;
-
-    QEMU_LOCK_GUARD(&rp->lock);
-    return rp->ended;
+    return path_wait_ms(ms, path_has_ended, limit_ms);
 }
 
 bool return_path_commits(MigrationState *ms)

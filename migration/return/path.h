@@ -63,8 +63,9 @@ bool return_path_wait_urgent_ok(MigrationState *ms, uint64_t limit_ms);
  *  for at most @limit_ms. Returns: it has said so on this path. */
 bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms);
 
-/** return_path_has_ended: nothing more comes on it. Thread: any. */
-bool return_path_has_ended(MigrationState *ms);
+/** return_path_wait_ended: until nothing more comes on it, for at most
+ *  @limit_ms. Returns: it has ended. */
+bool return_path_wait_ended(MigrationState *ms, uint64_t limit_ms);
 
 /** return_path_commits: does the destination wait for the commit? See
  *  return_path_wait_known(). Thread: any. */

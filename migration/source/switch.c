@@ -369,6 +369,7 @@ static bool run_postcopy(MigrationRun *run, Error **errp)
 bool source_postcopy(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
+    bool pauses = migrate_cap(ms, MIGRATION_CAPABILITY_PAUSE_BEFORE_SWITCHOVER);
     bool ok;
 
     ms->host->throttle_set(ms->host_opaque, 0);
@@ -376,10 +377,17 @@ bool source_postcopy(MigrationRun *run, Error **errp)
     if (!return_path_wait_known(ms, errp)) {
         return false;
     }
-    postcopy_source_prepare(ms);
+    /* The guest need not stand for it; but a pause may take hours, in which
+     * nobody would use or look at what was made before. */
+    if (!pauses) {
+        postcopy_source_prepare(ms);
+    }
     if (migration_has_failed(ms) || !source_stop_guest(run, errp) ||
         !wait_for_continue(run)) {
         return false;
+    }
+    if (pauses) {
+        postcopy_source_prepare(ms);
     }
     pacer_set_rate(ms->pacer, 0);
     budget_start(run);

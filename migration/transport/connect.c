@@ -10,14 +10,21 @@
  */
 #include "util/osdep.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "io/channel-command.h"
-#include "io/channel-socket.h"
+#include "io/channel-tls.h"
 #include "migration/migration-internal.h"
 #include "migration/transport/pipe.h"
 #include "migration/transport/transport.h"
 
 #define CONNECT_LIMIT_MS 30000
 #define CONNECT_LOOK_MS  20
+
+/* A peer that is silent for so long is asked, and so often. */
+#define WATCH_IDLE_S 5
+#define WATCH_PROBES 2
 
 /* Room for a few writes of pages; a wish, the system may give less. */
 #define UNIX_BUFFER_BYTES (4 << 20)
@@ -79,6 +86,35 @@ static bool connect_wait(Connect *c, SocketAddress *addr, Error **errp)
         error_propagate(errp, c->err);
     }
     return false;
+}
+
+QIOChannelSocket *migration_socket(QIOChannel *ioc)
+{
+    QIOChannelTLS *tls =
+        (QIOChannelTLS *)object_dynamic_cast(OBJECT(ioc), TYPE_QIO_CHANNEL_TLS);
+
+    if (tls) {
+        ioc = tls->master;
+    }
+    return (QIOChannelSocket *)object_dynamic_cast(OBJECT(ioc),
+                                                   TYPE_QIO_CHANNEL_SOCKET);
+}
+
+void migration_socket_watch(QIOChannel *ioc)
+{
+    QIOChannelSocket *sioc = migration_socket(ioc);
+    int on = 1, idle = WATCH_IDLE_S, probes = WATCH_PROBES;
+    unsigned limit_ms = WATCH_IDLE_S * (WATCH_PROBES + 1) * 1000;
+
+    /* A wish: a UNIX socket has nothing of it, and needs nothing. */
+    if (sioc) {
+        setsockopt(sioc->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+        setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof(idle));
+        setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+        setsockopt(sioc->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms,
+                   sizeof(limit_ms));
+    }
 }
 
 static void tune_socket(const MigrationTarget *t, QIOChannelSocket *sioc)

@@ -7,6 +7,7 @@
 #ifndef MIGRATION_TRANSPORT_H
 #define MIGRATION_TRANSPORT_H
 
+#include "io/channel-socket.h"
 #include "io/channel.h"
 #include "migration/migration.h"
 
@@ -89,6 +90,15 @@ QIOChannel *migration_connect(MigrationState *ms, const MigrationTarget *t,
 QIOChannel *migration_connect_within(MigrationState *ms,
                                      const MigrationTarget *t,
                                      unsigned limit_ms, Error **errp);
+
+/** migration_socket: (transfer none) the socket below @ioc, which may be TLS;
+ *  NULL: there is none. */
+QIOChannelSocket *migration_socket(QIOChannel *ioc);
+
+/** migration_socket_watch: @ioc breaks when its peer's host has not answered
+ *  for 15 seconds, also while nothing is sent. For channels that others wait
+ *  behind. */
+void migration_socket_watch(QIOChannel *ioc);
 
 /** migration_open_file: of a TRANSPORT_FILE: the file once more, at its own
  * position 0; @flags as open(2). */
