@@ -16,6 +16,7 @@
 #include "migration/qemu-file.h"
 #include "migration/return/sender.h"
 #include "migration/source/source.h"
+#include "migration/transport/transport.h"
 #include "util/lockable.h"
 
 static bool urgent_is_capability(const MigrationIncoming *mis)
@@ -150,6 +151,7 @@ static bool urgent_take(PostcopyIncoming *pi, QIOChannel *ioc)
     }
     pi->urgent_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     migration_channel_track(pi->mis->ms, ioc);
+    migration_socket_watch(ioc);
     pi->urgent = URGENT_READING;
     pi->urgent_complete = false;
     qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread, pi,
