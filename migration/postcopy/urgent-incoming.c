@@ -62,6 +62,7 @@ static bool urgent_read(PostcopyIncoming *pi, Error **errp)
     Error *err = NULL;
     int ret;
 
+    migration_socket_watch(pi->urgent_ioc);
     postcopy_thread_urgent();
     WITH_QEMU_LOCK_GUARD(&pi->lock)
     {
@@ -151,7 +152,6 @@ static bool urgent_take(PostcopyIncoming *pi, QIOChannel *ioc)
     }
     pi->urgent_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     migration_channel_track(pi->mis->ms, ioc);
-    migration_socket_watch(ioc);
     pi->urgent = URGENT_READING;
     pi->urgent_complete = false;
     qemu_thread_create(&pi->urgent_thread, "postcopy/urgent", urgent_thread, pi,

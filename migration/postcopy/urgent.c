@@ -74,7 +74,6 @@ bool postcopy_urgent_open(PostcopySource *ps, Error **errp)
         return false;
     }
     qio_channel_set_delay(ps->urgent_ioc, false);
-    migration_socket_watch(ps->urgent_ioc);
     return true;
 }
 
@@ -96,7 +95,6 @@ static bool urgent_make(PostcopySource *ps, int64_t end_ns)
         return false;
     }
     qio_channel_set_delay(ps->urgent_ioc, false);
-    migration_socket_watch(ps->urgent_ioc);
     stl_be_p(first, MIGRATION_MAGIC_URGENT);
     stl_be_p(first + 4, ps->urgent_word);
     return qio_channel_write_all(ps->urgent_ioc, (char *)first, sizeof(first),
@@ -147,6 +145,8 @@ void postcopy_urgent_attach(PostcopySource *ps)
     if (!ps->urgent_ioc) {
         return;
     }
+    /* Not before: an outage that pre-copy outlives must not cost it. */
+    migration_socket_watch(ps->urgent_ioc);
     if (optional) {
         savevm_send_ping(ps->ms->to_dst_file, MIGRATION_PING_URGENT_USED);
     }
