@@ -14,11 +14,10 @@ typedef struct KVMRing {
     uint32_t size;                 /* a power of two, 1024 or more */
     uint32_t next;                 /* entry to be looked at; counts on */
     uint32_t back;                 /* the next that the kernel takes back */
-    uint32_t
-        back_full;  /* that, after it had last left the guest for a full one */
-    bool was_full;  /* it has done so */
-    bool was_tight; /* and not in time, at least once */
-    bool lost;      /* @next is not known */
+    uint32_t back_full;            /* that, when the ring was last full */
+    bool was_full;                 /* it was */
+    bool was_tight;                /* the kernel did not stop in time once */
+    bool lost;                     /* @next is not known */
 } KVMRing;
 
 typedef struct KVMRingOps {

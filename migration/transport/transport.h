@@ -95,9 +95,9 @@ QIOChannel *migration_connect_within(MigrationState *ms,
  *  NULL: there is none. */
 QIOChannelSocket *migration_socket(QIOChannel *ioc);
 
-/** migration_socket_watch: @ioc breaks when its peer's host has not answered
- *  for 15 seconds, also while nothing is sent. For channels that others wait
- *  behind. */
+/** migration_socket_watch: @ioc breaks when its peer's host has not answered,
+ *  or its peer has not read, for 15 seconds; the first also while nothing is
+ *  sent. For channels that others wait behind. */
 void migration_socket_watch(QIOChannel *ioc);
 
 /** migration_open_file: of a TRANSPORT_FILE: the file once more, at its own
