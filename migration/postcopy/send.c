@@ -332,6 +332,10 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
         }
     }
     while (n == 0 && (n = send_bitmaps(ps, errp)) > 0) {
+        if (postcopy_urgent_is_dead(ps)) {
+            error_setg(errp, "the channel of urgent pages broke");
+            return false;
+        }
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {
             error_setg(errp, "post-copy was interrupted: dirty bitmaps");
             return false;
