@@ -24,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from migration import BENCH_MISSED, Emulator, Ticks, peers
+from migration import BENCH_MISSED, Emulator, Ticks, fault_in, peers
 
 SLOW_US = 20 # to read the clock and touch a page that is there takes 15
 GIGABIT = {'max-postcopy-bandwidth': 100_000_000}
@@ -35,7 +35,12 @@ BYTE = 'mem=192M rate=0 pattern=byte tick=1000'
 # name: guest, transport, capabilities, parameters, post-copy
 CASES = {
     'plain': (BYTE, 'unix', [], {}, False),
-    'xbzrle': (BYTE, 'unix', ['xbzrle'], {'xbzrle-cache-size': 256 << 20}, False),
+    'xbzrle': (BYTE, 'unix', ['xbzrle'],
+               {'xbzrle-cache-size': 256 << 20}, False),
+    # What the method is for: memory is written faster than it can be sent.
+    'xbzrle-gigabit': (BYTE, 'unix', ['xbzrle'],
+                       {'xbzrle-cache-size': 256 << 20,
+                        'max-bandwidth': 100_000_000}, False),
     # Few points: what reads them takes a processor as well.
     'postcopy-unix': (f'{FAR} tick=10000', 'unix', ['postcopy-ram'], {}, True),
     'postcopy-preempt': (f'{FAR} tick=10000', 'tcp',
@@ -52,7 +57,7 @@ CASES = {
 FAULTS = [('median us', 0.6, None), ('p99 us', 0.6, None)]
 SLOW = [('slow median us', 0.6, None), ('slow p99 us', 0.6, None)]
 TARGETS = {
-    'xbzrle': [('GB/s of RAM', 1.5, None)],
+    'xbzrle-gigabit': [('GB/s of RAM', 1.5, None)],
     'postcopy-unix': SLOW,
     'postcopy-preempt': SLOW,
     'faults-unix': FAULTS,
@@ -124,6 +129,8 @@ def one_run(program: str, where: Path, case: str, mib: int,
     source, target, uri = start(program, where, case, mib, stress, ticks)
     try:
         ticks.wait_line(r'pass 1 cpu 0', 90)
+        # The target's memory, what the methods take, and some to spare.
+        fault_in(4 * mib)
         begin = time.monotonic()
         spent = -source.cpu() - target.cpu()
         del ticks.text[:]
@@ -137,10 +144,8 @@ def one_run(program: str, where: Path, case: str, mib: int,
         result = {'seconds': info['total-time'] / 1000,
                   'stall ms': ticks.longest(begin, begin + took)}
         ram = info['ram']
-        delta = info.get('xbzrle-cache', {})
-        # What was looked at and brought over, however it was sent.
-        pages = ram['normal'] + ram['duplicate'] + delta.get('pages', 0)
-        result['GB/s of RAM'] = pages * 4096 / 1e9 / result['seconds']
+        # What its user waits for, however often pages were sent.
+        result['GB/s of RAM'] = ram['total'] / 1e9 / result['seconds']
         if postcopy:
             # The pass that began before the switch, and the one behind it.
             m = ticks.wait_line(r'slow pass \d+ pages (\d+) median_ns (\d+) '

@@ -4,6 +4,7 @@ guest (guest/stress.c), their monitors, and when points of the guest arrive."""
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import shutil
@@ -31,6 +32,19 @@ def peers(build: Path, alone: bool) -> dict[str, str]:
     if not alone and shutil.which(QEMU):
         found['qemu'] = QEMU
     return found
+
+
+def fault_in(mib: int) -> None:
+    """Has a virtual machine's host give memory, and leaves it free: what is
+    touched next would else cost whoever comes first several times as much. Half
+    of it are huge pages, which the host may take back after two seconds."""
+    kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with (mmap.mmap(-1, mib << 19, kind) as small,
+          mmap.mmap(-1, mib << 19, kind) as huge):
+        huge.madvise(mmap.MADV_HUGEPAGE)
+        for m in (small, huge):
+            for at in range(0, len(m), mmap.PAGESIZE):
+                m[at] = 1
 
 
 class Qmp:

@@ -38,7 +38,9 @@ typedef struct BlkStats {
     uint64_t time_ns[BLK_OP_MAX];
     uint64_t invalid[BLK_OP_MAX];
     uint64_t highest_offset;
-    int64_t last_access_ns;              /* 0: none */
+    int64_t last_access_ns; /* 0: none */
+    bool skip_invalid; /* requests that fail are no access and take no time */
+    bool skip_failed;
     BlkHistogram *histogram[BLK_OP_MAX]; /* or NULL; changed while drained */
 } BlkStats;
 

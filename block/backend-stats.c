@@ -61,6 +61,10 @@ void blk_account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
     BlkStats *s = &blk->stats;
     uint64_t ns = (uint64_t)(now - start_ns);
 
+    if (ret < 0 && s->skip_failed) {
+        add(&s->failed[op], 1);
+        return;
+    }
     qatomic_set(&s->last_access_ns, now);
     add(&s->time_ns[op], ns);
     if (s->histogram[op]) {
@@ -79,8 +83,10 @@ void blk_account(BlockBackend *blk, BlkOp op, int64_t offset, uint64_t bytes,
 
 void blk_account_invalid(BlockBackend *blk, BlkOp op)
 {
-    qatomic_set(&blk->stats.last_access_ns,
-                qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
+    if (!blk->stats.skip_invalid) {
+        qatomic_set(&blk->stats.last_access_ns,
+                    qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
+    }
     add(&blk->stats.invalid[op], 1);
 }
 
@@ -136,21 +142,25 @@ bool blk_set_histograms(BlockBackend *blk, const char *id,
 {
     static const BlkOp ops[] = { BLK_OP_READ, BLK_OP_WRITE, BLK_OP_FLUSH };
     BlkHistogram *fresh[BLK_OP_MAX] = { NULL };
+    bool is_none = true; /* all go */
     bool ok = true;
 
     for (size_t i = 0; ok && i < G_N_ELEMENTS(ops); i++) {
         if (lists[ops[i]]) {
             fresh[ops[i]] = histogram_new(lists[ops[i]], id, errp);
             ok = fresh[ops[i]] != NULL;
+            is_none = false;
         }
     }
     blk_drained_begin(blk);
     for (int i = 0; i < BLK_OP_MAX; i++) {
         BlkHistogram **h = &blk->stats.histogram[i];
 
-        histogram_free(ok ? *h : fresh[i]);
-        if (ok) {
+        if (ok && (fresh[i] || is_none)) {
+            histogram_free(*h);
             *h = fresh[i];
+        } else {
+            histogram_free(fresh[i]);
         }
     }
     blk_drained_end(blk);
@@ -212,8 +222,8 @@ BlockDeviceStats *blk_stats_info(const BlkStats *s)
     d->invalid_wr_operations = count(&s->invalid[BLK_OP_WRITE]);
     d->invalid_flush_operations = count(&s->invalid[BLK_OP_FLUSH]);
     d->invalid_unmap_operations = count(&s->invalid[BLK_OP_DISCARD]);
-    d->account_invalid = true;
-    d->account_failed = true;
+    d->account_invalid = !s->skip_invalid;
+    d->account_failed = !s->skip_failed;
     d->rd_latency_histogram = histogram_info(s->histogram[BLK_OP_READ]);
     d->wr_latency_histogram = histogram_info(s->histogram[BLK_OP_WRITE]);
     d->flush_latency_histogram = histogram_info(s->histogram[BLK_OP_FLUSH]);

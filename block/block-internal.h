@@ -107,6 +107,7 @@ struct BlockNode {
     bool options_are_text;        /* they came from a command line */
     unsigned open_flags;          /* NodeOpenFlags */
     const BlockNode *opening_for; /* above, while open() runs */
+    struct CryptKeys *keys;       /* (borrowed, nullable) while open() runs */
     unsigned chain_depth;         /* images above it when it was opened */
     NodeLink *backing_link; /* by a driver with backing files: its own memory */
 
@@ -186,7 +187,11 @@ struct BlockNode {
  * @child_perm: (optional) what @link needs and shares, given what the users of
  *        this node do; default by role
  * @child_resized: (optional) the length of a child changed; main loop
- * @filename: (transfer full) for people
+ * @filename: (transfer full) where it is: a path or a URI
+ * @name_props: (optional) NULL-terminated, of own properties that a name must
+ *        have where they are not as by default, for the same contents
+ * @name_options: (optional) adds other such options to @opts, of what has no
+ *        "filename"
  * @allocated: (optional) bytes on the host, or -errno
  * @co_preadv, @co_pwritev: aligned, at most max_transfer bytes, inside the
  *        node when its length is rounded up to the alignment; the bytes of
@@ -242,6 +247,8 @@ struct BlockNodeClass {
                        unsigned *ret_shared);
     void (*child_resized)(BlockNode *node, NodeLink *link);
     char *(*filename)(BlockNode *node);
+    const char *const *name_props;
+    void (*name_options)(BlockNode *node, json_t *opts);
     int64_t (*allocated)(BlockNode *node);
 
     int coroutine_fn (*co_preadv)(BlockNode *node, int64_t offset,
@@ -338,6 +345,10 @@ bool block_node_link_child(BlockNode *parent, NodeLink *link, BlockNode *child,
 BlockNode *block_node_new_with_flags(const json_t *opts, bool keyval,
                                      AioContext *ctx, unsigned open_flags,
                                      Error **errp);
+/** blockdev_add_with_keys: blockdev_add() of JSON values that does not wait for
+ *  keys but fails; see block/format/crypt-keys.h. */
+bool blockdev_add_with_keys(const json_t *opts, AioContext *ctx,
+                            struct CryptKeys *keys, Error **errp);
 /** node_link_init: @link of a user that is no node (backend, job, export). */
 void node_link_init(NodeLink *link, const NodeLinkOps *ops, void *owner,
                     const char *name);

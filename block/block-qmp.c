@@ -6,6 +6,7 @@
 #include "util/osdep.h"
 
 #include "block/backend-internal.h"
+#include "block/format/crypt-keys.h"
 #include "io/iothread.h"
 #include "qapi/qapi-commands-block.h"
 #include "qapi/qapi-types-common.h"
@@ -38,11 +39,39 @@ static json_t *options_of(const BlockdevOptions *arg)
     return opts;
 }
 
-void qmp_blockdev_add(BlockdevOptions *arg, Error **errp)
+/* Keys are found by a worker, while the main loop serves others. */
+static void add_with_errands(QmpContext *ctx, const json_t *opts, Error **errp)
+{
+    CryptKeys *keys = ctx->errand.opaque;
+    Error *err = NULL;
+
+    if (!keys) {
+        keys = crypt_keys_new();
+        ctx->errand = (QmpErrand){ .opaque = keys,
+                                   .work = crypt_keys_find,
+                                   .cancel = crypt_keys_cancel,
+                                   .free = crypt_keys_free };
+    }
+    if (blockdev_add_with_keys(opts, qemu_get_aio_context(), keys, &err)) {
+        return;
+    }
+    ctx->again = crypt_keys_is_wanted(keys);
+    if (ctx->again) {
+        error_free(err);
+    } else {
+        error_propagate(errp, err);
+    }
+}
+
+void qmp_blockdev_add(QmpContext *ctx, BlockdevOptions *arg, Error **errp)
 {
     g_autoptr(json_t) opts = options_of(arg);
 
-    blockdev_add(opts, false, qemu_get_aio_context(), errp);
+    if (ctx->takes_errands) {
+        add_with_errands(ctx, opts, errp);
+    } else {
+        blockdev_add(opts, false, qemu_get_aio_context(), errp);
+    }
 }
 
 void qmp_blockdev_reopen(BlockdevOptionsList *options, Error **errp)

@@ -17,6 +17,8 @@ typedef struct DriveOptions {
     bool read_only;
     bool write_cache;
     bool copy_on_read;
+    bool count_invalid;
+    bool count_failed;
     bool snapshot; /* what is written is thrown away */
     char *id;
     char *serial;

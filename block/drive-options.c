@@ -217,12 +217,12 @@ static bool read_error_policy(const json_t *opts, const char *key,
 
 static bool read_behaviour(DriveOptions *o, const json_t *opts, Error **errp)
 {
-    bool ignored;
-
+    o->count_invalid = true;
+    o->count_failed = true;
     return get_bool(opts, "copy-on-read", &o->copy_on_read, errp) &&
            get_bool(opts, "snapshot", &o->snapshot, errp) &&
-           get_bool(opts, "stats-account-invalid", &ignored, errp) &&
-           get_bool(opts, "stats-account-failed", &ignored, errp);
+           get_bool(opts, "stats-account-invalid", &o->count_invalid, errp) &&
+           get_bool(opts, "stats-account-failed", &o->count_failed, errp);
 }
 
 static bool read_cache(DriveOptions *o, const json_t *opts, json_t *node,

@@ -15,7 +15,6 @@
 #include "block/drive-overlay.h"
 #include "util/error.h"
 #include "util/id.h"
-#include "util/keyval.h"
 
 DriveInfo *drive_of_blk(BlockBackend *blk)
 {
@@ -111,25 +110,41 @@ static BlockNode *open_snapshot(BlockBackend *blk, const DriveOptions *o,
     return overlay;
 }
 
+/* copy-on-read=on: (transfer full) a filter above the node that @file names, or
+ * describes (transfer full). */
+static BlockNode *open_filter(BlockBackend *blk, json_t *file, Error **errp)
+{
+    g_autoptr(json_t) opts =
+        json_pack("{s:s,s:o}", "driver", "copy-on-read", "file", file);
+
+    return block_open_options(opts, true, 0, blk->ctx, errp);
+}
+
+static BlockNode *open_node(BlockBackend *blk, const DriveOptions *o,
+                            Error **errp)
+{
+    BlockNode *node;
+    BlockNode *filter;
+
+    if (!o->snapshot || o->read_only) {
+        return o->copy_on_read && !o->read_only
+                   ? open_filter(blk, json_incref(o->node), errp)
+                   : block_open_options(o->node, true, 0, blk->ctx, errp);
+    }
+    node = open_snapshot(blk, o, errp);
+    if (!node || !o->copy_on_read) {
+        return node;
+    }
+    filter = open_filter(blk, json_string(block_node_name(node)), errp);
+    block_node_unref(node);
+    return filter;
+}
+
 static bool open_medium(BlockBackend *blk, const DriveOptions *o, Error **errp)
 {
-    g_autoptr(json_t) filter = NULL;
-    const json_t *opts = o->node;
-    bool snapshot = o->snapshot && !o->read_only;
-    BlockNode *node;
+    BlockNode *node = open_node(blk, o, errp);
     bool ok;
 
-    if (snapshot && o->copy_on_read) {
-        error_setg(errp, "snapshot=on does not go with copy-on-read=on");
-        return false;
-    }
-    if (o->copy_on_read && !o->read_only) {
-        filter =
-            json_pack("{s:s,s:O}", "driver", "copy-on-read", "file", o->node);
-        opts = filter;
-    }
-    node = snapshot ? open_snapshot(blk, o, errp)
-                    : block_open_options(opts, true, 0, blk->ctx, errp);
     if (!node) {
         return false;
     }
@@ -167,6 +182,8 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
     blk_set_enable_write_cache(blk, o.write_cache);
     blk_set_on_error(blk, o.on_read, o.on_write);
     blk_set_serial(blk, o.serial);
+    blk->stats.skip_invalid = !o.count_invalid;
+    blk->stats.skip_failed = !o.count_failed;
     d = g_new0(DriveInfo, 1);
     d->type = o.type;
     d->bus = o.bus;
@@ -181,7 +198,7 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
 DriveInfo *drive_new_str(const char *text, BlockInterfaceType default_type,
                          AioContext *ctx, Error **errp)
 {
-    g_autoptr(json_t) opts = keyval_parse(text, NULL, NULL, errp);
+    g_autoptr(json_t) opts = drive_text_parse(text, NULL, errp);
 
     return opts ? drive_new(opts, default_type, ctx, errp) : NULL;
 }

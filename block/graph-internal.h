@@ -34,20 +34,33 @@ void node_child_perm(BlockNode *node, const NodeLink *link, unsigned *perm,
 void node_detach_children(BlockNode *node);
 
 /**
- * node_create:
+ * NodeOpening: how a node is opened.
+ * @keyval: its options are text
+ * @ctx: its home
+ * @keys: (nullable) where its key is, if it is encrypted
  * @parent: (nullable) node that it is opened for, as a child of @role; it
  *          inherits from it
- *
- * Returns: (transfer full) the open node.
+ * @flags: NodeOpenFlags
  */
-BlockNode *node_create(const json_t *options, bool keyval, AioContext *ctx,
-                       const BlockNode *parent, unsigned role,
-                       unsigned open_flags, Error **errp);
+typedef struct NodeOpening {
+    bool keyval;
+    AioContext *ctx;
+    struct CryptKeys *keys;
+    const BlockNode *parent;
+    unsigned role;
+    unsigned flags;
+} NodeOpening;
+
+/** node_opening_child: of a child of @parent. */
+NodeOpening node_opening_child(const BlockNode *parent, bool keyval,
+                               unsigned role);
+/** node_create: Returns: (transfer full) the open node. */
+BlockNode *node_create(const json_t *options, const NodeOpening *how,
+                       Error **errp);
 /** node_create_probed: the same for options without "driver": by what is in
  *  "file", or in "filename". */
-BlockNode *node_create_probed(const json_t *options, bool keyval,
-                              AioContext *ctx, const BlockNode *parent,
-                              unsigned role, unsigned open_flags, Error **errp);
+BlockNode *node_create_probed(const json_t *options, const NodeOpening *how,
+                              Error **errp);
 /** node_class_by_driver: Errors: there is no such driver. */
 BlockNodeClass *node_class_by_driver(const char *driver, Error **errp);
 /** node_open_backing_named: (transfer full) the image @filename for the COW
@@ -60,6 +73,8 @@ bool block_node_read_cache(BlockNode *node, Error **errp);
 /** node_identity: (transfer full, nullable) equal for nodes that are the same
  *  image. */
 char *node_identity(BlockNode *node);
+/** node_file_identity: (transfer full, nullable) that of the file @name. */
+char *node_file_identity(const char *name);
 
 /* One request more, or less, is in @node. */
 static inline void node_enter(BlockNode *node)

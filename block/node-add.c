@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "block/format/crypt-keys.h"
 #include "block/graph-internal.h"
 #include "block/types.h"
 #include "qapi/json.h"
@@ -56,8 +57,11 @@ static bool take_string(json_t *opts, const char *key, char **ret, Error **errp)
 }
 
 /* What a child does not say it has from its parent. */
-static void inherit(BlockNode *node, const BlockNode *parent, unsigned role)
+static void inherit(BlockNode *node, const NodeOpening *how)
 {
+    const BlockNode *parent = how->parent;
+    unsigned role = how->role;
+
     node->read_only = parent->read_only || (role & NODE_ROLE_COW);
     node->auto_read_only = parent->auto_read_only;
     node->force_share = parent->force_share;
@@ -150,9 +154,8 @@ static bool complete_by_name(json_t *opts, bool keyval, Error **errp)
     return true;
 }
 
-static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
-                                   const BlockNode *parent, unsigned role,
-                                   unsigned open_flags, Error **errp)
+static BlockNode *create_of_driver(json_t *opts, const NodeOpening *how,
+                                   Error **errp)
 {
     g_autofree char *driver = NULL;
     g_autofree char *name = NULL;
@@ -165,25 +168,27 @@ static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
         return NULL;
     }
     nc = node_class_by_driver(driver, errp);
-    if (nc && nc->is_internal && !(open_flags & NODE_OPEN_INTERNAL)) {
+    if (nc && nc->is_internal && !(how->flags & NODE_OPEN_INTERNAL)) {
         error_setg(errp, "Nodes of driver '%s' are made by jobs alone", driver);
         return NULL;
     }
     if (!nc || (name && !check_name(name, errp)) ||
-        !check_depth(parent, errp)) {
+        !check_depth(how->parent, errp)) {
         return NULL;
     }
-    node = node_alloc(nc, ctx);
-    node->open_flags = open_flags;
-    if (parent) {
-        inherit(node, parent, role);
+    node = node_alloc(nc, how->ctx);
+    node->open_flags = how->flags;
+    node->keys = how->keys;
+    if (how->parent) {
+        inherit(node, how);
     }
     node->named = name != NULL;
     node->name = g_steal_pointer(&name);
-    node->options_are_text = keyval;
-    ok =
-        set_properties(node, opts, keyval, errp) && block_node_open(node, errp);
+    node->options_are_text = how->keyval;
+    ok = set_properties(node, opts, how->keyval, errp) &&
+         block_node_open(node, errp);
     node->opening_for = NULL;
+    node->keys = NULL;
     if (!ok) {
         block_node_unref(node);
         return NULL;
@@ -191,42 +196,52 @@ static BlockNode *create_of_driver(json_t *opts, bool keyval, AioContext *ctx,
     return node;
 }
 
-BlockNode *node_create(const json_t *options, bool keyval, AioContext *ctx,
-                       const BlockNode *parent, unsigned role,
-                       unsigned open_flags, Error **errp)
+BlockNode *node_create(const json_t *options, const NodeOpening *how,
+                       Error **errp)
 {
     g_autoptr(json_t) opts = json_copy((json_t *)options);
 
     if (!json_object_get(opts, "driver")) {
-        if ((role & NODE_ROLE_COW) || json_object_get(opts, "file")) {
-            return node_create_probed(options, keyval, ctx, parent, role,
-                                      open_flags, errp);
+        if ((how->role & NODE_ROLE_COW) || json_object_get(opts, "file")) {
+            return node_create_probed(options, how, errp);
         }
-        if (!parent) {
+        if (!how->parent) {
             error_setg(errp, "Parameter 'driver' is missing");
             return NULL;
         }
-        if (!complete_by_name(opts, keyval, errp)) {
+        if (!complete_by_name(opts, how->keyval, errp)) {
             return NULL;
         }
     }
-    return create_of_driver(opts, keyval, ctx, parent, role, open_flags, errp);
+    return create_of_driver(opts, how, errp);
 }
 
 BlockNode *block_node_new(const json_t *opts, bool keyval, AioContext *ctx,
                           Error **errp)
 {
-    return node_create(opts, keyval, ctx, NULL, 0, 0, errp);
+    return block_node_new_with_flags(opts, keyval, ctx, 0, errp);
 }
 
 BlockNode *block_node_new_with_flags(const json_t *opts, bool keyval,
                                      AioContext *ctx, unsigned open_flags,
                                      Error **errp)
 {
-    return node_create(opts, keyval, ctx, NULL, 0, open_flags, errp);
+    NodeOpening how = { .keyval = keyval, .ctx = ctx, .flags = open_flags };
+
+    return node_create(opts, &how, errp);
 }
 
 /* -- children --------------------------------------------------------------------- */
+
+NodeOpening node_opening_child(const BlockNode *parent, bool keyval,
+                               unsigned role)
+{
+    return (NodeOpening){ .keyval = keyval,
+                          .ctx = parent->ctx,
+                          .keys = parent->keys,
+                          .parent = parent,
+                          .role = role };
+}
 
 static BlockNode *child_of_ref(BlockNode *parent, const json_t *ref,
                                const char *name, unsigned role, Error **errp)
@@ -234,8 +249,10 @@ static BlockNode *child_of_ref(BlockNode *parent, const json_t *ref,
     BlockNode *node;
 
     if (json_is_object(ref)) {
-        return node_create(ref, parent->options_are_text, parent->ctx, parent,
-                           role, 0, errp);
+        NodeOpening how =
+            node_opening_child(parent, parent->options_are_text, role);
+
+        return node_create(ref, &how, errp);
     }
     if (!json_is_string(ref)) {
         error_setg(errp, "parameter '%s' must be a node-name or an object",
@@ -330,8 +347,7 @@ bool block_node_open_child(BlockNode *parent, NodeLink *link, const json_t *ref,
 
 /* -- blockdev-add ---------------------------------------------------------------- */
 
-bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
-                  Error **errp)
+static bool add_node(const json_t *opts, const NodeOpening *how, Error **errp)
 {
     BlockNode *node;
 
@@ -339,12 +355,29 @@ bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
         error_setg(errp, "'node-name' must be specified for the root node");
         return false;
     }
-    node = block_node_new(opts, keyval, ctx, errp);
+    node = node_create(opts, how, errp);
     if (!node) {
         return false;
     }
     node->by_user = true; /* takes over our reference */
     return true;
+}
+
+bool blockdev_add(const json_t *opts, bool keyval, AioContext *ctx,
+                  Error **errp)
+{
+    NodeOpening how = { .keyval = keyval, .ctx = ctx };
+
+    return add_node(opts, &how, errp);
+}
+
+bool blockdev_add_with_keys(const json_t *opts, AioContext *ctx,
+                            CryptKeys *keys, Error **errp)
+{
+    NodeOpening how = { .ctx = ctx, .keys = keys };
+
+    crypt_keys_begin_go(keys);
+    return add_node(opts, &how, errp);
 }
 
 bool blockdev_add_str(const char *text, AioContext *ctx, Error **errp)

@@ -26,13 +26,41 @@ static int coroutine_fn write_up(BlockNode *node, int64_t offset, int64_t bytes,
                                                   0);
 }
 
+/* The part of a run that is whole pieces of the image, or what is before it. */
+static int64_t cut_to_pieces(const BlockNode *node, int64_t offset,
+                             int64_t bytes)
+{
+    int64_t piece = MAX(node->preferred_write, node->request_alignment);
+    int64_t start = ROUND_UP(offset, piece);
+    int64_t end = ROUND_DOWN(offset + bytes, piece);
+
+    if (start >= end) {
+        return bytes;
+    }
+    return start > offset ? start - offset : end - offset;
+}
+
+/* A driver may leave alone what reads as zeroes already, behind the end of its
+ * backing file; here it must be its own, for another may come to be below. */
 static int coroutine_fn zero_up(BlockNode *node, int64_t offset, int64_t bytes)
 {
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+    int ret = nc->co_pwrite_zeroes && node_is_aligned(node, offset, bytes)
+                  ? nc->co_pwrite_zeroes(node, offset, bytes, 0)
+                  : -ENOTSUP;
 
-    return nc->co_pwrite_zeroes && node_is_aligned(node, offset, bytes)
-               ? nc->co_pwrite_zeroes(node, offset, bytes, 0)
-               : -ENOTSUP;
+    while (ret == 0 && bytes > 0) {
+        int64_t n;
+        int status = node_co_block_status(node, NODE_WANT_ALLOCATED, offset,
+                                          bytes, &n, NULL, NULL);
+
+        if (status < 0 || n == 0 || !(status & NODE_STATUS_ALLOCATED)) {
+            return status < 0 ? status : -ENOTSUP;
+        }
+        offset += n;
+        bytes -= n;
+    }
+    return ret;
 }
 
 /* Is it in a node between @node and @base, without those? 1, 0, -errno. */
@@ -51,8 +79,8 @@ static int coroutine_fn is_between(BlockNode *node, BlockNode *base,
     if (!base) {
         return 1;
     }
-    ret = node_co_status_above(backing, base, NODE_WANT_ALLOCATED, offset,
-                               *ret_bytes, ret_bytes, NULL, NULL, NULL);
+    ret = node_co_status_below(node, base, NODE_WANT_ALLOCATED, offset,
+                               *ret_bytes, ret_bytes);
     return ret < 0 ? ret : !!(ret & NODE_STATUS_ALLOCATED);
 }
 
@@ -61,7 +89,6 @@ static int coroutine_fn copy_run(BlockNode *node, BlockNode *base,
                                  int64_t offset, int64_t bytes, void *buf,
                                  int64_t *ret_bytes)
 {
-    BlockNode *backing = node_backing(node);
     int64_t n;
     int ret = is_between(node, base, offset, bytes, &n);
 
@@ -69,12 +96,13 @@ static int coroutine_fn copy_run(BlockNode *node, BlockNode *base,
     if (ret <= 0) {
         return ret;
     }
-    ret = node_co_status_above(backing, NULL, NODE_WANT_ZERO, offset, n,
-                               ret_bytes, NULL, NULL, NULL);
+    ret =
+        node_co_status_below(node, NULL, NODE_WANT_ZERO, offset, n, ret_bytes);
     if (ret < 0) {
         return ret;
     }
     if (ret & NODE_STATUS_ZERO) {
+        *ret_bytes = cut_to_pieces(node, offset, *ret_bytes);
         ret = zero_up(node, offset, *ret_bytes);
         if (ret != -ENOTSUP) {
             return ret;

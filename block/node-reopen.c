@@ -32,9 +32,15 @@ typedef struct Reopen {
     NodeOptions then;
     void *state; /* the driver's */
     bool prepared;
-    BlockNode *new_child; /* referenced, or NULL */
-    NodeLink *link;       /* that it is for */
+    NodeLink *link;       /* of a child that becomes another, or NULL */
+    BlockNode *new_child; /* referenced; NULL: none */
+    BlockNode *old_child; /* the same */
+    bool linked;
 } Reopen;
+
+/* @parent: (nullable) whose options say @options about its child @node. */
+static bool reopen_add(GPtrArray *set, BlockNode *node, const Reopen *parent,
+                       const json_t *options, Error **errp);
 
 static NodeOptions options_get(const BlockNode *node)
 {
@@ -65,6 +71,7 @@ static void reopen_free(void *opaque)
         json_decref(r->opts);
     }
     block_node_unref(r->new_child);
+    block_node_unref(r->old_child);
     block_node_unref(r->node);
     g_free(r);
 }
@@ -139,40 +146,73 @@ static NodeLink *child_by_name(BlockNode *node, const char *name)
     return NULL;
 }
 
+static bool cannot_change(const Reopen *r, const Property *p, Error **errp)
+{
+    error_setg(errp, "Cannot change the option '%s' of node '%s'", p->name,
+               r->node->name);
+    return false;
+}
+
+/* The options of @link's node as they stand in those of the node above. */
+static bool check_inline(Reopen *r, const Property *p, NodeLink *link,
+                         const json_t *ref, GPtrArray *set, Error **errp)
+{
+    const char *name = json_string_value(json_object_get(ref, "node-name"));
+    const char *driver = json_string_value(json_object_get(ref, "driver"));
+
+    if (!link || (name && !g_str_equal(name, link->node->name)) ||
+        (driver &&
+         !g_str_equal(driver, BLOCK_NODE_GET_CLASS(link->node)->driver))) {
+        return cannot_change(r, p, errp);
+    }
+    return reopen_add(set, link->node, r, ref, errp);
+}
+
 /* @ref: what the options say about the child @p->name. */
 static bool check_child(Reopen *r, const Property *p, const json_t *ref,
-                        Error **errp)
+                        GPtrArray *set, Error **errp)
 {
     const char *name = json_string_value(ref);
     NodeLink *link = child_by_name(r->node, p->name);
-    BlockNode *child;
+    BlockNode *now = link ? link->node : NULL;
+    BlockNode *child = NULL;
+    bool is_backing = g_str_equal(p->name, "backing") && r->node->backing_link;
 
     if (json_is_object(ref)) {
-        name = json_string_value(json_object_get(ref, "node-name"));
+        return check_inline(r, p, link, ref, set, errp);
     }
-    child = name ? block_node_find(name) : NULL;
-    if (name && !child) {
-        error_setg(errp, "Cannot find node '%s'", name);
+    if (name && *name) {
+        child = block_node_find(name);
+        if (!child) {
+            error_setg(errp, "Cannot find node '%s'", name);
+            return false;
+        }
+    }
+    if (now && !ref && (link->role & NODE_ROLE_COW)) {
+        error_setg(errp, "backing is missing for '%s'", r->node->name);
         return false;
     }
-    if ((link ? link->node : NULL) == child &&
-        (child || !ref || json_is_null(ref))) {
-        return !link || ref || !(link->role & NODE_ROLE_COW) ||
-               (error_setg(errp, "backing is missing for '%s'", r->node->name),
-                false);
+    if (now == child) {
+        return true;
     }
-    if (!link || !child || json_is_object(ref) || r->link) {
-        error_setg(errp, "Cannot change the option '%s' of node '%s'", p->name,
-                   r->node->name);
-        return false;
+    if (r->link || (!is_backing && (!link || !child)) ||
+        (link && link->frozen)) {
+        return cannot_change(r, p, errp);
     }
-    r->link = link;
+    r->link = link ? link : r->node->backing_link;
     r->new_child = child;
-    block_node_ref(child);
+    r->old_child = now;
+    if (child) {
+        block_node_ref(child);
+    }
+    if (now) {
+        block_node_ref(now);
+    }
     return true;
 }
 
-static bool check_property(Reopen *r, const Property *p, Error **errp)
+static bool check_property(Reopen *r, const Property *p, GPtrArray *set,
+                           Error **errp)
 {
     BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(r->node);
 
@@ -183,26 +223,25 @@ static bool check_property(Reopen *r, const Property *p, Error **errp)
             *(json_t *const *)((const char *)r->wanted + p->offset);
 
         if (child_by_name(r->node, p->name) || (now && json_is_string(now)) ||
-            (then && json_is_string(then))) {
-            return check_child(r, p, then, errp);
+            (then && json_is_string(then)) ||
+            (then && g_str_equal(p->name, "backing"))) {
+            return check_child(r, p, then, set, errp);
         }
     }
     if (is_common(p) || may_change(nc, p) ||
         same_value(p, r->node, r->wanted)) {
         return true;
     }
-    error_setg(errp, "Cannot change the option '%s' of node '%s'", p->name,
-               r->node->name);
-    return false;
+    return cannot_change(r, p, errp);
 }
 
-static bool check_properties(Reopen *r, Error **errp)
+static bool check_properties(Reopen *r, GPtrArray *set, Error **errp)
 {
     g_autoptr(GPtrArray) table =
         qom_property_table(object_get_class(OBJECT(r->node)));
 
     for (guint i = 0; i < table->len; i++) {
-        if (!check_property(r, g_ptr_array_index(table, i), errp)) {
+        if (!check_property(r, g_ptr_array_index(table, i), set, errp)) {
             return false;
         }
     }
@@ -256,6 +295,13 @@ static void finish(Reopen *r, bool commit)
     }
 }
 
+/* Another child instead of the old one, each of which may be none. */
+static bool put_child(Reopen *r, BlockNode *from, BlockNode *to, Error **errp)
+{
+    return from && to ? node_link_replace(r->link, to, errp)
+                      : node_set_backing(r->node, to, errp);
+}
+
 /* Children come before those above them when @list goes to read-write. */
 static bool reopen_all(GPtrArray *list, Error **errp)
 {
@@ -279,8 +325,18 @@ static bool reopen_all(GPtrArray *list, Error **errp)
     for (guint i = 0; ok && i < list->len; i++) {
         Reopen *r = g_ptr_array_index(list, i);
 
-        ok = (!r->link || node_link_replace(r->link, r->new_child, errp)) &&
-             node_refresh_perm(r->node, errp);
+        if (r->link) {
+            r->linked = put_child(r, r->old_child, r->new_child, errp);
+            ok = r->linked;
+        }
+        ok = ok && node_refresh_perm(r->node, errp);
+    }
+    for (guint i = list->len; !ok && i > 0; i--) {
+        Reopen *r = g_ptr_array_index(list, i - 1);
+
+        if (r->linked) {
+            put_child(r, r->new_child, r->old_child, NULL);
+        }
     }
     for (guint i = 0; i < list->len; i++) {
         Reopen *r = g_ptr_array_index(list, i);
@@ -353,43 +409,122 @@ bool node_set_read_only(BlockNode *node, bool read_only, Error **errp)
 
 /* -- blockdev-reopen -------------------------------------------------------------------------- */
 
-static Reopen *reopen_new(const json_t *options, Error **errp)
+/* What a child's options do not say is as it would be if it were opened now. */
+static void inherit(BlockNode *wanted, const BlockNode *parent,
+                    const NodeLink *link)
+{
+    wanted->read_only =
+        parent->read_only || (link && (link->role & NODE_ROLE_COW));
+    wanted->auto_read_only = parent->auto_read_only;
+    wanted->force_share = parent->force_share;
+    wanted->direct = parent->direct;
+    wanted->no_flush = parent->no_flush;
+    wanted->discard = BLOCKDEV_DISCARD_OPTIONS_UNMAP;
+}
+
+static NodeLink *link_to(const BlockNode *parent, const BlockNode *child)
+{
+    NodeLink *link;
+
+    QLIST_FOREACH(link, &parent->children, of_owner) {
+        if (link->node == child) {
+            return link;
+        }
+    }
+    return NULL;
+}
+
+/* What is not given is as by default again, and drivers see that, too. */
+static void add_own(Reopen *r)
+{
+    const char *const *name = BLOCK_NODE_GET_CLASS(r->node)->reopen_props;
+
+    for (; name && *name; name++) {
+        json_object_set_new(r->opts, *name,
+                            object_property_get_qobject(OBJECT(r->wanted),
+                                                        *name, NULL));
+    }
+}
+
+/* Reads @options into @r->wanted, and what comes of it for the driver. */
+static bool read_options(Reopen *r, const Reopen *parent, const json_t *options,
+                         Error **errp)
 {
     g_autoptr(json_t) opts = json_copy((json_t *)options);
-    const char *driver = json_string_value(json_object_get(opts, "driver"));
-    const char *name = json_string_value(json_object_get(opts, "node-name"));
-    BlockNode *node = name ? block_node_find(name) : NULL;
+
+    json_object_del(opts, "driver");
+    json_object_del(opts, "node-name");
+    r->wanted =
+        BLOCK_NODE(object_new_with_class(object_get_class(OBJECT(r->node))));
+    if (parent) {
+        inherit(r->wanted, parent->wanted, link_to(parent->node, r->node));
+    }
+    if (!object_set_properties_from_json(OBJECT(r->wanted), opts, errp) ||
+        !block_node_read_cache(r->wanted, errp)) {
+        return false;
+    }
+    r->then = options_get(r->wanted);
+    r->opts = json_copy(opts);
+    json_object_set_new(r->opts, "read-only", json_boolean(r->then.read_only));
+    json_object_set_new(r->opts, "cache",
+                        json_pack("{s:b,s:b}", "direct", r->then.direct,
+                                  "no-flush", r->then.no_flush));
+    add_own(r);
+    return true;
+}
+
+static bool is_in(const GPtrArray *set, const BlockNode *node)
+{
+    for (guint i = 0; i < set->len; i++) {
+        if (((Reopen *)set->pdata[i])->node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool reopen_add(GPtrArray *set, BlockNode *node, const Reopen *parent,
+                       const json_t *options, Error **errp)
+{
     Reopen *r;
 
-    if (!name) {
-        error_setg(errp, "node-name not specified");
-        return NULL;
-    }
-    if (!node || !node->is_open) {
-        error_setg(errp, "Failed to find node with node-name='%s'", name);
-        return NULL;
-    }
-    if (!driver || !g_str_equal(driver, BLOCK_NODE_GET_CLASS(node)->driver)) {
-        error_setg(errp, "Cannot change the option 'driver' of node '%s'",
-                   name);
-        return NULL;
+    if (is_in(set, node)) {
+        error_setg(errp, "node '%s' is named twice", node->name);
+        return false;
     }
     r = g_new0(Reopen, 1);
     r->node = node;
     block_node_ref(node);
-    r->opts = json_copy(opts);
-    json_object_del(opts, "driver");
-    json_object_del(opts, "node-name");
-    r->wanted =
-        BLOCK_NODE(object_new_with_class(object_get_class(OBJECT(node))));
-    if (!object_set_properties_from_json(OBJECT(r->wanted), opts, errp) ||
-        !block_node_read_cache(r->wanted, errp) || !check_properties(r, errp)) {
-        reopen_free(r);
-        return NULL;
-    }
     r->now = options_get(node);
-    r->then = options_get(r->wanted);
-    return r;
+    if (!read_options(r, parent, options, errp)) {
+        reopen_free(r);
+        return false;
+    }
+    /* The options of a user name what is above first, mostly. */
+    g_ptr_array_insert(set, r->then.read_only ? -1 : 0, r);
+    return check_properties(r, set, errp);
+}
+
+static bool reopen_named(GPtrArray *set, const json_t *options, Error **errp)
+{
+    const char *driver = json_string_value(json_object_get(options, "driver"));
+    const char *name = json_string_value(json_object_get(options, "node-name"));
+    BlockNode *node = name ? block_node_find(name) : NULL;
+
+    if (!name) {
+        error_setg(errp, "node-name not specified");
+        return false;
+    }
+    if (!node || !node->is_open) {
+        error_setg(errp, "Failed to find node with node-name='%s'", name);
+        return false;
+    }
+    if (!driver || !g_str_equal(driver, BLOCK_NODE_GET_CLASS(node)->driver)) {
+        error_setg(errp, "Cannot change the option 'driver' of node '%s'",
+                   name);
+        return false;
+    }
+    return reopen_add(set, node, NULL, options, errp);
 }
 
 bool blockdev_reopen(const json_t *list, Error **errp)
@@ -400,13 +535,9 @@ bool blockdev_reopen(const json_t *list, Error **errp)
 
     json_array_foreach((json_t *)list, i, opts)
     {
-        Reopen *r = reopen_new(opts, errp);
-
-        if (!r) {
+        if (!reopen_named(set, opts, errp)) {
             return false;
         }
-        /* The options of a user name what is above first, mostly. */
-        g_ptr_array_insert(set, r->then.read_only ? -1 : 0, r);
     }
     return reopen_drained(set, errp);
 }

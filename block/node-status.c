@@ -162,13 +162,13 @@ static bool is_past_end(BlockNode *node, int64_t offset, int64_t bytes,
     return true;
 }
 
-int coroutine_fn node_co_status_above(BlockNode *node, BlockNode *base,
-                                      unsigned want, int64_t offset,
-                                      int64_t bytes, int64_t *pnum,
-                                      int64_t *map, BlockNode **file,
-                                      unsigned *depth)
+/* @node: the first image of a chain; @from_above: as the image above it sees
+ * it, which may be longer. */
+static int coroutine_fn status_of_chain(BlockNode *node, BlockNode *base,
+                                        bool from_above, unsigned want,
+                                        int64_t offset, int64_t bytes,
+                                        Answer *a, unsigned *ret_images)
 {
-    Answer a = { 0 };
     unsigned images = 0;
 
     for (BlockNode *n = node; n && n != base; n = node_below(n)) {
@@ -176,26 +176,58 @@ int coroutine_fn node_co_status_above(BlockNode *node, BlockNode *base,
             continue; /* what is below says it all */
         }
         images++;
-        if (images > 1 && is_past_end(n, offset, bytes, &a)) {
+        if ((from_above || images > 1) && is_past_end(n, offset, bytes, a)) {
             break;
         }
-        a.status = node_co_block_status(n, want, offset, bytes, &a.pnum, &a.map,
-                                        &a.file);
-        if (a.status < 0) {
-            return a.status;
+        a->status = node_co_block_status(n, want, offset, bytes, &a->pnum,
+                                         &a->map, &a->file);
+        if (a->status < 0) {
+            return a->status;
         }
-        bytes = a.pnum; /* what is below shows through only so far */
-        if (bytes == 0 || (a.status & NODE_STATUS_ALLOCATED)) {
+        bytes = a->pnum; /* what is below shows through only so far */
+        if (bytes == 0 || (a->status & NODE_STATUS_ALLOCATED)) {
             break;
         }
     }
-    a.status &= ~NODE_STATUS_EOF;
-    if (offset + bytes >= block_node_length(node)) {
+    a->status &= ~NODE_STATUS_EOF;
+    *ret_images = images;
+    return 0;
+}
+
+int coroutine_fn node_co_status_above(BlockNode *node, BlockNode *base,
+                                      unsigned want, int64_t offset,
+                                      int64_t bytes, int64_t *pnum,
+                                      int64_t *map, BlockNode **file,
+                                      unsigned *depth)
+{
+    Answer a = { 0 };
+    unsigned images;
+
+    if (status_of_chain(node, base, false, want, offset, bytes, &a, &images) <
+        0) {
+        return a.status;
+    }
+    if (offset + a.pnum >= block_node_length(node)) {
         a.status |= NODE_STATUS_EOF;
     }
     if (depth) {
         *depth = images ? images - 1 : 0;
     }
     answer(&a, pnum, map, file);
+    return a.status;
+}
+
+int coroutine_fn node_co_status_below(BlockNode *node, BlockNode *base,
+                                      unsigned want, int64_t offset,
+                                      int64_t bytes, int64_t *pnum)
+{
+    Answer a = { 0 };
+    unsigned images;
+
+    if (status_of_chain(node_backing(node), base, true, want, offset, bytes, &a,
+                        &images) < 0) {
+        return a.status;
+    }
+    *pnum = a.pnum;
     return a.status;
 }

@@ -16,18 +16,6 @@
 #include "block/protocol/file-internal.h"
 #include "util/error.h"
 
-char *node_filename(BlockNode *node)
-{
-    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
-    BlockNode *file;
-
-    if (nc->filename) {
-        return nc->filename(node);
-    }
-    file = node_child_of_role(node, NODE_ROLE_PRIMARY | NODE_ROLE_FILTERED);
-    return file ? node_filename(file) : g_strdup("");
-}
-
 /* -- is it the same image? ------------------------------------------------------------ */
 
 static char *file_identity(const struct stat *st)
@@ -52,6 +40,13 @@ char *node_identity(BlockNode *node)
     return QLIST_EMPTY(&file->children) ? node_filename(file) : NULL;
 }
 
+char *node_file_identity(const char *name)
+{
+    struct stat st;
+
+    return stat(name, &st) == 0 ? file_identity(&st) : NULL;
+}
+
 /* Is the image of that identity @node, or one of those above it? */
 static bool check_above(const BlockNode *node, const char *identity,
                         const char *name, Error **errp)
@@ -72,7 +67,7 @@ static bool check_above(const BlockNode *node, const char *identity,
 static bool check_loop(const BlockNode *node, Error **errp)
 {
     g_autofree char *own = node_identity((BlockNode *)node);
-    g_autofree char *name = node_filename((BlockNode *)node);
+    g_autofree char *name = node_path((BlockNode *)node);
 
     return check_above(node->opening_for, own, name, errp);
 }
@@ -82,12 +77,8 @@ static bool check_loop(const BlockNode *node, Error **errp)
 static bool check_loop_ahead(const BlockNode *parent, const char *name,
                              Error **errp)
 {
-    g_autofree char *identity = NULL;
-    struct stat st;
+    g_autofree char *identity = node_file_identity(name);
 
-    if (stat(name, &st) == 0) {
-        identity = file_identity(&st);
-    }
     return check_above(parent, identity, name, errp);
 }
 
@@ -118,8 +109,7 @@ static bool check_names(const BlockNode *parent, const char *filename,
 
 static char *resolve(BlockNode *parent, const char *name, Error **errp)
 {
-    BlockNode *file = node_child_of_role(parent, NODE_ROLE_PRIMARY);
-    g_autofree char *image = node_filename(file ? file : parent);
+    g_autofree char *image = node_path(parent);
 
     return block_resolve_filename(image, name, errp);
 }

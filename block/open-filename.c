@@ -229,7 +229,7 @@ static const char *foreign_format(const uint8_t *buf, size_t len)
 static const char *probe_node(BlockNode *file, Error **errp)
 {
     g_autofree uint8_t *buf = g_malloc0(NODE_PROBE_BYTES);
-    g_autofree char *name = node_filename(file);
+    g_autofree char *name = node_path(file);
     int64_t len = MIN(NODE_PROBE_BYTES, block_node_length(file));
     const char *format;
     const char *foreign;
@@ -262,7 +262,7 @@ static void warn_of_raw(const BlockNode *node)
     if (node->read_only) {
         return;
     }
-    name = node_filename((BlockNode *)node);
+    name = node_path((BlockNode *)node);
     warn_report("image format was not specified for '%s' and probing guessed "
                 "raw; this is dangerous, so writes to its first block are "
                 "restricted; specify the format 'raw' to lift that",
@@ -270,8 +270,7 @@ static void warn_of_raw(const BlockNode *node)
 }
 
 /* What the file would have from its format, were that there already. */
-static void pass_down(json_t *file, const json_t *top, const BlockNode *parent,
-                      unsigned role, bool keyval)
+static void pass_down(json_t *file, const json_t *top, const NodeOpening *how)
 {
     static const char *const keys[] = { "read-only", "auto-read-only",
                                         "force-share", "cache" };
@@ -284,20 +283,20 @@ static void pass_down(json_t *file, const json_t *top, const BlockNode *parent,
             json_object_set(file, keys[i], v);
         }
     }
-    if (!parent && !json_object_get(file, "discard")) {
+    if (!how->parent && !json_object_get(file, "discard")) {
         json_object_set_new(file, "discard", json_string(discard));
     }
-    if ((role & NODE_ROLE_COW) && !json_object_get(file, "read-only")) {
+    if ((how->role & NODE_ROLE_COW) && !json_object_get(file, "read-only")) {
         json_object_set_new(file, "read-only",
-                            keyval ? json_string("on") : json_true());
+                            how->keyval ? json_string("on") : json_true());
     }
 }
 
 /* The node of "file": (transfer full). */
-static BlockNode *open_file(const json_t *top, bool keyval, AioContext *ctx,
-                            const BlockNode *parent, unsigned role,
+static BlockNode *open_file(const json_t *top, const NodeOpening *how,
                             Error **errp)
 {
+    NodeOpening file_how = *how;
     json_t *ref = json_object_get(top, "file");
     const char *name = json_string_value(json_object_get(top, "filename"));
     g_autoptr(json_t) file = NULL;
@@ -329,32 +328,33 @@ static BlockNode *open_file(const json_t *top, bool keyval, AioContext *ctx,
         if (!meant) {
             return NULL;
         }
-        text = keyval ? block_json_to_text(meant) : json_incref(meant);
+        text = how->keyval ? block_json_to_text(meant) : json_incref(meant);
         json_object_del(file, "filename");
         json_object_update_missing(file, text);
     }
-    pass_down(file, top, parent, role, keyval);
-    return node_create(file, keyval, ctx, parent, role & ~NODE_ROLE_COW, 0,
-                       errp);
+    pass_down(file, top, how);
+    file_how.role &= ~(unsigned)NODE_ROLE_COW;
+    file_how.flags = 0;
+    return node_create(file, &file_how, errp);
 }
 
-BlockNode *node_create_probed(const json_t *options, bool keyval,
-                              AioContext *ctx, const BlockNode *parent,
-                              unsigned role, unsigned open_flags, Error **errp)
+BlockNode *node_create_probed(const json_t *options, const NodeOpening *how,
+                              Error **errp)
 {
     g_autoptr(json_t) opts = json_copy((json_t *)options);
-    BlockNode *file = open_file(opts, keyval, ctx, parent, role, errp);
+    BlockNode *file = open_file(opts, how, errp);
     const char *driver = file ? probe_node(file, errp) : NULL;
     BlockNode *node = NULL;
 
     if (driver) {
         bool raw = g_str_equal(driver, "raw");
+        NodeOpening known = *how;
 
         json_object_del(opts, "filename");
         json_object_set_new(opts, "driver", json_string(driver));
         json_object_set_new(opts, "file", json_string(block_node_name(file)));
-        node = node_create(opts, keyval, ctx, parent, role,
-                           open_flags | (raw ? NODE_OPEN_PROBED : 0u), errp);
+        known.flags |= raw ? NODE_OPEN_PROBED : 0u;
+        node = node_create(opts, &known, errp);
         if (node && raw) {
             warn_of_raw(node);
         }
@@ -365,14 +365,21 @@ BlockNode *node_create_probed(const json_t *options, bool keyval,
 
 /* -- opening ------------------------------------------------------------------------------ */
 
+static BlockNode *open_options(const json_t *opts, const NodeOpening *how,
+                               Error **errp)
+{
+    return json_object_get(opts, "driver")
+               ? node_create(opts, how, errp)
+               : node_create_probed(opts, how, errp);
+}
+
 BlockNode *block_open_options(const json_t *opts, bool keyval,
                               unsigned open_flags, AioContext *ctx,
                               Error **errp)
 {
-    return json_object_get(opts, "driver")
-               ? node_create(opts, keyval, ctx, NULL, 0, open_flags, errp)
-               : node_create_probed(opts, keyval, ctx, NULL, 0, open_flags,
-                                    errp);
+    NodeOpening how = { .keyval = keyval, .ctx = ctx, .flags = open_flags };
+
+    return open_options(opts, &how, errp);
 }
 
 /*
@@ -416,9 +423,8 @@ static bool apply_format(json_t *opts, json_t *file, const char *format,
 }
 
 static BlockNode *open_named(const char *filename, const char *format,
-                             const json_t *extra, bool keyval, AioContext *ctx,
-                             const BlockNode *parent, unsigned role,
-                             unsigned open_flags, Error **errp)
+                             const json_t *extra, const NodeOpening *how,
+                             Error **errp)
 {
     g_autoptr(json_t) meant = block_filename_options(filename, errp);
     g_autoptr(json_t) file = NULL;
@@ -427,16 +433,13 @@ static BlockNode *open_named(const char *filename, const char *format,
     if (!meant) {
         return NULL;
     }
-    file = keyval ? block_json_to_text(meant) : json_incref(meant);
+    file = how->keyval ? block_json_to_text(meant) : json_incref(meant);
     opts = extra ? json_copy((json_t *)extra) : json_object();
     if (!apply_format(opts, file, format, g_str_has_prefix(filename, "json:"),
                       errp)) {
         return NULL;
     }
-    return json_object_get(opts, "driver")
-               ? node_create(opts, keyval, ctx, parent, role, open_flags, errp)
-               : node_create_probed(opts, keyval, ctx, parent, role, open_flags,
-                                    errp);
+    return open_options(opts, how, errp);
 }
 
 BlockNode *block_open_filename(const char *filename, const char *format,
@@ -444,14 +447,16 @@ BlockNode *block_open_filename(const char *filename, const char *format,
                                unsigned open_flags, AioContext *ctx,
                                Error **errp)
 {
-    return open_named(filename, format, opts, keyval, ctx, NULL, 0, open_flags,
-                      errp);
+    NodeOpening how = { .keyval = keyval, .ctx = ctx, .flags = open_flags };
+
+    return open_named(filename, format, opts, &how, errp);
 }
 
 BlockNode *node_open_backing_named(const BlockNode *parent,
                                    const char *filename, const char *format,
                                    Error **errp)
 {
-    return open_named(filename, format, NULL, false, parent->ctx, parent,
-                      NODE_ROLE_COW, 0, errp);
+    NodeOpening how = node_opening_child(parent, false, NODE_ROLE_COW);
+
+    return open_named(filename, format, NULL, &how, errp);
 }

@@ -226,33 +226,34 @@ BlockNode *snapshot_set_vmstate(SnapshotSet *set)
 
 /* -- looking ----------------------------------------------------------------------- */
 
-static SnapshotInfoList *list_of(const SetMember *m)
+static bool list_of(const SetMember *m, SnapshotInfoList **ret, Error **errp)
 {
-    return node_snapshot_list(node_of(m), NULL);
+    Error *err = NULL;
+
+    *ret = node_snapshot_list(node_of(m), &err);
+    if (err) {
+        error_propagate_prepend(errp, err, "Device '%s': ", m->device);
+    }
+    return !err;
 }
 
-/* (transfer full) the first of that name but @not_id; or NULL. */
-static SnapshotInfo *find(const SetMember *m, const char *tag,
-                          const char *not_id)
+/* @ret: (out) (transfer full) the first of that name but @not_id; or NULL. */
+static bool find(const SetMember *m, const char *tag, const char *not_id,
+                 SnapshotInfo **ret, Error **errp)
 {
-    SnapshotInfoList *list = list_of(m);
-    SnapshotInfo *found = NULL;
+    g_autoptr(SnapshotInfoList) list = NULL;
 
-    for (SnapshotInfoList *l = list; l && !found; l = l->next) {
+    *ret = NULL;
+    if (!list_of(m, &list, errp)) {
+        return false;
+    }
+    for (SnapshotInfoList *l = list; l && !*ret; l = l->next) {
         if (g_str_equal(l->value->name, tag) &&
             g_strcmp0(l->value->id, not_id) != 0) {
-            found = g_steal_pointer(&l->value);
+            *ret = g_steal_pointer(&l->value);
         }
     }
-    qapi_free_SnapshotInfoList(list);
-    return found;
-}
-
-static bool has(const SetMember *m, const char *tag)
-{
-    g_autoptr(SnapshotInfo) info = find(m, tag, NULL);
-
-    return info != NULL;
+    return true;
 }
 
 bool snapshot_set_absent(SnapshotSet *set, const char *tag, Error **errp)
@@ -261,7 +262,12 @@ bool snapshot_set_absent(SnapshotSet *set, const char *tag, Error **errp)
 
     FOREACH_MEMBER(m, set)
     {
-        if (has(m, tag)) {
+        g_autoptr(SnapshotInfo) info = NULL;
+
+        if (!find(m, tag, NULL, &info, errp)) {
+            return false;
+        }
+        if (info) {
             error_setg(errp,
                        "Snapshot '%s' already exists in one or more devices "
                        "('%s')",
@@ -276,12 +282,18 @@ bool snapshot_set_absent(SnapshotSet *set, const char *tag, Error **errp)
  * other disks may have but one of them. */
 static bool may_go_back(const SetMember *m, const char *tag, Error **errp)
 {
-    g_autoptr(SnapshotInfo) one = find(m, tag, NULL);
-    g_autoptr(SnapshotInfo) two = one ? find(m, tag, one->id) : NULL;
+    g_autoptr(SnapshotInfo) one = NULL;
+    g_autoptr(SnapshotInfo) two = NULL;
 
+    if (!find(m, tag, NULL, &one, errp)) {
+        return false;
+    }
     if (!one) {
         error_setg(errp, "Snapshot '%s' does not exist on device '%s'", tag,
                    m->device);
+        return false;
+    }
+    if (!find(m, tag, one->id, &two, errp)) {
         return false;
     }
     if (two) {
@@ -311,7 +323,9 @@ bool snapshot_set_loadable(SnapshotSet *set, const char *tag,
             return false;
         }
     }
-    state = find(set->vmstate, tag, NULL);
+    if (!find(set->vmstate, tag, NULL, &state, errp)) {
+        return false;
+    }
     if (state->vm_state_size == 0) {
         error_setg(errp,
                    "Snapshot '%s' on device '%s' has disk contents only, no "
@@ -400,8 +414,11 @@ static bool delete_older(SnapshotSet *set, const char *tag, Error **errp)
 
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfoList) list = list_of(m);
+        g_autoptr(SnapshotInfoList) list = NULL;
 
+        if (!list_of(m, &list, errp)) {
+            return false;
+        }
         for (SnapshotInfoList *l = list; l; l = l->next) {
             if (g_str_equal(l->value->name, tag) &&
                 !g_str_equal(l->value->id, m->made_id) &&
@@ -444,12 +461,15 @@ bool snapshot_set_goto(SnapshotSet *set, const char *tag, bool *ret_changed,
     drain(set, true);
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfo) info = find(m, tag, NULL);
+        g_autoptr(SnapshotInfo) info = NULL;
 
-        if (!info) {
+        ok = find(m, tag, NULL, &info, errp);
+        if (ok && !info) {
             error_setg(errp, "Snapshot '%s' does not exist on device '%s'", tag,
                        m->device);
             ok = false;
+        }
+        if (!ok) {
             break;
         }
         ok = node_snapshot_goto(node_of(m), info->id, errp);
@@ -474,9 +494,10 @@ bool snapshot_set_delete(SnapshotSet *set, const char *tag, Error **errp)
     drain(set, true);
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfo) info = find(m, tag, NULL);
+        g_autoptr(SnapshotInfo) info = NULL;
 
-        if (info) {
+        ok = find(m, tag, NULL, &info, errp);
+        if (ok && info) {
             found = true;
             ok = delete_id(m, info->id, errp);
         }
@@ -485,7 +506,7 @@ bool snapshot_set_delete(SnapshotSet *set, const char *tag, Error **errp)
         }
     }
     drain(set, false);
-    if (!found) {
+    if (ok && !found) {
         error_setg(errp, "Snapshot '%s' does not exist on any of the devices",
                    tag);
     }
@@ -511,25 +532,28 @@ void snapshot_set_forget(SnapshotSet *set)
 
 /* -- for people ------------------------------------------------------------------------ */
 
-/* The names of each member's snapshots, in the members' order. */
-static GPtrArray *names_of(SnapshotSet *set)
+/* The names of each member's snapshots, in the members' order; NULL. */
+static GPtrArray *names_of(SnapshotSet *set, Error **errp)
 {
-    GPtrArray *names =
+    g_autoptr(GPtrArray) names =
         g_ptr_array_new_with_free_func((GDestroyNotify)g_hash_table_unref);
     SetMember *m;
 
     FOREACH_MEMBER(m, set)
     {
-        g_autoptr(SnapshotInfoList) list = list_of(m);
-        GHashTable *own =
-            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_autoptr(SnapshotInfoList) list = NULL;
+        GHashTable *own;
 
+        if (!list_of(m, &list, errp)) {
+            return NULL;
+        }
+        own = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         for (SnapshotInfoList *l = list; l; l = l->next) {
             g_hash_table_add(own, g_strdup(l->value->name));
         }
         g_ptr_array_add(names, own);
     }
-    return names;
+    return g_steal_pointer(&names);
 }
 
 static bool on_all(const GPtrArray *names, const char *tag)
@@ -546,10 +570,11 @@ static bool on_all(const GPtrArray *names, const char *tag)
 static SnapshotInfoList *pick(const GPtrArray *names, const SetMember *m,
                               bool all)
 {
-    SnapshotInfoList *from = list_of(m);
+    SnapshotInfoList *from;
     SnapshotInfoList *to = NULL;
     SnapshotInfoList **tail = &to;
 
+    list_of(m, &from, NULL); /* names_of() could */
     for (SnapshotInfoList *l = from; l; l = l->next) {
         if (on_all(names, l->value->name) == all) {
             QAPI_LIST_APPEND(tail, g_steal_pointer(&l->value));
@@ -559,13 +584,18 @@ static SnapshotInfoList *pick(const GPtrArray *names, const SetMember *m,
     return to;
 }
 
-char *snapshot_set_describe(SnapshotSet *set)
+char *snapshot_set_describe(SnapshotSet *set, Error **errp)
 {
-    GString *out = g_string_new(NULL);
-    g_autoptr(GPtrArray) names = names_of(set);
-    g_autoptr(SnapshotInfoList) whole = pick(names, set->vmstate, true);
+    GString *out;
+    g_autoptr(GPtrArray) names = names_of(set, errp);
+    g_autoptr(SnapshotInfoList) whole = NULL;
     SetMember *m;
 
+    if (!names) {
+        return NULL;
+    }
+    out = g_string_new(NULL);
+    whole = pick(names, set->vmstate, true);
     if (whole) {
         /* Each image has its own number for it. */
         for (SnapshotInfoList *l = whole; l; l = l->next) {

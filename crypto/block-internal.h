@@ -23,6 +23,7 @@ typedef struct BlockCipherSpec {
 } BlockCipherSpec;
 
 struct QCryptoBlock {
+    unsigned refs; /* atomic */
     QCryptoBlockFormat format;
     const QCryptoBlockDriver *driver;
     void *state; /* owned by @driver */
@@ -46,6 +47,10 @@ struct QCryptoBlockDriver {
     bool (*open)(QCryptoBlock *block, QCryptoBlockOpenOptions *options,
                  const char *optprefix, QCryptoBlockReadFunc readfunc,
                  void *opaque, unsigned flags, Error **errp);
+    /** find_key: optional: what takes time of opening. */
+    bool (*find_key)(QCryptoBlock *block, Error **errp);
+    /** cancel: optional: find_key() ends soon. */
+    void (*cancel)(QCryptoBlock *block);
     bool (*create)(QCryptoBlock *block, QCryptoBlockCreateOptions *options,
                    const char *optprefix, QCryptoBlockInitFunc initfunc,
                    QCryptoBlockWriteFunc writefunc, void *opaque,

@@ -85,7 +85,7 @@ static bool create_key(LUKSState *luks, uint8_t *key, uint32_t rounds,
     return qcrypto_random_bytes(key, h->key_bytes, errp) == 0 &&
            qcrypto_random_bytes(h->digest_salt, sizeof(h->digest_salt), errp) ==
                0 &&
-           luks_key_digest(luks, key, h->digest, errp);
+           luks_key_digest(luks, key, h->digest, NULL, errp);
 }
 
 static bool create_write(QCryptoBlock *block, const LUKSFile *file,

@@ -23,12 +23,15 @@
 /* The key's digest gets this part of the rounds of a slot. */
 #define LUKS_DIGEST_PART 8
 
+typedef struct LUKSSearch LUKSSearch;
+
 /* QCryptoBlock.state */
 typedef struct LUKSState {
     LUKSHeader header;
     BlockCipherSpec spec; /* of payload and key material */
     QCryptoHashAlgorithm hash;
-    char *key_secret; /* owned; id that opened it, or NULL */
+    char *key_secret;    /* owned; id that opened it, or NULL */
+    LUKSSearch *opening; /* owned; NULL: opened without a key, or made */
 } LUKSState;
 
 /* A passphrase, borrowed. */
@@ -71,6 +74,41 @@ bool luks_names_essiv(QCryptoCipherAlgorithm alg, QCryptoHashAlgorithm hash,
 /* -- key slots --------------------------------------------------------------- */
 
 /**
+ * luks_search_new:
+ * @luks: (in) stays as it is until the search is over
+ * @slots: bits of the slots to try; those that are not active are left out
+ * @passphrase: (in) copied
+ * @cancellable: luks_search_cancel() may be called
+ *
+ * Read the key material of a search for the slots that open.
+ */
+LUKSSearch *luks_search_new(const LUKSState *luks, const LUKSFile *file,
+                            unsigned slots, const LUKSPassphrase *passphrase,
+                            bool cancellable, Error **errp);
+/**
+ * luks_search_run:
+ * @all: go on behind the first slot that opens
+ * @first: (out, nullable) the slot that gave @key
+ * @key: (out) key_bytes bytes, if a slot opened
+ *
+ * Search, once; what is secret is wiped.
+ *
+ * Returns: bits of slots that open; -1 on error.
+ */
+int luks_search_run(LUKSSearch *s, bool all, int *first, uint8_t *key,
+                    Error **errp);
+/** luks_search_key: luks_search_run() for the first slot that opens, which goes
+ *  to @slot. Errors: none does. */
+bool luks_search_key(LUKSSearch *s, int *slot, uint8_t *key, Error **errp);
+/** luks_search_cancel: luks_search_run() ends soon with an error, if it has
+ *  found nothing. Thread: any. */
+void luks_search_cancel(LUKSSearch *s);
+/** luks_search_free: accepts NULL. */
+void luks_search_free(LUKSSearch *s);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LUKSSearch, luks_search_free)
+
+/**
  * luks_key_find:
  * @slots: bits of the slots to try; those that are not active are left out
  * @key: (out) set when the return is at least 0: key_bytes bytes
@@ -101,9 +139,11 @@ bool luks_key_store(LUKSState *luks, const LUKSFile *file, unsigned slot,
                     const LUKSPassphrase *passphrase, uint32_t iterations,
                     const uint8_t *key, Error **errp);
 
-/** luks_key_digest: of the key, by the header's salt and rounds. */
+/** luks_key_digest: of the key, by the header's salt and rounds; @stop
+ *  (nullable) as of qcrypto_pbkdf2_until(). */
 bool luks_key_digest(const LUKSState *luks, const uint8_t *key,
-                     uint8_t digest[LUKS_DIGEST_BYTES], Error **errp);
+                     uint8_t digest[LUKS_DIGEST_BYTES], const bool *stop,
+                     Error **errp);
 
 /**
  * luks_key_rounds:

@@ -7,7 +7,8 @@
  * whether the passphrase was right. PBKDF2 is slow on purpose, so a search
  * over several slots gives each of the CPUs one at a time; whoever finds the
  * key first tells the others to stop in the middle. All reading is done
- * before, in the caller's thread.
+ * before, in the caller's thread, so that a search can be begun in one thread
+ * and run in another.
  *
  * Writing makes new salts and new stripes each time. What was secret is
  * wiped: on success, on failure, and in threads that lost.
@@ -30,22 +31,25 @@
 #include "block-luks-internal.h"
 
 /* A search for slots that open. */
-typedef struct KeySearch {
+struct LUKSSearch {
     const LUKSState *luks;
-    const LUKSPassphrase *passphrase;
-    bool all;                      /* go on after the first */
-    bool stoppable;                /* more than one thread */
+    uint8_t *passphrase; /* owned, wiped */
+    size_t passphrase_len;
+    bool all;       /* go on after the first */
+    bool stoppable; /* @stop may be set in the middle of a slot */
     uint8_t *material[LUKS_SLOTS]; /* owned, wiped; NULL: not to be tried */
     size_t bytes[LUKS_SLOTS];      /* of material, whole sectors */
+    unsigned count;                /* of slots to be tried */
     unsigned next;                 /* slot for the next thread; atomic */
     bool stop;                     /* atomic */
+    bool cancelled;                /* atomic; set before @stop */
 
     QemuMutex lock; /* guards what follows */
     unsigned found; /* bits of slots */
     int first;      /* slot that gave @key; -1 */
-    uint8_t *key;   /* (out) */
+    uint8_t *key;   /* (out) borrowed */
     Error *err;     /* owned; the first */
-} KeySearch;
+};
 
 static size_t slot_bytes(const LUKSState *luks, const LUKSSlot *slot)
 {
@@ -55,26 +59,27 @@ static size_t slot_bytes(const LUKSState *luks, const LUKSSlot *slot)
 }
 
 bool luks_key_digest(const LUKSState *luks, const uint8_t *key,
-                     uint8_t digest[LUKS_DIGEST_BYTES], Error **errp)
+                     uint8_t digest[LUKS_DIGEST_BYTES], const bool *stop,
+                     Error **errp)
 {
     const LUKSHeader *h = &luks->header;
 
-    return qcrypto_pbkdf2(luks->hash, key, h->key_bytes, h->digest_salt,
-                          sizeof(h->digest_salt), h->digest_iterations, digest,
-                          LUKS_DIGEST_BYTES, errp) == 0;
+    return qcrypto_pbkdf2_until(luks->hash, key, h->key_bytes, h->digest_salt,
+                                sizeof(h->digest_salt), h->digest_iterations,
+                                digest, LUKS_DIGEST_BYTES, stop, errp) == 0;
 }
 
 /* Returns: 1 if @key is right, 0 if not (or stopped), -1 on error. */
-static int search_try(KeySearch *s, unsigned n, uint8_t *key, Error **errp)
+static int search_try(LUKSSearch *s, unsigned n, uint8_t *key, Error **errp)
 {
     const LUKSHeader *h = &s->luks->header;
     const LUKSSlot *slot = &h->slots[n];
+    const bool *stop = s->stoppable ? &s->stop : NULL;
     uint8_t digest[LUKS_DIGEST_BYTES];
 
-    if (qcrypto_pbkdf2_until(s->luks->hash, s->passphrase->data,
-                             s->passphrase->len, slot->salt, sizeof(slot->salt),
-                             slot->iterations, key, h->key_bytes,
-                             s->stoppable ? &s->stop : NULL, errp) < 0) {
+    if (qcrypto_pbkdf2_until(s->luks->hash, s->passphrase, s->passphrase_len,
+                             slot->salt, sizeof(slot->salt), slot->iterations,
+                             key, h->key_bytes, stop, errp) < 0) {
         return -1;
     }
     if (qatomic_read(&s->stop)) {
@@ -84,13 +89,13 @@ static int search_try(KeySearch *s, unsigned n, uint8_t *key, Error **errp)
                              false, s->material[n], s->bytes[n], errp) ||
         qcrypto_afsplit_decode(s->luks->hash, h->key_bytes, slot->stripes,
                                s->material[n], key, errp) < 0 ||
-        !luks_key_digest(s->luks, key, digest, errp)) {
+        !luks_key_digest(s->luks, key, digest, stop, errp)) {
         return -1;
     }
     return secret_equal(digest, h->digest, sizeof(digest));
 }
 
-static void search_result(KeySearch *s, unsigned n, int result,
+static void search_result(LUKSSearch *s, unsigned n, int result,
                           const uint8_t *key, Error *err)
 {
     QEMU_LOCK_GUARD(&s->lock);
@@ -118,7 +123,7 @@ static void search_result(KeySearch *s, unsigned n, int result,
 
 static void *search_thread(void *opaque)
 {
-    KeySearch *s = opaque;
+    LUKSSearch *s = opaque;
     uint8_t key[LUKS_KEY_BYTES_MAX];
 
     while (!qatomic_read(&s->stop)) {
@@ -138,8 +143,8 @@ static void *search_thread(void *opaque)
     return NULL;
 }
 
-static bool search_read(KeySearch *s, const LUKSFile *file, unsigned slots,
-                        unsigned *count, Error **errp)
+static bool search_read(LUKSSearch *s, const LUKSFile *file, unsigned slots,
+                        Error **errp)
 {
     for (unsigned i = 0; i < LUKS_SLOTS; i++) {
         const LUKSSlot *slot = &s->luks->header.slots[i];
@@ -158,18 +163,18 @@ static bool search_read(KeySearch *s, const LUKSFile *file, unsigned slots,
             error_prepend(errp, "cannot read key slot %u: ", i);
             return false;
         }
-        ++*count;
+        s->count++;
     }
     return true;
 }
 
-static void search_threads(KeySearch *s, unsigned count)
+static void search_threads(LUKSSearch *s)
 {
     QemuThread threads[LUKS_SLOTS];
-    unsigned want = MIN(count, g_get_num_processors());
+    unsigned want = MIN(s->count, g_get_num_processors());
     unsigned started = 0;
 
-    s->stoppable = want > 1;
+    s->stoppable |= want > 1;
     while (started + 1 < want &&
            qemu_thread_try_create(&threads[started], "luks-slot", search_thread,
                                   s, QEMU_THREAD_JOINABLE) == 0) {
@@ -181,51 +186,94 @@ static void search_threads(KeySearch *s, unsigned count)
     }
 }
 
-/* Returns: bits of slots that open; -1 on error. */
-static int search_run(KeySearch *s, const LUKSFile *file, unsigned slots,
-                      Error **errp)
+static void search_wipe(LUKSSearch *s)
 {
-    unsigned count = 0;
-    bool ok;
+    for (unsigned i = 0; i < LUKS_SLOTS; i++) {
+        secret_free(g_steal_pointer(&s->material[i]), s->bytes[i]);
+    }
+    secret_free(g_steal_pointer(&s->passphrase), s->passphrase_len);
+}
 
+LUKSSearch *luks_search_new(const LUKSState *luks, const LUKSFile *file,
+                            unsigned slots, const LUKSPassphrase *passphrase,
+                            bool cancellable, Error **errp)
+{
+    g_autoptr(LUKSSearch) s = g_new0(LUKSSearch, 1);
+
+    s->luks = luks;
+    s->passphrase = g_malloc(MAX(passphrase->len, 1));
+    memcpy(s->passphrase, passphrase->data, passphrase->len);
+    s->passphrase_len = passphrase->len;
+    s->stoppable = cancellable;
     s->first = -1;
     qemu_mutex_init(&s->lock);
-    ok = search_read(s, file, slots, &count, errp);
-    if (ok) {
-        search_threads(s, count);
-    }
-    for (unsigned i = 0; i < LUKS_SLOTS; i++) {
-        secret_free(s->material[i], s->bytes[i]);
-    }
-    qemu_mutex_destroy(&s->lock);
-    if (ok && s->err && (s->all || !s->found)) {
+    return search_read(s, file, slots, errp) ? g_steal_pointer(&s) : NULL;
+}
+
+int luks_search_run(LUKSSearch *s, bool all, int *first, uint8_t *key,
+                    Error **errp)
+{
+    s->all = all;
+    s->key = key;
+    search_threads(s);
+    search_wipe(s);
+    if (s->err && (all || !s->found)) {
         error_propagate(errp, g_steal_pointer(&s->err));
-        ok = false;
+        return -1;
     }
-    error_free(s->err);
-    return ok ? (int)s->found : -1;
+    if (!s->found && qatomic_read(&s->cancelled)) {
+        error_setg(errp, "the search for the key was cancelled");
+        return -1;
+    }
+    if (first) {
+        *first = s->first;
+    }
+    return (int)s->found;
+}
+
+void luks_search_cancel(LUKSSearch *s)
+{
+    qatomic_set(&s->cancelled, true);
+    qatomic_set(&s->stop, true);
+}
+
+void luks_search_free(LUKSSearch *s)
+{
+    if (s) {
+        search_wipe(s);
+        error_free(s->err);
+        qemu_mutex_destroy(&s->lock);
+        g_free(s);
+    }
+}
+
+bool luks_search_key(LUKSSearch *s, int *slot, uint8_t *key, Error **errp)
+{
+    int found = luks_search_run(s, false, slot, key, errp);
+
+    if (found == 0) {
+        error_setg(errp, "invalid password, cannot unlock any keyslot");
+    }
+    return found > 0;
 }
 
 int luks_key_find(LUKSState *luks, const LUKSFile *file, unsigned slots,
                   const LUKSPassphrase *passphrase, uint8_t *key, Error **errp)
 {
-    KeySearch s = { .luks = luks, .passphrase = passphrase, .key = key };
-    int found = search_run(&s, file, slots, errp);
+    g_autoptr(LUKSSearch) s =
+        luks_search_new(luks, file, slots, passphrase, false, errp);
+    int slot;
 
-    if (found == 0) {
-        error_setg(errp, "invalid password, cannot unlock any keyslot");
-    }
-    return found > 0 ? s.first : -1;
+    return s && luks_search_key(s, &slot, key, errp) ? slot : -1;
 }
 
 int luks_key_matching(LUKSState *luks, const LUKSFile *file, unsigned slots,
                       const LUKSPassphrase *passphrase, Error **errp)
 {
+    g_autoptr(LUKSSearch) s =
+        luks_search_new(luks, file, slots, passphrase, false, errp);
     uint8_t key[LUKS_KEY_BYTES_MAX];
-    KeySearch s = {
-        .luks = luks, .passphrase = passphrase, .all = true, .key = key
-    };
-    int found = search_run(&s, file, slots, errp);
+    int found = s ? luks_search_run(s, true, NULL, key, errp) : -1;
 
     secret_wipe(key, sizeof(key));
     return found;

@@ -31,26 +31,51 @@ static bool luks_header_read(QCryptoBlock *block, const LUKSFile *file,
     return true;
 }
 
-static bool luks_unlock(QCryptoBlock *block, const LUKSFile *file,
-                        const char *optprefix, Error **errp)
+static bool luks_begin_search(QCryptoBlock *block, const LUKSFile *file,
+                              const char *optprefix, unsigned flags,
+                              Error **errp)
 {
     LUKSState *luks = block->state;
-    uint8_t key[LUKS_KEY_BYTES_MAX];
     uint8_t *data;
     size_t len;
-    bool ok;
 
     if (!block_secret_get(luks->key_secret, optprefix, "key-secret", &data,
                           &len, errp)) {
         return false;
     }
     LUKSPassphrase passphrase = { data, len };
-    ok = luks_key_find(luks, file, ~0U, &passphrase, key, errp) >= 0 &&
+    luks->opening =
+        luks_search_new(luks, file, ~0U, &passphrase,
+                        flags & QCRYPTO_BLOCK_OPEN_CANCELLABLE, errp);
+    secret_free(data, len);
+    return luks->opening;
+}
+
+static bool luks_find_key(QCryptoBlock *block, Error **errp)
+{
+    LUKSState *luks = block->state;
+    uint8_t key[LUKS_KEY_BYTES_MAX];
+    int slot;
+    bool ok;
+
+    if (!luks->opening) {
+        return true;
+    }
+    /* It is freed with @block: somebody may just be cancelling it. */
+    ok = luks_search_key(luks->opening, &slot, key, errp) &&
          block_cipher_setup(block, &luks->spec, key, luks->header.key_bytes,
                             errp);
-    secret_free(data, len);
     secret_wipe(key, sizeof(key));
     return ok;
+}
+
+static void luks_cancel(QCryptoBlock *block)
+{
+    LUKSState *luks = block->state;
+
+    if (luks->opening) {
+        luks_search_cancel(luks->opening);
+    }
 }
 
 static bool luks_open(QCryptoBlock *block, QCryptoBlockOpenOptions *options,
@@ -65,7 +90,7 @@ static bool luks_open(QCryptoBlock *block, QCryptoBlockOpenOptions *options,
     luks->key_secret = g_strdup(options->u.luks.key_secret);
     return luks_header_read(block, &file, errp) &&
            (flags & QCRYPTO_BLOCK_OPEN_NO_IO ||
-            luks_unlock(block, &file, optprefix, errp));
+            luks_begin_search(block, &file, optprefix, flags, errp));
 }
 
 static QCryptoBlockInfoLUKSSlot *luks_slot_info(const LUKSSlot *slot)
@@ -109,6 +134,7 @@ static void luks_free(QCryptoBlock *block)
     LUKSState *luks = block->state;
 
     if (luks) {
+        luks_search_free(luks->opening);
         g_free(luks->key_secret);
         g_free(luks);
     }
@@ -116,6 +142,8 @@ static void luks_free(QCryptoBlock *block)
 
 const QCryptoBlockDriver qcrypto_block_luks = {
     .open = luks_open,
+    .find_key = luks_find_key,
+    .cancel = luks_cancel,
     .create = luks_create,
     .header_len = luks_header_len,
     .amend = luks_amend,

@@ -11,6 +11,7 @@
 #include "crypto/block.h"
 
 #include "crypto/secret_common.h"
+#include "util/atomic.h"
 #include "util/error.h"
 
 #include "block-internal.h"
@@ -58,9 +59,39 @@ static QCryptoBlock *block_new(QCryptoBlockFormat format, Error **errp)
         return NULL;
     }
     block = g_new0(QCryptoBlock, 1);
+    block->refs = 1;
     block->format = format;
     block->driver = driver;
     return block;
+}
+
+QCryptoBlock *qcrypto_block_open_begin(QCryptoBlockOpenOptions *options,
+                                       const char *optprefix,
+                                       QCryptoBlockReadFunc readfunc,
+                                       void *opaque, unsigned int flags,
+                                       Error **errp)
+{
+    g_autoptr(QCryptoBlock) block = block_new(options->format, errp);
+
+    if (!block || !block->driver->open(block, options, optprefix, readfunc,
+                                       opaque, flags, errp)) {
+        return NULL;
+    }
+    return g_steal_pointer(&block);
+}
+
+int qcrypto_block_open_finish(QCryptoBlock *block, Error **errp)
+{
+    return !block->driver->find_key || block->driver->find_key(block, errp)
+               ? 0
+               : -1;
+}
+
+void qcrypto_block_open_cancel(QCryptoBlock *block)
+{
+    if (block->driver->cancel) {
+        block->driver->cancel(block);
+    }
 }
 
 QCryptoBlock *qcrypto_block_open(QCryptoBlockOpenOptions *options,
@@ -69,10 +100,10 @@ QCryptoBlock *qcrypto_block_open(QCryptoBlockOpenOptions *options,
                                  unsigned int flags, size_t n_threads,
                                  Error **errp)
 {
-    g_autoptr(QCryptoBlock) block = block_new(options->format, errp);
+    g_autoptr(QCryptoBlock) block = qcrypto_block_open_begin(
+        options, optprefix, readfunc, opaque, flags, errp);
 
-    if (!block || !block->driver->open(block, options, optprefix, readfunc,
-                                       opaque, flags, errp)) {
+    if (!block || qcrypto_block_open_finish(block, errp) < 0) {
         return NULL;
     }
     return g_steal_pointer(&block);
@@ -162,9 +193,15 @@ uint64_t qcrypto_block_get_sector_size(QCryptoBlock *block)
     return block->sector_size;
 }
 
+QCryptoBlock *qcrypto_block_ref(QCryptoBlock *block)
+{
+    qatomic_inc(&block->refs);
+    return block;
+}
+
 void qcrypto_block_free(QCryptoBlock *block)
 {
-    if (block) {
+    if (block && qatomic_fetch_dec(&block->refs) == 1) {
         if (block->driver->free) {
             block->driver->free(block);
         }

@@ -217,6 +217,7 @@ static bool check_kind(QCryptoTLSSession *sess, Error **errp)
 
 int qcrypto_tls_session_check_credentials(QCryptoTLSSession *sess, Error **errp)
 {
+    ERRP_GUARD();
     bool ok;
 
     switch (g_atomic_int_get(&sess->state)) {
@@ -234,7 +235,7 @@ int qcrypto_tls_session_check_credentials(QCryptoTLSSession *sess, Error **errp)
          (sess->box->type != GNUTLS_CRD_PSK || check_psk(sess, errp)) &&
          check_authz(sess, errp);
     if (!ok) {
-        tls_break(sess);
+        tls_break(sess, *errp);
         return -1;
     }
     tls_keys_start(sess);

@@ -87,7 +87,9 @@ struct QCryptoTLSSession {
     char *psk_user; /* that the peer gave in the handshake */
     bool psk_unknown;
     gint state; /* TLSState, atomic */
+    char *why;  /* it is broken; set once before that, atomic */
     QCryptoTLSSessionHandshakeStatus hs_status;
+    bool heard;       /* something of the peer, in the handshake */
     bool hs_finished; /* GnuTLS is done, output may be pending */
     bool tls13;
 
@@ -132,6 +134,7 @@ struct QCryptoTLSSession {
     bool bye_sent;
     gint alert_queued; /* atomic: why the session broke, for the peer */
     int out_errno;
+    char *out_why;   /* the transport takes no more; owned, or NULL */
     uint8_t *gather; /* pieces are joined in it for GnuTLS; owned */
 };
 
@@ -190,8 +193,11 @@ void tls_io_setup(QCryptoTLSSession *sess);
 /** tls_hook_setup: see above; at the end of the handshake. */
 void tls_hook_setup(QCryptoTLSSession *sess);
 
-/** tls_break: the session is of no use any more. */
-void tls_break(QCryptoTLSSession *sess);
+/** tls_break: the session is of no use any more. The first reason stays. */
+void tls_break(QCryptoTLSSession *sess, const Error *err);
+
+/** tls_tell_broken: the reason, to another user of a broken session. */
+void tls_tell_broken(QCryptoTLSSession *sess, Error **errp);
 
 /** tls_send_fatal: tell the peer why, if the transport takes it at once. */
 void tls_send_fatal(QCryptoTLSSession *sess, gnutls_alert_description_t alert);

@@ -23,9 +23,19 @@
 
 #include "tlssession-internal.h"
 
-void tls_break(QCryptoTLSSession *sess)
+void tls_break(QCryptoTLSSession *sess, const Error *err)
 {
+    char *why = g_strdup(error_get_pretty(err));
+
+    if (!g_atomic_pointer_compare_and_exchange(&sess->why, NULL, why)) {
+        g_free(why);
+    }
     g_atomic_int_set(&sess->state, TLS_STATE_BROKEN);
+}
+
+void tls_tell_broken(QCryptoTLSSession *sess, Error **errp)
+{
+    error_setg(errp, "%s", (char *)g_atomic_pointer_get(&sess->why));
 }
 
 static bool session_is_open(QCryptoTLSSession *sess, Error **errp)
@@ -34,7 +44,7 @@ static bool session_is_open(QCryptoTLSSession *sess, Error **errp)
     case TLS_STATE_OPEN:
         return true;
     case TLS_STATE_BROKEN:
-        error_setg(errp, "TLS session has failed before");
+        tls_tell_broken(sess, errp);
         return false;
     default:
         error_setg(errp, "TLS session is not established and checked yet");
@@ -258,6 +268,7 @@ ssize_t qcrypto_tls_session_sendv(QCryptoTLSSession *sess,
                                   const struct iovec *iov, size_t niov,
                                   size_t offset, Error **errp)
 {
+    ERRP_GUARD();
     Error *err = NULL;
     size_t len, done;
     int ret;
@@ -265,6 +276,10 @@ ssize_t qcrypto_tls_session_sendv(QCryptoTLSSession *sess,
     QEMU_LOCK_GUARD(&sess->out_lock);
     sess->out_errno = EIO;
     if (!session_is_open(sess, errp)) {
+        return -1;
+    }
+    if (sess->out_why) {
+        error_setg(errp, "%s", sess->out_why);
         return -1;
     }
     if (sess->bye_sent) {
@@ -277,16 +292,17 @@ ssize_t qcrypto_tls_session_sendv(QCryptoTLSSession *sess,
     }
     if (sess->n_marks == 0 &&
         !session_encrypt(sess, iov, niov, offset, len, errp)) {
-        tls_break(sess);
+        tls_break(sess, *errp);
         return -1;
     }
     ret = tls_flush(sess, &err);
     if (ret == -1) {
-        tls_break(sess);
+        /* Only this direction: why the peer hung up may be there to read. */
+        sess->out_why = g_strdup(error_get_pretty(err));
     }
     done = marks_reap(sess, len);
     if (done > 0) {
-        error_free(err); /* the next call meets a broken session */
+        error_free(err); /* the next call is told */
         return done;
     }
     error_propagate(errp, err);
@@ -389,7 +405,8 @@ static void alert_queue(QCryptoTLSSession *sess, int ret)
 
 static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
 {
-    tls_break(sess);
+    ERRP_GUARD();
+
     sess->in_end = -1;
     sess->in_errno = EIO;
     if (n == GNUTLS_E_FATAL_ALERT_RECEIVED) {
@@ -402,6 +419,7 @@ static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
         error_setg(errp, "cannot read from TLS: %s", gnutls_strerror(n));
         alert_queue(sess, n);
     }
+    tls_break(sess, *errp);
     return -1;
 }
 
@@ -409,13 +427,14 @@ static ssize_t recv_failed(QCryptoTLSSession *sess, ssize_t n, Error **errp)
  * for the caller. */
 static ssize_t recv_more(QCryptoTLSSession *sess, Error **errp)
 {
+    ERRP_GUARD();
     ssize_t n = tls_fill(sess, errp);
 
     if (n >= 0) {
         return 1; /* also the end: GnuTLS knows whether it is orderly */
     }
     if (n == -1) {
-        tls_break(sess);
+        tls_break(sess, *errp);
         sess->in_end = -1;
     }
     return n;
@@ -593,6 +612,9 @@ int qcrypto_tls_session_shutdown(QCryptoTLSSession *sess, Error **errp)
     int ret;
 
     QEMU_LOCK_GUARD(&sess->out_lock);
+    if (sess->out_why) {
+        return QCRYPTO_TLS_BYE_COMPLETE;
+    }
     if (g_atomic_int_get(&sess->state) != TLS_STATE_OPEN) {
         if (g_atomic_int_get(&sess->alert_queued)) {
             tls_flush(sess, NULL); /* what is taken at once */

@@ -209,6 +209,8 @@ void qcrypto_tls_session_free(QCryptoTLSSession *sess)
     g_free(sess->authzid);
     g_free(sess->peer_name);
     g_free(sess->psk_user);
+    g_free(sess->why);
+    g_free(sess->out_why);
     g_free(sess);
 }
 
@@ -283,8 +285,8 @@ static bool peer_speaks_tls(QCryptoTLSSession *sess, Error **errp)
 /* Returns: 1 = there is more; 0 = wait; -1. */
 static int handshake_fill(QCryptoTLSSession *sess, Error **errp)
 {
-    bool first = sess->ahead.size == 0;
     ssize_t n = tls_fill(sess, errp);
+    bool first = n > 0 && !sess->heard;
 
     if (n == QCRYPTO_TLS_SESSION_ERR_BLOCK) {
         sess->hs_status = QCRYPTO_TLS_HANDSHAKE_RECVING;
@@ -293,7 +295,8 @@ static int handshake_fill(QCryptoTLSSession *sess, Error **errp)
     if (n < 0) {
         return -1;
     }
-    if (n > 0 && first && !peer_speaks_tls(sess, errp)) {
+    sess->heard |= first;
+    if (first && !peer_speaks_tls(sess, errp)) {
         WITH_QEMU_LOCK_GUARD(&sess->send_lock)
         {
             gnutls_alert_send(sess->handle, GNUTLS_AL_FATAL,
@@ -348,6 +351,7 @@ static int session_handshake(QCryptoTLSSession *sess, Error **errp)
 
 int qcrypto_tls_session_handshake(QCryptoTLSSession *sess, Error **errp)
 {
+    ERRP_GUARD();
     int ret;
 
     QEMU_LOCK_GUARD(&sess->out_lock);
@@ -356,7 +360,7 @@ int qcrypto_tls_session_handshake(QCryptoTLSSession *sess, Error **errp)
     case TLS_STATE_HANDSHAKE:
         break;
     case TLS_STATE_BROKEN:
-        error_setg(errp, "TLS session has failed before");
+        tls_tell_broken(sess, errp);
         return -1;
     default:
         return 0;
@@ -367,7 +371,7 @@ int qcrypto_tls_session_handshake(QCryptoTLSSession *sess, Error **errp)
     }
     ret = session_handshake(sess, errp);
     if (ret < 0) {
-        tls_break(sess);
+        tls_break(sess, *errp);
     }
     return ret;
 }

@@ -201,9 +201,17 @@ unsigned smp_start(unsigned wanted);
 /* verify_dirty: @page has the stamp of @pass passes (none of 0); give it the
  * next one. */
 void verify_dirty(uint64_t *page, uint64_t number, uint64_t pass);
-void verify_keep(uint64_t *page, uint64_t number);
+/* verify_keep: write what verify_kept looks for; @whole: verify_whole, too. */
+void verify_keep(uint64_t *page, uint64_t number, bool whole);
+void verify_whole(const uint64_t *page, uint64_t number);
 void verify_kept(const uint64_t *page, uint64_t number, uint64_t round);
 uint64_t verify_errors(void);
+
+/* state.c: devices, and registers of CPUs */
+/* state_begin: give them values, and remember all. */
+void state_begin(unsigned cpu);
+/* state_check: say WRONG of each that is another. */
+void state_check(unsigned cpu);
 
 /* rtc.c */
 void rtc_print(void);

@@ -19,6 +19,9 @@
 #define KBD_PULSE_RESET 0xfe
 #define ECHO_POLL_NS    2000000u
 #define MMIO_HOLE       0xf0000000u
+#define LOW_FIRST       0x10000u /* vectors, BIOS data, code to start CPUs */
+#define LOW_LAST        0x80000u /* tables of firmware may follow */
+#define WHOLE_EVERY     16u
 
 typedef enum Pattern {
     PATTERN_BYTE,
@@ -35,11 +38,13 @@ typedef struct Stress {
     unsigned n_ram;
     uint64_t pages;
     uint64_t kept;    /* the last so many of them are written once only */
+    uint64_t whole;   /* the last so many of those have no word left out */
     uint64_t tick_ns; /* CPU 0 prints a point so often; 0 = never */
     uint64_t rate;    /* pages per second of all CPUs; 0 = no limit */
     uint64_t passes;
     unsigned cpus;
     bool echo;
+    bool state;      /* of devices and CPUs is watched, too */
     uint64_t stride; /* between one page and the next: 1, or far away */
     const char *end; /* what happens after the last pass */
     uint8_t exit_code;
@@ -168,8 +173,28 @@ static void keep_pages(void)
     uint64_t left;
 
     for (uint64_t n = stress.pages; n < stress.pages + stress.kept; n++) {
-        verify_keep(page_address(n, &left), n);
+        bool whole = n >= stress.pages + stress.kept - stress.whole;
+
+        verify_keep(page_address(n, &left), n, whole);
     }
+}
+
+/* All words of a page take long: one page for so many that are dirtied. */
+static void check_whole(void)
+{
+    static uint64_t turn, n, round;
+    uint64_t page, left;
+
+    if (++turn % WHOLE_EVERY) {
+        return;
+    }
+    if (n == stress.whole) {
+        n = 0;
+        console_print("whole round %u pages %u errors %u\n", ++round,
+                      stress.whole, verify_errors());
+    }
+    page = stress.pages + stress.kept - stress.whole + n++;
+    verify_whole(page_address(page, &left), page);
 }
 
 /* One kept page for each dirtied one. */
@@ -249,6 +274,9 @@ static void run_passes(unsigned cpu)
     uint64_t start_ns = clock_ns(cpu);
     uint64_t done = 0;
 
+    if (stress.state) {
+        state_begin(cpu);
+    }
     for (uint64_t pass = 0; !stress.passes || pass < stress.passes; pass++) {
         uint64_t pass_start = clock_ns(cpu);
         uint64_t *page = NULL;
@@ -271,6 +299,9 @@ static void run_passes(unsigned cpu)
             if (stress.kept && cpu == 0) {
                 check_kept();
             }
+            if (stress.whole && cpu == 0) {
+                check_whole();
+            }
             page += PAGE_QWORDS;
             left--;
             if (++in_batch == batch) {
@@ -279,6 +310,9 @@ static void run_passes(unsigned cpu)
             }
         }
         done += last - first;
+        if (stress.state) {
+            state_check(cpu);
+        }
         pace(cpu, start_ns, done);
         print_pass(cpu, pass + 1, last - first, pass_start, clock_ns(cpu));
         if (cpu == 0) {
@@ -370,11 +404,17 @@ static Pattern parse_pattern(const char *value)
 }
 
 /* Choose stress.pages pages of RAM behind the program, its heap and modules. */
-static void choose_memory(uint64_t want_bytes)
+static void choose_memory(uint64_t want_bytes, bool all)
 {
     uint64_t first = (uintptr_t)_end;
     uint64_t pages = 0;
 
+    if (all) {
+        stress.ram[stress.n_ram++] = (RamRange){ LOW_FIRST, LOW_LAST };
+        pages = (LOW_LAST - LOW_FIRST) / PAGE_BYTES;
+        fill_qwords((void *)(uintptr_t)LOW_FIRST, 0,
+                    pages * PAGE_QWORDS); /* who loaded us was there */
+    }
     for (unsigned i = 0; i < boot.n_modules; i++) {
         if (boot.module[i].end > first) {
             first = boot.module[i].end;
@@ -452,22 +492,27 @@ static void choose_stride(const char *order)
 static void read_options(void)
 {
     static const uint16_t com[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
-    const char *all = option_find(&boot, "mem");
+    const char *mem = option_find(&boot, "mem");
+    bool all = mem && option_is(mem, "all");
 
     console_init(&(ConsoleOptions){
         .port = com[(option_size(&boot, "com", 1) - 1) & 3],
         .debugcon = option_find(&boot, "debugcon"),
         .lpt = option_find(&boot, "lpt"),
     });
-    choose_memory(all && option_is(all, "all")
-                      ? UINT64_MAX / 2
-                      : option_size(&boot, "mem", DEFAULT_MEM));
+    choose_memory(all ? UINT64_MAX / 2 : option_size(&boot, "mem", DEFAULT_MEM),
+                  all);
     stress.pattern = parse_pattern(option_find(&boot, "pattern"));
     stress.kept = option_size(&boot, "kept", 0) / PAGE_BYTES;
     if (stress.kept > stress.pages) {
         stress.kept = stress.pages;
     }
+    stress.whole = option_size(&boot, "whole", 0) / PAGE_BYTES;
+    if (stress.whole > stress.kept) {
+        stress.whole = stress.kept;
+    }
     stress.pages -= stress.kept;
+    stress.state = option_find(&boot, "state");
     stress.tick_ns = option_size(&boot, "tick", 0) * 1000;
     stress.rate = option_size(&boot, "rate", DEFAULT_RATE);
     stress.passes = option_size(&boot, "passes", 0);
@@ -495,7 +540,7 @@ void guest_main(unsigned protocol, uint32_t info)
     boot_info_read(&boot, protocol, info);
     read_options();
     idt_init();
-    paging_map(0xfee00000u, 0xfee01000u, alloc_page);
+    paging_map(0xfec00000u, 0xfee01000u, alloc_page);
     for (unsigned i = 0; i < stress.n_ram; i++) {
         paging_map(stress.ram[i].start, stress.ram[i].end, alloc_page);
     }

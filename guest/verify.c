@@ -6,7 +6,8 @@
  * the pass that wrote it, in words spread over it (a hypervisor that emulates
  * each instruction takes long for all of them): before a pass writes its stamp,
  * it looks for that of the pass before. The kept part is written once, with
- * words that differ from page to page, and looked at again and again.
+ * words that differ from page to page, and looked at again and again; of some of
+ * those pages every word.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -68,9 +69,9 @@ static uint64_t kept_word(uint64_t number, unsigned word)
     return x ^ x >> 29;
 }
 
-void verify_keep(uint64_t *page, uint64_t number)
+void verify_keep(uint64_t *page, uint64_t number, bool whole)
 {
-    for (unsigned i = 0; i < PAGE_QWORDS; i += STRIDE) {
+    for (unsigned i = 0; i < PAGE_QWORDS; i += whole ? 1 : STRIDE) {
         page[i] = kept_word(number, i);
     }
     page[LAST] = kept_word(number, LAST);
@@ -84,6 +85,13 @@ void verify_kept(const uint64_t *page, uint64_t number, uint64_t round)
     expect(page, number, 0, kept_word(number, 0));
     expect(page, number, word, kept_word(number, word));
     expect(page, number, LAST, kept_word(number, LAST));
+}
+
+void verify_whole(const uint64_t *page, uint64_t number)
+{
+    for (unsigned i = 0; i < PAGE_QWORDS; i++) {
+        expect(page, number, i, kept_word(number, i));
+    }
 }
 
 uint64_t verify_errors(void)

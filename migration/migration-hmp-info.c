@@ -134,23 +134,47 @@ static void print_compression(HMPContext *ctx, const CompressionStats *c)
     hmp_printf(ctx, "compression rate: %0.2f\n", c->compression_rate);
 }
 
+/* Headers of records cost a little: that is 0, not "-0". */
+static double saved_percent(const MigrationMethodInfo *m)
+{
+    return m->bytes_in > m->bytes_out
+               ? 100 - 100.0 * (double)m->bytes_out / (double)m->bytes_in
+               : 0;
+}
+
 static void print_methods(HMPContext *ctx, const MigrationMethodInfoList *list)
 {
-    hmp_printf(ctx, "%-10s %12s %12s %12s %8s %10s\n", "method", "pages",
-               "KiB in", "KiB out", "saved", "CPU ms");
+    hmp_printf(ctx, "%-10s %10s %10s %11s %11s %7s %10s\n", "method", "pages",
+               "tried", "KiB in", "KiB out", "saved", "CPU ms");
     for (; list; list = list->next) {
         const MigrationMethodInfo *m = list->value;
 
         if (m->pages || m->bytes_in) {
             hmp_printf(ctx,
-                       "%-10s %12" PRIu64 " %12" PRIu64 " %12" PRIu64
-                       " %7.0f%% %10.1f\n",
-                       m->method, m->pages, KBYTES(m->bytes_in),
-                       KBYTES(m->bytes_out),
-                       m->bytes_in ? 100 - 100.0 * (double)m->bytes_out /
-                                               (double)m->bytes_in
-                                   : 0,
-                       m->cpu_ms);
+                       "%-10s %10" PRIu64 " %10" PRIu64 " %11" PRIu64
+                       " %11" PRIu64 " %6.0f%% %10.1f\n",
+                       m->method, m->pages, m->pages_tried, KBYTES(m->bytes_in),
+                       KBYTES(m->bytes_out), saved_percent(m), m->cpu_ms);
+        }
+    }
+}
+
+static void print_latency(HMPContext *ctx, const MigrationInfo *info)
+{
+    unsigned us = 1;
+
+    hmp_printf(ctx,
+               "postcopy latency: mean %.1f us, median %.1f us, 99 %% within "
+               "%.1f us, longest %.1f us\n",
+               (double)info->postcopy_latency / 1000,
+               (double)info->postcopy_latency_median / 1000,
+               (double)info->postcopy_latency_p99 / 1000,
+               (double)info->postcopy_latency_max / 1000);
+    hmp_printf(ctx, "postcopy latency distribution:\n");
+    for (const uint64List *l = info->postcopy_latency_dist; l;
+         l = l->next, us *= 2) {
+        if (l->value) {
+            hmp_printf(ctx, "  from %u us: %" PRIu64 "\n", us, l->value);
         }
     }
 }
@@ -168,6 +192,9 @@ static void print_postcopy(HMPContext *ctx, const MigrationInfo *info)
             hmp_printf(ctx, " %" PRIu32, l->value);
         }
         hmp_printf(ctx, "\n");
+    }
+    if (info->has_postcopy_latency) {
+        print_latency(ctx, info);
     }
 }
 
@@ -197,6 +224,24 @@ static void print_bitmaps(HMPContext *ctx, const MigrationBitmapsInfo *info)
     }
 }
 
+#define MB 1000000.0
+
+static void print_throttle(HMPContext *ctx, const MigrationThrottleInfo *t)
+{
+    hmp_printf(ctx,
+               "throttled: vCPUs slept %" PRIu64 " ms, at most %" PRId64 " %%",
+               t->vcpu_time, t->percentage_max);
+    if (t->has_dirty_rate_before) {
+        hmp_printf(ctx, ", dirty rate before %.1f MB/s",
+                   (double)t->dirty_rate_before / MB);
+    }
+    if (t->has_dirty_rate_after) {
+        hmp_printf(ctx, ", with it %.1f MB/s",
+                   (double)t->dirty_rate_after / MB);
+    }
+    hmp_printf(ctx, "\n");
+}
+
 static void print_rest(HMPContext *ctx, const MigrationInfo *info)
 {
     if (info->dirty_bitmaps) {
@@ -214,6 +259,9 @@ static void print_rest(HMPContext *ctx, const MigrationInfo *info)
     if (info->has_cpu_throttle_percentage) {
         hmp_printf(ctx, "cpu throttle percentage: %" PRId64 "\n",
                    info->cpu_throttle_percentage);
+    }
+    if (info->throttle) {
+        print_throttle(ctx, info->throttle);
     }
     if (info->has_dirty_limit_throttle_time_per_round) {
         hmp_printf(ctx, "dirty-limit throttle time: %" PRIu64 " us\n",

@@ -57,6 +57,7 @@ static MigrationRAMStats *ram_stats(MigrationState *ms)
     r->total = (int64_t)stats_get(&s->total_bytes);
     r->remaining = over ? 0 : (int64_t)stats_get(&s->remaining_bytes);
     r->duplicate = (int64_t)zero_pages(s);
+    r->skipped = (int64_t)stats_get(&s->skipped_pages);
     r->normal = (int64_t)normal_pages(s);
     r->normal_bytes = r->normal * (int64_t)RAM_PAGE_SIZE;
     r->dirty_pages_rate = (int64_t)stats_get(&s->dirty_pages_rate);
@@ -113,7 +114,8 @@ static MigrationMethodInfoList *method_list(const MigrationStats *s)
         info->method = g_strdup(stats_method_name((PageMethod)i));
         info->pages = stats_get(&m->pages);
         info->bytes_in = stats_get(&m->bytes_in);
-        info->bytes_out = stats_get(&m->bytes_out);
+        info->pages_tried = stats_method_tried(m);
+        info->bytes_out = stats_method_out(m);
         info->ratio = ratio(info->bytes_in, info->bytes_out);
         info->cpu_ms = (double)stats_get(&m->cpu_ns) / 1e6;
         QAPI_LIST_APPEND(tail, info);
@@ -169,24 +171,40 @@ static void fill_times(MigrationState *ms, MigrationInfo *info,
     }
 }
 
+/* Also after the end: was it worth it? */
+static MigrationThrottleInfo *throttle_info(MigrationState *ms)
+{
+    MigrationThrottling *t = &ms->throttling;
+    uint64_t slept = source_throttle_slept_ns(ms);
+    MigrationThrottleInfo *info;
+
+    if (!slept && !migrate_cap(ms, MIGRATION_CAPABILITY_AUTO_CONVERGE) &&
+        !migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_LIMIT)) {
+        return NULL;
+    }
+    info = g_new0(MigrationThrottleInfo, 1);
+    info->vcpu_time = slept / SCALE_MS;
+    info->percentage_max = qatomic_read(&t->percent_most);
+    info->has_dirty_rate_before = qatomic_read(&t->has_before);
+    info->dirty_rate_before = qatomic_read(&t->rate_before);
+    info->has_dirty_rate_after = qatomic_read(&t->has_after);
+    info->dirty_rate_after = qatomic_read(&t->rate_after);
+    return info;
+}
+
 static void fill_throttle(MigrationState *ms, MigrationInfo *info)
 {
     const MigrationHost *host = ms->host;
     unsigned percent = host->throttle_get(ms->host_opaque);
-    unsigned vcpus = host->vcpu_count(ms->host_opaque);
 
     if (percent) {
         info->has_cpu_throttle_percentage = true;
         info->cpu_throttle_percentage = percent;
     }
     if (migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_LIMIT)) {
-        uint64_t most = 0;
-
-        for (unsigned i = 0; i < vcpus; i++) {
-            most = MAX(most, host->vcpu_throttled_ns(ms->host_opaque, i));
-        }
         info->has_dirty_limit_throttle_time_per_round = true;
-        info->dirty_limit_throttle_time_per_round = most / SCALE_US;
+        info->dirty_limit_throttle_time_per_round =
+            qatomic_read(&ms->throttling.round_ns) / SCALE_US;
         if (host->ring_full_ns) {
             info->has_dirty_limit_ring_full_time = true;
             info->dirty_limit_ring_full_time =
@@ -212,6 +230,7 @@ static void fill_source(MigrationState *ms, MigrationInfo *info,
     info->ram = ram_stats(ms);
     info->has_methods = true;
     info->methods = method_list(&ms->stats);
+    info->throttle = throttle_info(ms);
     if (migrate_cap(ms, MIGRATION_CAPABILITY_XBZRLE)) {
         info->xbzrle_cache = xbzrle_stats(&ms->stats);
     }

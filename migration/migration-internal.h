@@ -88,8 +88,26 @@ bool migration_status_is_running(MigrationStatus status);
 /** migration_status_is_postcopy: does the guest run, or wait, on the
  * destination while its memory is not all there? */
 bool migration_status_is_postcopy(MigrationStatus status);
+/** migration_status_may_recover: does a destination take a connection to recover
+ * over? */
+bool migration_status_may_recover(MigrationStatus status);
 
 /* -- the source -------------------------------------------------------------- */
+
+/* What slowing the guest down costs and brings (source/throttle.c). Written by
+ * the migration thread, atomic. */
+typedef struct MigrationThrottling {
+    bool counts;
+    bool ended;
+    bool has_before;
+    bool has_after;
+    unsigned percent_most; /* of auto-converge */
+    uint64_t begin_ns;     /* vCPUs had slept so long before, together */
+    uint64_t slept_ns;     /* in this migration, at its end */
+    uint64_t round_ns;     /* most that one slept in the last pass */
+    uint64_t rate_before;  /* bytes/s that the guest dirtied, unhindered */
+    uint64_t rate_after;   /* in the last pass in which it was slowed down */
+} MigrationThrottling;
 
 struct MigrationState {
     Object parent;
@@ -138,6 +156,7 @@ struct MigrationState {
     int64_t end_ns;       /* the course came to an end */
     int64_t downtime_ns;  /* measured, when completed */
     int64_t expected_downtime_ns;
+    MigrationThrottling throttling;
 
     /* Parts; see above. */
     MigrationStats stats;     /* reset at each start */

@@ -116,7 +116,8 @@ void qmp_migrate_start_postcopy(Error **errp)
     if (!ms) {
         return;
     }
-    if (!migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
+    if (!migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
+        !migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_BITMAPS)) {
         error_setg(errp, "Enable postcopy with migrate_set_capability before "
                          "the start of migration");
         return;

@@ -89,8 +89,10 @@ static void send_header(Saver *s)
     g_auto(ConfigSection) config = { 0 };
 
     config_section_init(&config, host->machine_type(ms->host_opaque));
+    host->lock(ms->host_opaque);
     config.devices = config_devices_of(host->registry(ms->host_opaque),
                                        host->vcpu_count(ms->host_opaque));
+    host->unlock(ms->host_opaque);
     savevm_send_header(host->registry(ms->host_opaque), s->f, &config);
 }
 

@@ -10,6 +10,8 @@
 
 #include "migration/stats.h"
 
+#include "migration/ram/wire.h"
+
 #define NS_PER_S UINT64_C(1000000000)
 #define PPM      UINT64_C(1000000)
 
@@ -22,6 +24,20 @@ void stats_method_add(MigrationStats *s, PageMethod method, uint64_t pages,
     stats_add(&m->bytes_in, bytes_in);
     stats_add(&m->bytes_out, bytes_out);
     stats_add(&m->cpu_ns, cpu_ns);
+}
+
+uint64_t stats_method_tried(const MigrationMethodStats *m)
+{
+    return MAX(stats_get(&m->bytes_in) >> RAM_PAGE_BITS, stats_get(&m->pages));
+}
+
+uint64_t stats_method_out(const MigrationMethodStats *m)
+{
+    uint64_t pages = stats_get(&m->pages);
+    uint64_t tried = stats_method_tried(m);
+
+    return stats_get(&m->bytes_out) +
+           (tried > pages ? tried - pages : 0) * RAM_WIRE_PLAIN_SIZE;
 }
 
 void stats_main_bytes(MigrationStats *s, uint64_t bytes)

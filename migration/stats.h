@@ -6,8 +6,9 @@
  * changed by the functions below, so a reader may see two members at slightly
  * different times, but never half a number.
  *
- * Each way to send a page (PageMethod) counts what it took in, what it put on
- * the wire and the CPU time it cost: a method that does not pay shows.
+ * Each way to send a page (PageMethod) counts what it looked at, what it put on
+ * the wire and the CPU time it cost. A page that it looked at in vain counts as
+ * one that goes as it is, so a method that does not pay saves nothing.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -41,7 +42,7 @@ typedef enum MigrationPhase {
 struct MigrationMethodStats {
     uint64_t pages;
     uint64_t bytes_in;  /* RAM looked at, also where it did not help */
-    uint64_t bytes_out; /* on the wire, with record headers */
+    uint64_t bytes_out; /* of @pages on the wire, with record headers */
     uint64_t cpu_ns;    /* of all threads together; estimated by samples */
 };
 
@@ -66,9 +67,7 @@ typedef struct MigrationStats {
     uint64_t dirty_pages_rate; /* now: pages the guest dirties in a second */
     uint64_t pages_per_second; /* now: pages sent in a second */
     uint64_t bytes_per_second; /* now: on all channels */
-    uint64_t dirty_sync_missed_zero_copy;
     uint64_t postcopy_requests;
-    uint64_t pace_wait_ns; /* senders slept this long for the limit */
 
     uint64_t xbzrle_cache_bytes; /* now: size of the cache */
     uint64_t xbzrle_bytes;
@@ -124,6 +123,14 @@ uint64_t stats_transferred(const MigrationStats *s);
 /** stats_method_add: one call for a batch of pages. Thread: any. */
 void stats_method_add(MigrationStats *s, PageMethod method, uint64_t pages,
                       uint64_t bytes_in, uint64_t bytes_out, uint64_t cpu_ns);
+
+/** stats_method_tried: pages that it was given, whether it took them or left
+ *  them to another. */
+uint64_t stats_method_tried(const MigrationMethodStats *m);
+
+/** stats_method_out: what these are on the wire if those that it did not take
+ *  go as they are: against bytes_in, what the method saves. */
+uint64_t stats_method_out(const MigrationMethodStats *m);
 
 /** stats_reset: everything 0, for a new migration. No other thread counts. */
 void stats_reset(MigrationStats *s);

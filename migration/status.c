@@ -81,3 +81,9 @@ bool migration_status_is_postcopy(MigrationStatus status)
            status == MIGRATION_STATUS_POSTCOPY_RECOVER_SETUP ||
            status == MIGRATION_STATUS_POSTCOPY_RECOVER;
 }
+
+bool migration_status_may_recover(MigrationStatus status)
+{
+    return status == MIGRATION_STATUS_POSTCOPY_PAUSED ||
+           status == MIGRATION_STATUS_POSTCOPY_RECOVER;
+}

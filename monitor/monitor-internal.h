@@ -64,6 +64,8 @@ struct MonitorSet {
     int stopping;  /* no new commands */
     int in_flight; /* commands that the main loop has or runs */
 
+    GPtrArray *errands; /* of QmpErrand *, that workers have; main loop's */
+
     /* Guards the lists and the limiter. */
     QemuMutex lock;
     GPtrArray *monitors; /* of Monitor *, owned */

@@ -311,6 +311,7 @@ MonitorSet *monitor_set_new(const MonitorSetConfig *config)
     json_incref(set->config.version);
     qemu_mutex_init(&set->lock);
     set->monitors = g_ptr_array_new();
+    set->errands = g_ptr_array_new();
     g_queue_init(&set->starting);
     set->limiter = event_limiter_new(event_limits_default);
     set->context = g_main_context_new();
@@ -411,6 +412,13 @@ static void send_the_rest(MonitorSet *set)
     }
 }
 
+static void cancel_errand(gpointer data, gpointer opaque)
+{
+    const QmpErrand *errand = data;
+
+    errand->cancel(errand->opaque);
+}
+
 void monitor_set_free(MonitorSet *set)
 {
     if (!set) {
@@ -421,6 +429,7 @@ void monitor_set_free(MonitorSet *set)
     qemu_thread_join(&set->thread);
     qmp_event_set_emit(NULL, NULL, NULL);
     /* Commands that have begun end; nothing starts a new one. */
+    g_ptr_array_foreach(set->errands, cancel_errand, NULL);
     while (qatomic_read(&set->in_flight) > 0) {
         main_loop_wait(false);
     }
@@ -429,6 +438,7 @@ void monitor_set_free(MonitorSet *set)
         monitor_free(g_ptr_array_index(set->monitors, i));
     }
     g_ptr_array_unref(set->monitors);
+    g_ptr_array_unref(set->errands);
     g_queue_clear(&set->starting);
     if (set->limiter_timer) {
         g_source_destroy(set->limiter_timer);

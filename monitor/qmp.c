@@ -16,6 +16,9 @@
  * its job in the main loop is disowned: it ends unheard, and the next peer
  * need not wait for it.
  *
+ * A command that has an errand (QmpErrand) is in between with a worker thread,
+ * and then in the main loop again; for its monitor it has not moved.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
@@ -27,6 +30,7 @@
 #include "util/fdset.h"
 #include "util/lockable.h"
 #include "util/main-loop.h"
+#include "util/thread-pool.h"
 
 #include "monitor-internal.h"
 
@@ -139,6 +143,9 @@ static void job_finish(QmpJob *job)
     QmpSession *s = job->session;
     MonitorSet *set = job->mon->set;
 
+    if (job->ctx.errand.free) {
+        job->ctx.errand.free(job->ctx.errand.opaque);
+    }
     job_respond(job);
     WITH_QEMU_LOCK_GUARD(&s->mon->lock)
     {
@@ -157,6 +164,37 @@ static void coroutine_fn job_in_coroutine(void *opaque)
     job_finish(job);
 }
 
+static void job_in_main_loop(void *opaque);
+
+/* Not in the main AioContext: a command may poll that one and must not meet
+ * another command there. */
+static void job_schedule(QmpJob *job)
+{
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), job_in_main_loop, job);
+}
+
+static void errand_done(void *opaque, int ret)
+{
+    QmpJob *job = opaque;
+
+    g_ptr_array_remove(job->mon->set->errands, &job->ctx.errand);
+    job_schedule(job);
+}
+
+static void job_send_errand(QmpJob *job)
+{
+    MonitorSet *set = job->mon->set;
+    QmpErrand *errand = &job->ctx.errand;
+
+    job->ctx.again = false;
+    g_ptr_array_add(set->errands, errand);
+    if (qatomic_read(&set->stopping)) {
+        errand->cancel(errand->opaque);
+    }
+    thread_pool_submit_aio(aio_get_thread_pool(qemu_get_aio_context()),
+                           errand->work, errand->opaque, errand_done, job);
+}
+
 static void job_in_main_loop(void *opaque)
 {
     QmpJob *job = opaque;
@@ -164,18 +202,21 @@ static void job_in_main_loop(void *opaque)
     if (qmp_command_options(job->req.cmd) & QCO_COROUTINE) {
         qemu_coroutine_enter(qemu_coroutine_create(job_in_coroutine, job));
     } else {
+        job->ctx.takes_errands = true;
         job_run(job);
-        job_finish(job);
+        if (job->ctx.again) {
+            job_send_errand(job);
+        } else {
+            job_finish(job);
+        }
     }
 }
 
-/* Not in the main AioContext: a command may poll that one and must not meet
- * another command there. */
 static void job_send_to_main_loop(QmpSession *s, QmpJob *job)
 {
     s->running = job;
     qatomic_inc(&s->mon->set->in_flight);
-    aio_bh_schedule_oneshot(iohandler_get_aio_context(), job_in_main_loop, job);
+    job_schedule(job);
 }
 
 /* -- queue --------------------------------------------------------------- */

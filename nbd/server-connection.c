@@ -644,6 +644,9 @@ static void coroutine_fn conn_entry(void *opaque)
         nbd_negotiate(c, &err)) {
         c->in = g_malloc(NBD_IN_BYTES);
         conn_receive(c);
+    } else if (err && c->server->client_refused) {
+        c->server->client_refused(c->server->opaque, c->peer,
+                                  error_get_pretty(err));
     }
     conn_finish(c);
     trace_nbd_server_client_gone(c, err ? error_get_pretty(err) : "end");

@@ -88,6 +88,7 @@ struct NBDServer {
     unsigned max_connections;
     unsigned handshake_ms;
     void (*client_gone)(void *opaque, unsigned left);
+    void (*client_refused)(void *opaque, const char *peer, const char *why);
     void *opaque;
 
     NBDThreads *threads;  /* made with the first client */

@@ -1,10 +1,11 @@
 /*
  * The server's side of the handshake: greeting, options, TLS.
  *
- * With credentials a client in the clear can do two things: start TLS and
- * leave. Everything else gets NBD_REP_ERR_TLS_REQD, or for EXPORT_NAME, which
- * has no error reply, the end of the connection. So there is nothing that TLS
- * could be stripped from.
+ * With credentials a client in the clear can do one thing: start TLS.
+ * Everything else gets NBD_REP_ERR_TLS_REQD, ABORT as well, which ends the
+ * connection all the same, or for EXPORT_NAME, which has no error reply, the
+ * end of the connection at once. So there is nothing that TLS could be
+ * stripped from.
  *
  * Messages are read one at a time and never beyond their end; bytes that are
  * there before STARTTLS has been answered were sent in the clear by somebody
@@ -195,6 +196,24 @@ static bool coroutine_fn opt_dispatch(NBDConn *c, NBDOption *o, Error **errp)
     }
 }
 
+/* In the clear where TLS is needed. */
+static bool coroutine_fn opt_want_tls(NBDConn *c, uint32_t opt, Error **errp)
+{
+    if (opt == NBD_OPT_EXPORT_NAME) {
+        error_setg(errp, "client asks for an export without TLS");
+        return false;
+    }
+    if (!nbd_opt_refuse(c, opt, NBD_REP_ERR_TLS_REQD, errp,
+                        "this server requires TLS")) {
+        return false;
+    }
+    if (opt == NBD_OPT_ABORT) {
+        error_setg(errp, "client left before TLS had begun");
+        return false;
+    }
+    return true;
+}
+
 /* What may be said in the present state of the connection. */
 static bool coroutine_fn opt_admit(NBDConn *c, NBDOption *o, bool *ret_answered,
                                    Error **errp)
@@ -207,14 +226,8 @@ static bool coroutine_fn opt_admit(NBDConn *c, NBDOption *o, bool *ret_answered,
                    nbd_opt_name(opt));
         return false;
     }
-    if (c->server->tls_creds && !is_tls(c) && opt != NBD_OPT_STARTTLS &&
-        opt != NBD_OPT_ABORT) {
-        if (opt == NBD_OPT_EXPORT_NAME) {
-            error_setg(errp, "client asks for an export without TLS");
-            return false;
-        }
-        return nbd_opt_refuse(c, opt, NBD_REP_ERR_TLS_REQD, errp,
-                              "this server requires TLS");
+    if (c->server->tls_creds && !is_tls(c) && opt != NBD_OPT_STARTTLS) {
+        return opt_want_tls(c, opt, errp);
     }
     if (opt != NBD_OPT_ABORT && opt != NBD_OPT_EXPORT_NAME &&
         nbd_server_is_stopping(c->server)) {

@@ -106,8 +106,10 @@ uint16_t nbd_export_flags(NBDExport *e, NBDMode mode)
             flags |= NBD_FLAG_SEND_WRITE_ZEROES | NBD_FLAG_SEND_FAST_ZERO;
         }
     }
-    /* A flush covers what other connections wrote: they share the backend. */
-    if (!e->writable || e->server->max_connections != 1) {
+    /* A flush covers what other connections wrote: they share the backend. Who
+     * is told so opens several and waits for each, hence never with one
+     * place. */
+    if (e->server->max_connections != 1) {
         flags |= NBD_FLAG_CAN_MULTI_CONN;
     }
     if (mode != NBD_MODE_SIMPLE) {
@@ -347,6 +349,7 @@ NBDServer *nbd_server_new(const NBDServerConfig *config, Error **errp)
     s->n_threads = config->threads;
     s->may_spin = g_get_num_processors() > 1;
     s->client_gone = config->client_gone;
+    s->client_refused = config->client_refused;
     s->opaque = config->opaque;
     s->listeners = g_ptr_array_new_with_free_func((GDestroyNotify)object_unref);
     s->listening = true;

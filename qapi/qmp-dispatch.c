@@ -141,6 +141,10 @@ json_t *qmp_request_run(const QmpRequest *req, QmpContext *ctx)
     json_t *ret = NULL, *rsp;
 
     req->cmd->fn(ctx, req->args, &ret, &err);
+    if (ctx->again) {
+        assert(ctx->takes_errands && !err && !ret);
+        return NULL;
+    }
     if (err) {
         json_decref(ret);
         rsp = qmp_error_response(err);

@@ -18,7 +18,6 @@
 #include "hw/qdev-core.h"
 #include "util/error-report.h"
 #include "util/error.h"
-#include "util/keyval.h"
 #include "util/main-loop.h"
 
 #include "runstate.h"
@@ -34,7 +33,7 @@ static bool wants_help(const char *value)
 static ParseResult note_drive(SystemConfig *c, const char *value, Error **errp)
 {
     bool help = false;
-    json_t *opts = keyval_parse(value, NULL, &help, errp);
+    json_t *opts = drive_text_parse(value, &help, errp);
 
     if (!opts) {
         return PARSE_FAILED;

@@ -356,6 +356,10 @@ static bool do_announce(SystemMigrationHost *h, void *arg, Error **errp)
 {
     h->announce = *(const MigrationAnnounce *)arg;
     h->announce_round = 0;
+    if (h->announce.rounds == 0) {
+        announce_end(h);
+        return true;
+    }
     if (!h->announce_timer) {
         h->announce_timer = timer_new_ms(QEMU_CLOCK_REALTIME, announce_tick, h);
     }

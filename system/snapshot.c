@@ -366,9 +366,9 @@ static bool list_call(void *opaque, Error **errp)
 
     w->set = snapshot_set_new(w->devices, w->vmstate, errp);
     if (w->set) {
-        w->text = snapshot_set_describe(w->set);
+        w->text = snapshot_set_describe(w->set, errp);
     }
-    return w->set != NULL;
+    return w->text != NULL;
 }
 
 /* -- the thread ----------------------------------------------------------------------------- */

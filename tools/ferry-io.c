@@ -5,7 +5,7 @@
  *
  * Commands come from -c or from standard input. Their names and what they
  * print are those that scripts know from qemu-io. Exit status: 1 if one of
- * them failed.
+ * them failed; what becomes of a request in the background is only printed.
  *
  * The loop runs while a line is awaited: requests in the background go on, and
  * a signal is heard, so that the image is closed whatever ends the program.
@@ -30,6 +30,7 @@ typedef struct IoArgs {
     bool image_opts;
     bool read_only;
     bool temporary;
+    bool copy_on_read;
     bool nocache;
     bool ignored;
     bool force_share;
@@ -50,6 +51,8 @@ static const ToolOption options[] = {
       0, 0 },
     { 's', "snapshot", TOOL_FLAG, offsetof(T, temporary), NULL,
       "write to a temporary file, not to the image", 0, 0 },
+    { 'C', "copy-on-read", TOOL_FLAG, offsetof(T, copy_on_read), NULL,
+      "keep what is read of a backing file", 0, 0 },
     { 'n', "nocache", TOOL_FLAG, offsetof(T, nocache), NULL,
       "past the host's cache: -t none", 0, 0 },
     { 't', "cache", TOOL_STRING, offsetof(T, cache), "MODE",
@@ -223,7 +226,7 @@ static bool run_commands(Io *io, const GPtrArray *commands)
 
 static bool open_first(Io *io, const IoArgs *a, const char *filename)
 {
-    const ToolImage image = {
+    ToolImage image = {
         .filename = filename,
         .format = a->format,
         .cache = a->nocache ? "none" : a->cache,
@@ -231,11 +234,11 @@ static bool open_first(Io *io, const IoArgs *a, const char *filename)
         .image_opts = a->image_opts,
         .writable = !a->read_only,
         .temporary = a->temporary,
+        .copy_on_read = a->copy_on_read,
         .force_share = a->force_share,
-        .discard = io_discard(a->discard),
     };
 
-    return io_open(io, &image);
+    return io_discard(a->discard, &image.discard) && io_open(io, &image);
 }
 
 static int run_all(Io *io, const IoArgs *a, const GPtrArray *positional)
@@ -257,7 +260,7 @@ static int run_all(Io *io, const IoArgs *a, const GPtrArray *positional)
     }
     ok = a->commands ? run_commands(io, a->commands) : run_lines(io);
     io_close(io);
-    return ok && !io->aio_failed ? EXIT_SUCCESS : EXIT_FAILURE;
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static int run(Io *io, IoArgs *a, int argc, char **argv)

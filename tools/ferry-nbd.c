@@ -40,7 +40,8 @@ static const ToolOption options[] = {
         "clients at a time; 0 is any number (default: 1)"),
     ROW('t', "persistent", TOOL_FLAG, persistent, NULL,
         "do not end with the last client"),
-    ROW('v', "verbose", TOOL_FLAG, verbose, NULL, "say what happens"),
+    ROW('v', "verbose", TOOL_FLAG, verbose, NULL,
+        "say what happens, and why a client was refused"),
     ROW('x', "export-name", TOOL_STRING, export_name, "NAME",
         "name of the export (default: empty)"),
     ROW('D', "description", TOOL_STRING, description, "TEXT",
@@ -66,13 +67,13 @@ static const ToolOption options[] = {
     ROW(0, "pid-file", TOOL_STRING, pid_file, "PATH",
         "write the process id here when clients can connect"),
     ROW(0, "selinux-label", TOOL_STRING, selinux_label, "LABEL",
-        "of the socket (needs SELinux)"),
+        "that SELinux gives the socket"),
     ROW(0, "handshake-limit", TOOL_NUMBER, handshake_limit, "SECONDS",
         "for a client to choose an export; 0 is no limit (default: 10)"),
     ROW(0, "threads", TOOL_NUMBER, threads, "NUM",
         "that serve clients; 0 is by the number of CPUs (default: 0)"),
     ROW('c', "connect", TOOL_STRING, connect, "DEV",
-        "attach to the kernel's device /dev/nbdN"),
+        "attach to the kernel's device /dev/nbdN, in the background but for -v"),
     ROW('d', "disconnect", TOOL_FLAG, disconnect, NULL,
         "detach the device that is named"),
     ROW('f', "format", TOOL_STRING, format, "FORMAT",
@@ -318,10 +319,13 @@ static int run(NbdArgs *a)
 
 static int fork_and_run(NbdArgs *a)
 {
+    /* A device of the kernel stays until -d. */
+    bool background = a->fork || (a->connect && !a->verbose);
+
     if (!take_activation(a)) {
         return EXIT_FAILURE;
     }
-    if (a->fork && !a->list && !a->disconnect) {
+    if (background && !a->list && !a->disconnect) {
         bool ok;
         int status = go_to_background(a, &ok);
 

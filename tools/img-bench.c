@@ -40,7 +40,7 @@ typedef struct BenchArgs {
 #define T BenchArgs
 static const ToolOption options[] = {
     { 'c', "count", TOOL_NUMBER, offsetof(T, count), "N",
-      "number of requests (75000)", 1, INT32_MAX },
+      "number of requests (75000)", 0, INT32_MAX },
     { 'd', "depth", TOOL_NUMBER, offsetof(T, depth), "N",
       "requests at the same time (64)", 1, DEPTH_MAX },
     { 's', "buffer-size", TOOL_SIZE, offsetof(T, size), "SIZE",
@@ -193,7 +193,7 @@ static bool bench(Bench *b, unsigned depth, Error **errp)
     return true;
 }
 
-static bool setup(Bench *b, const BenchArgs *a, Error **errp)
+static bool setup(Bench *b, const BenchArgs *a, unsigned depth, Error **errp)
 {
     b->length = blk_getlength(b->blk);
     b->size = a->size.given ? (size_t)a->size.value : SIZE_DEFAULT;
@@ -215,6 +215,10 @@ static bool setup(Bench *b, const BenchArgs *a, Error **errp)
     }
     if (b->flush_every && !b->write) {
         error_setg(errp, "--flush-interval is only available in write tests");
+        return false;
+    }
+    if (b->flush_every && b->flush_every < depth) {
+        error_setg(errp, "Flush interval can't be smaller than depth");
         return false;
     }
     b->buf = g_aligned_alloc(1, b->size, 4096);
@@ -242,7 +246,7 @@ static int run(Tool *tool, void *args, int npos, const char **pos)
     if (!b.blk) {
         return img_fail(err);
     }
-    ok = setup(&b, a, &err) && bench(&b, depth, &err);
+    ok = setup(&b, a, depth, &err) && bench(&b, depth, &err);
     g_aligned_free(b.buf);
     blk_unref(b.blk);
     return ok ? EXIT_SUCCESS : img_fail(err);

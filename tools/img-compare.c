@@ -313,5 +313,4 @@ const ToolCommand img_command_compare = {
     .min_positional = 2,
     .max_positional = 2,
     .run = run,
-    .usage_status = EXIT_OPEN,
 };

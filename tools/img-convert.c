@@ -22,7 +22,9 @@
 #include "img.h"
 
 #define SPARSE_DEFAULT 4096
+#define SPARSE_MAX     16777216
 #define SOURCES_MAX    4096
+#define PARALLEL_MAX   16
 
 typedef struct ConvertArgs {
     GPtrArray *objects;
@@ -116,10 +118,34 @@ typedef struct Job {
 
 /* -- options that exclude each other --------------------------------------------- */
 
+static bool check_numbers(const ConvertArgs *a, Error **errp)
+{
+    if (a->coroutines.given &&
+        (!a->coroutines.value || a->coroutines.value > PARALLEL_MAX)) {
+        error_setg(errp,
+                   "Invalid number of coroutines. Allowed number of "
+                   "coroutines is between 1 and %d",
+                   PARALLEL_MAX);
+        return false;
+    }
+    if (a->sparse.value % BLK_SECTOR_SIZE || a->sparse.value > SPARSE_MAX) {
+        error_setg(errp,
+                   "Invalid buffer size for sparse output specified. Valid "
+                   "sizes are multiples of %d up to %d. Select 0 to disable "
+                   "sparse detection (fully allocates output)",
+                   BLK_SECTOR_SIZE, SPARSE_MAX);
+        return false;
+    }
+    return true;
+}
+
 static bool check_args(const ConvertArgs *a, Error **errp)
 {
     const char *what = NULL;
 
+    if (!check_numbers(a, errp)) {
+        return false;
+    }
     if (a->target_image_opts && !a->no_create) {
         what = "--target-image-opts requires use of -n flag";
     } else if (a->target_is_zero && !a->no_create) {

@@ -7,6 +7,7 @@
 
 #include "block/create.h"
 #include "util/cutils.h"
+#include "util/error-report.h"
 #include "util/error.h"
 
 #include "convert.h"
@@ -136,6 +137,9 @@ static bool dd(Tool *tool, const DdArgs *a, int npos, const char **pos,
     length = blk_getlength(in);
     source.blk = in;
     source.skip = blocks(&o, o.skip, length);
+    if (blocks(&o, o.skip, INT64_MAX) > length) {
+        error_report("%s: cannot skip to specified offset", o.in);
+    }
     source.length = blocks(&o, o.count, length - source.skip);
     out = make_target(tool, a, o.out, (uint64_t)source.length, errp);
     if (!out) {

@@ -9,9 +9,11 @@
 
 #include "block/create.h"
 #include "block/node-image.h"
+#include "crypto/secret_common.h"
 #include "qapi/json.h"
 #include "util/cutils.h"
 #include "util/error.h"
+#include "util/secret-mem.h"
 
 #include "img-bitmaps.h"
 #include "img.h"
@@ -93,6 +95,30 @@ static void measure_bitmaps(const MeasureArgs *a, const json_t *opts,
     }
 }
 
+/* The passphrase has no part in the sizes, but nothing is made without it. */
+static bool check_secret(const MeasureArgs *a, const json_t *opts, Error **errp)
+{
+    bool luks = g_strcmp0(a->out_format, "luks") == 0;
+    const json_t *encrypt = luks ? opts : json_object_get(opts, "encrypt");
+    const char *id = json_string_value(json_object_get(encrypt, "key-secret"));
+    uint8_t *secret;
+    size_t len;
+
+    if (!json_is_object(encrypt)) {
+        return true;
+    }
+    if (!id) {
+        error_setg(errp, "Parameter '%skey-secret' is required for cipher",
+                   luks ? "" : "encrypt.");
+        return false;
+    }
+    if (qcrypto_secret_lookup(id, &secret, &len, errp) < 0) {
+        return false;
+    }
+    secret_free(secret, len);
+    return true;
+}
+
 static bool measure(Tool *tool, const MeasureArgs *a, const char *filename,
                     Measured *ret, Error **errp)
 {
@@ -106,7 +132,7 @@ static bool measure(Tool *tool, const MeasureArgs *a, const char *filename,
         return false;
     }
     opts = tool_parse_create_options(a->options, &help, errp);
-    if (!opts) {
+    if (!opts || !check_secret(a, opts, errp)) {
         return false;
     }
     if (filename) {

@@ -43,7 +43,8 @@ static const ToolOption options[] = {
     IMG_FORMAT(T),
     IMG_CACHE(T, IMG_CACHE_HELP),
     IMG_SOURCE_CACHE(T),
-    IMG_FORCE_SHARE(T),
+    IMG_ROW('U', "force-share", TOOL_FLAG, offsetof(T, force_share), NULL,
+            "the new backing file may be in use; the image itself never"),
     IMG_PROGRESS(T),
     IMG_QUIET(T),
     IMG_OBJECT(T),
@@ -231,13 +232,16 @@ static bool open_new(Rebase *r, Error **errp)
     if (!*a->backing) {
         return true;
     }
-    image_name = node_filename(r->node);
+    image_name = node_path(r->node);
     path = block_resolve_filename(image_name, a->backing, errp);
-    if (!path) {
-        return false;
+    if (path) {
+        image.filename = path;
+        r->backing[1] = tool_open(r->tool, &image, errp);
     }
-    image.filename = path;
-    r->backing[1] = tool_open(r->tool, &image, errp);
+    if (!r->backing[1]) {
+        error_prepend(errp,
+                      "Could not open new backing file '%s': ", a->backing);
+    }
     return r->backing[1] != NULL;
 }
 
@@ -249,7 +253,6 @@ static bool open_images(Rebase *r, const char *filename, Error **errp)
                               .cache = a->cache,
                               .image_opts = a->image_opts,
                               .writable = true,
-                              .force_share = a->force_share,
                               .flags = a->unsafe ? NODE_OPEN_NO_BACKING : 0 };
 
     r->blk = tool_open(r->tool, &image, errp);

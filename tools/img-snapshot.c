@@ -76,6 +76,7 @@ static bool work(BlockNode *node, const SnapshotArgs *a, Error **errp)
             return false;
         }
         s = node_snapshot_info_new(a->create, 0);
+        s->has_icount = true; /* no instruction has run */
         return node_snapshot_create(node, s, errp);
     }
     s = tool_find_snapshot(node, wanted, errp);

@@ -21,7 +21,7 @@
 typedef struct AioArgs {
     bool machine;
     bool fua;
-    bool ignored;
+    bool invalid;
     bool quiet;
     bool unmap;
     bool dump;
@@ -33,7 +33,7 @@ typedef struct AioArgs {
 #define REPORT_OPTIONS                                                         \
     IO_FLAG(T, 'C', machine, "statistics for a program to read"),              \
         IO_FLAG(T, 'q', quiet, "no statistics"),                               \
-        IO_FLAG(T, 'i', ignored, "accepted, has no effect")
+        IO_FLAG(T, 'i', invalid, "one that is refused before it is sent")
 
 static const ToolOption read_options[] = {
     IO_OPTION_PATTERN(T, "what must be there"),
@@ -78,9 +78,8 @@ static void check_read(AioJob *job)
         !io_has_pattern(job->buf, (uint8_t)a->pattern.value, len)) {
         printf("Pattern verification failed at offset %" PRId64 ", %zu bytes\n",
                job->r.offset, len);
-        job->r.io->aio_failed = true;
     }
-    if (a->dump) {
+    if (a->dump && !a->quiet) {
         g_autofree char *text = io_dump(job->buf, job->r.offset, len);
 
         fputs(text, stdout);
@@ -97,7 +96,6 @@ static void job_done(AioJob *job, int ret)
     if (ret < 0) {
         printf("%s failed: %s\n", is_read ? "readv" : "aio_write",
                strerror(-ret));
-        job->r.io->aio_failed = true;
         return;
     }
     if (is_read) {
@@ -161,8 +159,14 @@ static AioJob *job_new(Io *io, const AioArgs *args, IoOp op)
 
 static bool run_aio_read(Io *io, void *args, int npos, const char **pos)
 {
-    AioJob *job = job_new(io, args, IO_READ);
+    const AioArgs *a = args;
+    AioJob *job;
 
+    if (a->invalid) {
+        printf("injecting invalid read request\n");
+        return true;
+    }
+    job = job_new(io, a, IO_READ);
     return prepare(job, npos, pos, FILL_READ) && start(job);
 }
 
@@ -189,6 +193,10 @@ static bool run_aio_write(Io *io, void *args, int npos, const char **pos)
     const AioArgs *a = args;
     AioJob *job;
 
+    if (a->invalid) {
+        printf("injecting invalid write request\n");
+        return true;
+    }
     if (a->zeroes) {
         return start_zeroes(io, a, npos, pos);
     }

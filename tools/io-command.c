@@ -16,10 +16,10 @@
 
 static const ToolOption no_options[] = { {} };
 
-static const IoCommand *const tables[] = { io_commands_rw, io_commands_aio,
-                                           io_commands_space,
-                                           io_commands_session,
-                                           io_commands_break };
+static const IoCommand *const tables[] = {
+    io_commands_rw,      io_commands_aio,   io_commands_space,
+    io_commands_session, io_commands_break, io_commands_reopen
+};
 
 static const IoCommand *find(const char *name)
 {

@@ -117,7 +117,7 @@ static bool do_read(Io *io, const RwArgs *a, const char *name, int npos,
         ok = false;
     } else if (ok) {
         ok = verify(a, buf, r.offset, (int64_t)qiov.size);
-        if (a->dump) {
+        if (a->dump && !a->quiet) {
             g_autofree char *text = io_dump(buf, r.offset, qiov.size);
 
             fputs(text, stdout);

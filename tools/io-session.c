@@ -34,7 +34,7 @@ bool io_open(Io *io, const ToolImage *image)
 }
 
 /* What a break stopped would never end. */
-static void end_requests(Io *io)
+void io_end_requests(Io *io)
 {
     if (io->blk) {
         blkdebug_remove_break(blk_node(io->blk), NULL);
@@ -44,7 +44,7 @@ static void end_requests(Io *io)
 
 void io_close(Io *io)
 {
-    end_requests(io);
+    io_end_requests(io);
     if (io->blk) {
         blk_unref(io->blk);
         io->blk = NULL;
@@ -54,6 +54,7 @@ void io_close(Io *io)
 typedef struct OpenArgs {
     bool read_only;
     bool temporary;
+    bool copy_on_read;
     bool nocache;
     bool force_share;
     bool ignored;
@@ -66,6 +67,7 @@ typedef struct OpenArgs {
 static const ToolOption open_options[] = {
     IO_FLAG(T, 'r', read_only, "for reading only"),
     IO_FLAG(T, 's', temporary, "write to a temporary file"),
+    IO_FLAG(T, 'C', copy_on_read, "keep what is read of a backing file"),
     IO_FLAG(T, 'n', nocache, "past the host's cache: -t none"),
     IO_FLAG(T, 'U', force_share, "even though another program writes to it"),
     IO_FLAG(T, 'k', ignored, "accepted, has no effect"),
@@ -78,9 +80,14 @@ static const ToolOption open_options[] = {
 };
 #undef T
 
-bool io_discard(const char *mode)
+bool io_discard(const char *mode, bool *ret)
 {
-    return !mode || g_str_equal(mode, "unmap") || g_str_equal(mode, "on");
+    *ret = !mode || g_str_equal(mode, "unmap") || g_str_equal(mode, "on");
+    if (*ret || g_str_equal(mode, "ignore") || g_str_equal(mode, "off")) {
+        return true;
+    }
+    error_report("Invalid discard option: %s", mode);
+    return false;
 }
 
 static bool run_open(Io *io, void *args, int npos, const char **pos)
@@ -90,10 +97,13 @@ static bool run_open(Io *io, void *args, int npos, const char **pos)
                         .cache = a->nocache ? "none" : a->cache,
                         .writable = !a->read_only && !io->read_only,
                         .force_share = a->force_share,
-                        .temporary = a->temporary,
-                        .discard = io_discard(a->discard) };
+                        .copy_on_read = a->copy_on_read,
+                        .temporary = a->temporary };
     g_autoptr(GString) opts = g_string_new(NULL);
 
+    if (!io_discard(a->discard, &image.discard)) {
+        return false;
+    }
     for (guint i = 0; a->options && i < a->options->len; i++) {
         g_string_append_printf(opts, "%s%s", i ? "," : "",
                                (char *)a->options->pdata[i]);
@@ -115,61 +125,6 @@ static bool run_open(Io *io, void *args, int npos, const char **pos)
 static bool run_close(Io *io, void *args, int npos, const char **pos)
 {
     io_close(io);
-    return true;
-}
-
-/* -- reopen --------------------------------------------------------------------------- */
-
-typedef struct ReopenArgs {
-    bool read_only;
-    bool writable;
-    const char *cache;
-} ReopenArgs;
-
-#define T ReopenArgs
-static const ToolOption reopen_options[] = {
-    IO_FLAG(T, 'r', read_only, "for reading only"),
-    IO_FLAG(T, 'w', writable, "for writing, too"),
-    { 'c', NULL, TOOL_STRING, offsetof(T, cache), "MODE",
-      "writeback or writethrough", 0, 0 },
-    {},
-};
-#undef T
-
-/* Permissions are given back before, or asked for after, the change. */
-static bool set_writable(Io *io, bool writable, Error **errp)
-{
-    BlockNode *node = blk_node(io->blk);
-
-    if (!writable && !blk_set_perm(io->blk, false, false, errp)) {
-        return false;
-    }
-    return node_set_read_only(node, !writable, errp) &&
-           blk_set_perm(io->blk, writable, false, errp);
-}
-
-static bool run_reopen(Io *io, void *args, int npos, const char **pos)
-{
-    const ReopenArgs *a = args;
-    Error *err = NULL;
-
-    if (a->read_only && a->writable) {
-        printf("-r and -w exclude each other\n");
-        return false;
-    }
-    if (a->cache && !g_str_equal(a->cache, "writeback") &&
-        !g_str_equal(a->cache, "writethrough")) {
-        printf("Invalid cache option: %s\n", a->cache);
-        return false;
-    }
-    end_requests(io);
-    if ((a->read_only || a->writable) && !set_writable(io, a->writable, &err)) {
-        error_report_err(err);
-        return false;
-    }
-    if (a->cache) {
-        blk_set_enable_write_cache(io->blk, g_str_equal(a->cache, "writeback"));
-    }
     return true;
 }
 
@@ -218,6 +173,13 @@ static bool run_sigraise(Io *io, void *args, int npos, const char **pos)
     return true;
 }
 
+/* As a crash: nothing is written out. */
+static bool run_abort(Io *io, void *args, int npos, const char **pos)
+{
+    fflush(stdout);
+    abort();
+}
+
 static bool run_help(Io *io, void *args, int npos, const char **pos)
 {
     return io_print_help(npos ? pos[0] : NULL);
@@ -230,6 +192,11 @@ static bool run_quit(Io *io, void *args, int npos, const char **pos)
 }
 
 const IoCommand io_commands_session[] = {
+    { .name = "abort",
+      .args = "",
+      .help = "simulate a program crash using abort(3)",
+      .without_image = true,
+      .run = run_abort },
     { .name = "close",
       .alias = "c",
       .args = "",
@@ -244,7 +211,7 @@ const IoCommand io_commands_session[] = {
       .run = run_help },
     { .name = "open",
       .alias = "o",
-      .args = "[-rnkU] [-t cache] [-d discard] [-o options] [path]",
+      .args = "[-rsCnkU] [-t cache] [-d discard] [-o options] [path]",
       .help = "open the file specified by path",
       .options = open_options,
       .args_size = sizeof(OpenArgs),
@@ -257,12 +224,6 @@ const IoCommand io_commands_session[] = {
       .help = "exit the program",
       .without_image = true,
       .run = run_quit },
-    { .name = "reopen",
-      .args = "[(-r|-w)] [-c cache]",
-      .help = "reopens an image with new options",
-      .options = reopen_options,
-      .args_size = sizeof(ReopenArgs),
-      .run = run_reopen },
     { .name = "sigraise",
       .args = "signal",
       .help = "raises a signal",

@@ -128,12 +128,7 @@ static bool run_alloc(Io *io, void *args, int npos, const char **pos)
         (npos > 1 && !io_parse_bytes(pos[1], "count", &count))) {
         return false;
     }
-    if (start > length || count > length - start) {
-        printf("offset and count lie outside of the disk of %" PRId64
-               " bytes\n",
-               length);
-        return false;
-    }
+    count = CLAMP(length - start, 0, count);
     for (int64_t done = 0; done < count;) {
         AllocQuestion q = { .offset = start + done, .bytes = count - done };
 

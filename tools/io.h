@@ -21,7 +21,6 @@ typedef struct Io {
     bool read_only;    /* as given at the start, for `open` */
     bool done;         /* quit */
     unsigned aio;      /* asynchronous requests in flight */
-    bool aio_failed;
 } Io;
 
 /**
@@ -49,6 +48,7 @@ extern const IoCommand io_commands_aio[];
 extern const IoCommand io_commands_space[];
 extern const IoCommand io_commands_session[];
 extern const IoCommand io_commands_break[];
+extern const IoCommand io_commands_reopen[];
 
 /** io_run_line: one command line. False: it failed. */
 bool io_run_line(Io *io, const char *line);
@@ -56,13 +56,16 @@ bool io_run_line(Io *io, const char *line);
 bool io_print_help(const char *name);
 /** io_wait_aio: for all asynchronous requests. */
 void io_wait_aio(Io *io);
+/** io_end_requests: wait for them, and let go on what a break has stopped. */
+void io_end_requests(Io *io);
 /** io_close: the image, after requests in flight. */
 void io_close(Io *io);
 /** io_open: Errors are printed. */
 bool io_open(Io *io, const ToolImage *image);
 
-/** io_discard: what -d means: are discards passed on? @mode: nullable. */
-bool io_discard(const char *mode);
+/** io_discard: what -d means: *@ret: are discards passed on? @mode: nullable.
+ *  False: a message was printed. */
+bool io_discard(const char *mode, bool *ret);
 
 /* -- numbers and text (io-text.c); pure but for io_parse ---------------------- */
 

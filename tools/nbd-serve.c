@@ -44,6 +44,12 @@ static void client_gone(void *opaque, unsigned left)
     }
 }
 
+/* In the connection's thread; one line is one write. */
+static void client_refused(void *opaque, const char *peer, const char *why)
+{
+    error_printf("ferry-nbd: the client %s got no export: %s\n", peer, why);
+}
+
 /* -- the server ------------------------------------------------------------------------- */
 
 static bool listen_fd(int fd, Error **errp)
@@ -69,6 +75,7 @@ static bool start_server(Serve *s, Error **errp)
             (unsigned)MIN(a->handshake_limit.value, INT_MAX / 1000) * 1000,
         .threads = (unsigned)MIN(a->threads.value, INT_MAX),
         .client_gone = client_gone,
+        .client_refused = a->verbose ? client_refused : NULL,
         .opaque = s,
     };
 
@@ -82,6 +89,25 @@ static bool start_server(Serve *s, Error **errp)
     return block_nbd_server_start(&config, errp);
 }
 
+/* Of the sockets that this thread makes from now on; NULL: the process's. */
+static bool set_socket_label(const char *label, Error **errp)
+{
+    const char *path = "/proc/thread-self/attr/sockcreate";
+    size_t len = label ? strlen(label) + 1 : 0;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, label, len) == (ssize_t)len;
+
+    if (!ok) {
+        error_setg_errno(errp, errno,
+                         "cannot give the socket the label '%s' of SELinux",
+                         label ?: "");
+    }
+    if (fd >= 0) {
+        fd_close(fd);
+    }
+    return ok;
+}
+
 static bool start_listening(Serve *s, Error **errp)
 {
     g_autoptr(SocketAddress) addr = NULL;
@@ -90,7 +116,11 @@ static bool start_listening(Serve *s, Error **errp)
         return listen_fd(s->a->activated_fd, errp);
     }
     addr = nbd_address(s->a, "0.0.0.0");
-    return nbd_server_listen(block_nbd_server(), addr, errp);
+    if (s->a->selinux_label && !set_socket_label(s->a->selinux_label, errp)) {
+        return false;
+    }
+    return nbd_server_listen(block_nbd_server(), addr, errp) &&
+           (!s->a->selinux_label || set_socket_label(NULL, errp));
 }
 
 /* -- the export ---------------------------------------------------------------------------- */
@@ -208,11 +238,6 @@ static void say_address(const NbdArgs *a)
 
 static bool start(Serve *s, Error **errp)
 {
-    if (s->a->selinux_label) {
-        error_setg(errp, "this program was built without SELinux: "
-                         "--selinux-label cannot be used");
-        return false;
-    }
     s->blk = nbd_open(s->tool, s->a, errp);
     if (!s->blk || !start_server(s, errp) || !add_export(s, errp)) {
         return false;

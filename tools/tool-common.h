@@ -17,6 +17,7 @@
 
 #include "block/block-backend.h"
 #include "block/node-snapshot.h"
+#include "block/progress-rate.h"
 #include "block/progress.h"
 #include "util/thread.h"
 
@@ -85,14 +86,15 @@ bool tool_parse_size(const char *text, const char *what, uint64_t max,
 /**
  * tool_progress_line:
  * @current, @total: bytes or whatever
- * @elapsed_ns: since the beginning
+ * @rate: (nullable) how fast it goes
  * @unit_is_bytes: rates make sense
  * @is_terminal: add rate and time left, pad with blanks
  *
  * "    (12.34/100%)", which is what programs look for. Pure.
  */
-char *tool_progress_line(uint64_t current, uint64_t total, int64_t elapsed_ns,
-                         bool unit_is_bytes, bool is_terminal);
+char *tool_progress_line(uint64_t current, uint64_t total,
+                         const ProgressRate *rate, bool unit_is_bytes,
+                         bool is_terminal);
 
 /* -- the program (tool-main.c) --------------------------------------------- */
 
@@ -148,7 +150,6 @@ typedef struct ToolCommand {
     int min_positional;
     int max_positional; /* -1: any number */
     int (*run)(Tool *tool, void *args, int npos, const char **pos);
-    int usage_status; /* exit status of a wrong command line; 0: 1 */
 } ToolCommand;
 
 /** tool_run_command: parse and run. Returns: exit status. */
@@ -177,8 +178,19 @@ typedef struct ToolImage {
     bool force_share; /* -U */
     bool discard;     /* unmap */
     bool temporary;   /* what is written is gone at the end: -s */
+    bool copy_on_read;
     unsigned flags;
 } ToolImage;
+
+/* What a cache mode means. */
+typedef struct ToolCacheMode {
+    bool direct;
+    bool no_flush;
+    bool write_cache;
+} ToolCacheMode;
+
+/** tool_cache_mode: of the names that ToolImage.cache may have. */
+bool tool_cache_mode(const char *name, ToolCacheMode *ret, Error **errp);
 
 /** tool_open: (transfer full) a backend of its own, or NULL. */
 BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp);

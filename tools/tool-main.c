@@ -265,7 +265,7 @@ static int usage_error(Tool *tool, const ToolCommand *cmd, Error *err)
     error_report_err(err);
     error_printf("Try '%s %s --help' for more information\n", tool->name,
                  cmd->name);
-    return cmd->usage_status ?: EXIT_FAILURE;
+    return EXIT_FAILURE;
 }
 
 /* What --object collected; NULL: nothing. */
@@ -286,7 +286,7 @@ static int run_parsed(Tool *tool, const ToolCommand *cmd, void *args,
 
     if (!tool_add_objects(find_objects(cmd->options, args), &err)) {
         error_report_err(err);
-        return cmd->usage_status ?: EXIT_FAILURE;
+        return EXIT_FAILURE;
     }
     return cmd->run(tool, args, (int)positional->len,
                     (const char **)positional->pdata);

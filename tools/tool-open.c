@@ -19,18 +19,16 @@
 
 typedef struct CacheMode {
     const char *name;
-    bool direct;
-    bool no_flush;
-    bool write_cache;
+    ToolCacheMode mode;
 } CacheMode;
 
 static const CacheMode cache_modes[] = {
-    { "writeback", false, false, true },
-    { "none", true, false, true },
-    { "off", true, false, true },
-    { "unsafe", false, true, true },
-    { "writethrough", false, false, false },
-    { "directsync", true, false, false },
+    { "writeback", { false, false, true } },
+    { "none", { true, false, true } },
+    { "off", { true, false, true } },
+    { "unsafe", { false, true, true } },
+    { "writethrough", { false, false, false } },
+    { "directsync", { true, false, false } },
 };
 
 static const CacheMode *find_cache_mode(const char *name, Error **errp)
@@ -45,6 +43,16 @@ static const CacheMode *find_cache_mode(const char *name, Error **errp)
     }
     error_setg(errp, "Invalid cache option: %s", name);
     return NULL;
+}
+
+bool tool_cache_mode(const char *name, ToolCacheMode *ret, Error **errp)
+{
+    const CacheMode *mode = find_cache_mode(name, errp);
+
+    if (mode) {
+        *ret = mode->mode;
+    }
+    return mode != NULL;
 }
 
 /* Leaves are JSON values, or text. */
@@ -67,8 +75,8 @@ static void add_options(json_t *opts, const ToolImage *image,
         json_object_set_new(opts, "cache", cache);
     }
     if (json_is_object(cache)) {
-        set_bool(cache, "direct", mode->direct, keyval);
-        set_bool(cache, "no-flush", mode->no_flush, keyval);
+        set_bool(cache, "direct", mode->mode.direct, keyval);
+        set_bool(cache, "no-flush", mode->mode.no_flush, keyval);
     }
     set_bool(opts, "read-only", !image->writable || image->temporary, keyval);
     if (image->force_share) {
@@ -142,6 +150,19 @@ static BlockNode *open_node(Tool *tool, const ToolImage *image,
                                image->flags, tool->ctx, errp);
 }
 
+/* Takes over @base. */
+static BlockNode *put_copy_on_read(Tool *tool, const ToolImage *image,
+                                   BlockNode *base, Error **errp)
+{
+    g_autoptr(json_t) opts =
+        json_pack("{s:s, s:s, s:b}", "driver", "copy-on-read", "file",
+                  block_node_name(base), "read-only", !image->writable);
+    BlockNode *node = block_open_options(opts, false, 0, tool->ctx, errp);
+
+    block_node_unref(base);
+    return node;
+}
+
 BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp)
 {
     const CacheMode *mode = find_cache_mode(image->cache, errp);
@@ -159,6 +180,9 @@ BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp)
         node = block_temp_overlay(base, tool->ctx, errp);
         block_node_unref(base);
     }
+    if (node && image->copy_on_read) {
+        node = put_copy_on_read(tool, image, node, errp);
+    }
     if (!node) {
         error_prepend(errp, "Could not open '%s': ", image->filename);
         return NULL;
@@ -170,7 +194,7 @@ BlockBackend *tool_open(Tool *tool, const ToolImage *image, Error **errp)
         error_prepend(errp, "Could not open '%s': ", image->filename);
         return NULL;
     }
-    blk_set_enable_write_cache(blk, mode->write_cache);
+    blk_set_enable_write_cache(blk, mode->mode.write_cache);
     return g_steal_pointer(&blk);
 }
 

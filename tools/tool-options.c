@@ -38,16 +38,25 @@ static const ToolOption *find_letter(const ToolOption *table, char letter)
     return NULL;
 }
 
+/* An abbreviation will do where it fits one name only, as in getopt_long(). */
 static const ToolOption *find_name(const ToolOption *table, const char *name,
-                                   size_t len)
+                                   size_t len, bool *ret_ambiguous)
 {
+    const ToolOption *found = NULL;
+
+    *ret_ambiguous = false;
     for (; !is_end(table); table++) {
-        if (table->name && strlen(table->name) == len &&
-            memcmp(table->name, name, len) == 0) {
+        if (!table->name || strncmp(table->name, name, len) != 0) {
+            continue;
+        }
+        if (!table->name[len]) {
+            *ret_ambiguous = false;
             return table;
         }
+        *ret_ambiguous = found != NULL;
+        found = table;
     }
-    return NULL;
+    return *ret_ambiguous ? NULL : found;
 }
 
 bool tool_parse_size(const char *text, const char *what, uint64_t max,
@@ -157,10 +166,14 @@ static bool parse_long(const ToolOption *table, Words *w, const char *word,
     size_t len = strcspn(name, "=");
     const char *attached = name[len] ? name + len + 1 : NULL;
     g_autofree char *spelling = g_strndup(word, len + 2);
-    const ToolOption *o = find_name(table, name, len);
+    bool ambiguous;
+    const ToolOption *o = find_name(table, name, len, &ambiguous);
 
     if (!o) {
-        error_setg(errp, "unrecognized option '%s'", spelling);
+        error_setg(errp,
+                   ambiguous ? "option '%s' is ambiguous"
+                             : "unrecognized option '%s'",
+                   spelling);
         return false;
     }
     if (!has_argument(o)) {

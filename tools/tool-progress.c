@@ -14,10 +14,6 @@
 
 #include "tool-internal.h"
 
-#define NS_PER_SEC 1000000000.0
-/* Before that a rate says nothing. */
-#define RATE_MIN_NS 500000000
-
 /* "1:02:03" */
 static void append_duration(GString *out, uint64_t seconds)
 {
@@ -33,10 +29,14 @@ static void append_duration(GString *out, uint64_t seconds)
 }
 
 static void append_rate(GString *out, uint64_t current, uint64_t total,
-                        int64_t elapsed_ns, bool unit_is_bytes)
+                        const ProgressRate *pace, bool unit_is_bytes)
 {
-    double per_second = (double)current / ((double)elapsed_ns / NS_PER_SEC);
+    double per_second;
+    uint64_t left;
 
+    if (!progress_rate_get(pace, &per_second)) {
+        return;
+    }
     if (unit_is_bytes) {
         g_autofree char *done = size_to_str(current);
         g_autofree char *all = size_to_str(total);
@@ -44,17 +44,16 @@ static void append_rate(GString *out, uint64_t current, uint64_t total,
 
         g_string_append_printf(out, "  %s of %s, %s/s", done, all, rate);
     }
-    if (per_second > 0 && current < total) {
-        double left = (double)(total - current) / per_second;
-
+    if (progress_rate_eta(pace, current, total, &left)) {
         g_string_append(out, unit_is_bytes ? ", " : "  ");
-        append_duration(out, left < 360000 ? (uint64_t)(left + 0.5) : 359999);
+        append_duration(out, MIN(left, 359999));
         g_string_append(out, " left");
     }
 }
 
-char *tool_progress_line(uint64_t current, uint64_t total, int64_t elapsed_ns,
-                         bool unit_is_bytes, bool is_terminal)
+char *tool_progress_line(uint64_t current, uint64_t total,
+                         const ProgressRate *rate, bool unit_is_bytes,
+                         bool is_terminal)
 {
     GString *out = g_string_new(NULL);
     double percent = 0;
@@ -67,8 +66,8 @@ char *tool_progress_line(uint64_t current, uint64_t total, int64_t elapsed_ns,
     }
     g_string_append_printf(out, "    (%3.2f/100%%)", percent);
     if (is_terminal) {
-        if (elapsed_ns >= RATE_MIN_NS) {
-            append_rate(out, current, total, elapsed_ns, unit_is_bytes);
+        if (rate) {
+            append_rate(out, current, total, rate, unit_is_bytes);
         }
         while (out->len < 70) { /* over what stood there before */
             g_string_append_c(out, ' ');
@@ -84,7 +83,7 @@ char *tool_progress_line(uint64_t current, uint64_t total, int64_t elapsed_ns,
 struct ToolProgressBar {
     Tool *tool;
     QEMUTimer *timer;
-    int64_t start_ns;
+    ProgressRate rate;
     bool visible; /* else only SIGUSR1 shows a line */
     bool unit_is_bytes;
     bool is_terminal;
@@ -94,10 +93,12 @@ struct ToolProgressBar {
 static void show(ToolProgressBar *bar, uint64_t current, uint64_t total,
                  bool once)
 {
-    int64_t elapsed = qemu_clock_get_ns(QEMU_CLOCK_REALTIME) - bar->start_ns;
-    g_autofree char *line = tool_progress_line(
-        current, total, elapsed, bar->unit_is_bytes, bar->is_terminal);
+    g_autofree char *line = NULL;
 
+    progress_rate_sample(&bar->rate, current,
+                         qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
+    line = tool_progress_line(current, total, &bar->rate, bar->unit_is_bytes,
+                              bar->is_terminal);
     if (!once && bar->last && g_str_equal(line, bar->last)) {
         return;
     }
@@ -126,7 +127,7 @@ void tool_progress_start(Tool *tool, bool visible, bool unit_is_bytes)
     bar->visible = visible && !tool->quiet;
     bar->unit_is_bytes = unit_is_bytes;
     bar->is_terminal = isatty(STDOUT_FILENO);
-    bar->start_ns = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    progress_rate_skip(&bar->rate, 0, qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
     bar->timer =
         aio_timer_new(tool->ctx, QEMU_CLOCK_REALTIME, SCALE_MS, tick, bar);
     tool->bar = bar;

@@ -90,24 +90,36 @@ bool kvm_ring_init(KVMState *s, Error **errp)
 
 /* -- collecting ------------------------------------------------------------------ */
 
+typedef struct Collecting {
+    KVMState *s;
+    uint64_t fresh; /* pages that were clean in the log */
+} Collecting;
+
+/*
+ * A page that is written all the time is in the ring after each collecting. It
+ * counts once until the log is cleared, as it costs a migration one page.
+ */
 static void note(void *opaque, uint32_t number, uint64_t page)
 {
-    KVMState *s = opaque;
+    Collecting *c = opaque;
+    KVMState *s = c->s;
     KVMSlot *slot;
 
     if (SLOT_ID(number) >= s->slots->len) {
         return;
     }
     slot = &g_array_index(s->slots, KVMSlot, SLOT_ID(number));
-    if (slot->collected && page < slot->size >> PAGE_BITS) {
+    if (slot->collected && page < slot->size >> PAGE_BITS &&
+        !test_bit((long)page, slot->collected)) {
         set_bit((long)page, slot->collected);
+        c->fresh += !test_bit((long)page, slot->reported);
     }
 }
 
 static int take_back(void *opaque)
 {
-    KVMState *s = opaque;
-    int ret = kvm_ioctl_arg(s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
+    const Collecting *c = opaque;
+    int ret = kvm_ioctl_arg(c->s->vm_fd, KVM_RESET_DIRTY_RINGS, 0);
 
     trace_kvm_ring(ret);
     return ret;
@@ -117,8 +129,9 @@ static int take_back(void *opaque)
 static unsigned collect_one(KVMState *s, KVMVCPU *vcpu, bool is_full)
 {
     static const KVMRingOps ops = { .note = note, .take_back = take_back };
+    Collecting c = { .s = s };
     bool overran;
-    unsigned n = kvm_ring_empty(&vcpu->ring, &ops, s, is_full, &overran);
+    unsigned n = kvm_ring_empty(&vcpu->ring, &ops, &c, is_full, &overran);
 
     if (overran) {
         trace_kvm_ring_overran(vcpu->base.index);
@@ -126,7 +139,7 @@ static unsigned collect_one(KVMState *s, KVMVCPU *vcpu, bool is_full)
             kvm_dirty_rearm(s);
         }
     }
-    qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + n);
+    qatomic_set(&vcpu->dirty_pages, vcpu->dirty_pages + c.fresh);
     return n;
 }
 

@@ -2,6 +2,9 @@
  * Opening, making and changing an encrypted image's header; but for opening, from
  * a coroutine.
  *
+ * Opening reads what it needs first, here, and searches for the key in a worker.
+ * The others read and write in between:
+ *
  *   coroutine            worker                    coroutine of a callback
  *   submit, yield -----> qcrypto_block_...()
  *                          read() --- enter -----> node I/O
@@ -18,6 +21,7 @@
 #include "block/format/crypt-header.h"
 
 #include "block/block-internal.h"
+#include "block/format/crypt-keys.h"
 #include "util/aio.h"
 #include "util/error.h"
 #include "util/thread-pool.h"
@@ -27,6 +31,8 @@ typedef struct HeaderWork {
     const CryptHeader *header;
     AioContext *ctx;
     bool in_worker;
+
+    GChecksum *seen; /* (owned) of all that opening reads */
 
     /* arguments and results */
     QCryptoBlockOpenOptions *open;
@@ -116,11 +122,16 @@ static int header_init(QCryptoBlock *block, size_t len, void *opaque,
 static int header_read(QCryptoBlock *block, size_t offset, uint8_t *buf,
                        size_t len, void *opaque, Error **errp)
 {
+    HeaderWork *w = opaque;
     HeaderCall call = {
         .kind = HEADER_READ, .offset = offset, .bytes = len, .in = buf
     };
+    int ret = header_call(w, &call, errp);
 
-    return header_call(opaque, &call, errp);
+    if (ret == 0 && w->seen) {
+        g_checksum_update(w->seen, buf, (gssize)len);
+    }
+    return ret;
 }
 
 static int header_write(QCryptoBlock *block, size_t offset, const uint8_t *buf,
@@ -133,13 +144,11 @@ static int header_write(QCryptoBlock *block, size_t offset, const uint8_t *buf,
     return header_call(opaque, &call, errp);
 }
 
-static int header_open(void *opaque)
+static int header_find_key(void *opaque)
 {
     HeaderWork *w = opaque;
 
-    w->block = qcrypto_block_open(w->open, w->optprefix, header_read, w,
-                                  w->flags, 0, w->errp);
-    return w->block ? 0 : -1;
+    return qcrypto_block_open_finish(w->block, w->errp);
 }
 
 static int header_create(void *opaque)
@@ -169,27 +178,66 @@ static int coroutine_fn header_co_run(HeaderWork *w, ThreadPoolFunc *func)
     return thread_pool_submit_co(aio_get_thread_pool(w->ctx), func, w);
 }
 
-static int coroutine_fn open_entry(void *opaque)
+/* In the coroutine: nothing of it takes long. */
+static int coroutine_fn open_begin_entry(void *opaque)
 {
     HeaderWork *w = opaque;
 
-    header_co_run(w, header_open);
+    w->block = qcrypto_block_open_begin(w->open, w->optprefix, header_read, w,
+                                        w->flags, w->errp);
     return w->block ? 0 : -EINVAL;
 }
 
-QCryptoBlock *crypt_open(AioContext *ctx, const CryptHeader *header,
+static int coroutine_fn open_finish_entry(void *opaque)
+{
+    return header_co_run(opaque, header_find_key);
+}
+
+/* (transfer full) equal for images that the same passphrase opens with the same
+ * key. */
+static char *open_identity(HeaderWork *w)
+{
+    return g_strdup_printf("%s %u %s", g_checksum_get_string(w->seen), w->flags,
+                           w->open->u.luks.key_secret);
+}
+
+/* Returns: false: to be found here. */
+static bool open_by_keys(HeaderWork *w, CryptKeys *keys)
+{
+    QCryptoBlock *found;
+    g_autofree char *identity = open_identity(w);
+
+    if (!crypt_keys_open(keys, &w->block, identity, &found, w->errp)) {
+        return false;
+    }
+    w->block = found;
+    return true;
+}
+
+QCryptoBlock *crypt_open(BlockNode *node, const CryptHeader *header,
                          QCryptoBlockOpenOptions *options,
                          const char *optprefix, unsigned flags, Error **errp)
 {
+    bool has_keys = node->keys && !(flags & QCRYPTO_BLOCK_OPEN_NO_IO) &&
+                    options->format == QCRYPTO_BLOCK_FORMAT_LUKS;
+    g_autoptr(GChecksum) seen =
+        has_keys ? g_checksum_new(G_CHECKSUM_SHA256) : NULL;
     HeaderWork w = {
         .header = header,
+        .seen = seen,
         .open = options,
         .optprefix = optprefix,
-        .flags = flags,
+        .flags = flags | (has_keys ? QCRYPTO_BLOCK_OPEN_CANCELLABLE : 0),
         .errp = errp,
     };
 
-    node_run_co(ctx, open_entry, &w);
+    if (node_run_co(node->ctx, open_begin_entry, &w) < 0 ||
+        (has_keys && open_by_keys(&w, node->keys))) {
+        return w.block;
+    }
+    if (node_run_co(node->ctx, open_finish_entry, &w) < 0) {
+        g_clear_pointer(&w.block, qcrypto_block_free);
+    }
     return w.block;
 }
 

@@ -11,6 +11,7 @@
 #ifndef BLOCK_CRYPT_HEADER_H
 #define BLOCK_CRYPT_HEADER_H
 
+#include "block/block-node.h"
 #include "crypto/block.h"
 #include "util/coroutine.h"
 
@@ -30,9 +31,14 @@ typedef struct CryptHeader {
     void *opaque;
 } CryptHeader;
 
-/** crypt_open: qcrypto_block_open(). Waits, outside of coroutines, too; @ctx:
- *  the node's. */
-QCryptoBlock *crypt_open(AioContext *ctx, const CryptHeader *header,
+/**
+ * crypt_open:
+ * @node: that is being opened
+ *
+ * qcrypto_block_open(). Waits, outside of coroutines, too, but for keys where
+ * @node has a place for them (crypt-keys.h): then it fails.
+ */
+QCryptoBlock *crypt_open(BlockNode *node, const CryptHeader *header,
                          QCryptoBlockOpenOptions *options,
                          const char *optprefix, unsigned flags, Error **errp);
 /** crypt_co_create: qcrypto_block_create(). */

@@ -98,7 +98,7 @@ static bool luks_open(BlockNode *node, Error **errp)
     if (luks->header.node) {
         flags |= QCRYPTO_BLOCK_OPEN_DETACHED;
     }
-    luks->block = crypt_open(node->ctx, &header, &options, NULL, flags, errp);
+    luks->block = crypt_open(node, &header, &options, NULL, flags, errp);
     if (!luks->block) {
         return false;
     }
@@ -303,6 +303,8 @@ bool coroutine_fn luks_co_amend(BlockNode *node,
     return crypt_co_amend(&header, luks->block, options, force, errp);
 }
 
+static const char *const luks_name_props[] = { "key-secret", NULL };
+
 static const Property luks_props[] = {
     { "file", PROP_JSON, offsetof(BlockLuks, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -325,6 +327,7 @@ static void luks_class_init(ObjectClass *oc, void *data)
     nc->open = luks_open;
     nc->close = luks_close;
     nc->filename = luks_filename;
+    nc->name_props = luks_name_props;
     nc->allocated = luks_allocated;
     nc->co_preadv = luks_co_preadv;
     nc->co_pwritev = luks_co_pwritev;

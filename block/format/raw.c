@@ -22,26 +22,30 @@ struct BlockRaw {
     NodeLink file;
 };
 
-static bool place(BlockRaw *raw, Error **errp)
+static bool check_place(BlockRaw *raw, uint64_t offset, uint64_t size,
+                        Error **errp)
 {
     int64_t length = block_node_length(raw->file.node);
 
-    if (raw->offset > (uint64_t)length ||
-        raw->size > (uint64_t)length - raw->offset) {
+    if (offset > (uint64_t)length || size > (uint64_t)length - offset) {
         error_setg(errp,
                    "offset %" PRIu64 " and size %" PRIu64
                    " do not lie inside the file of %" PRId64 " bytes",
-                   raw->offset, raw->size, length);
+                   offset, size, length);
         return false;
     }
-    if (raw->size % BLK_SECTOR_SIZE || raw->offset % BLK_SECTOR_SIZE) {
+    if (size % BLK_SECTOR_SIZE || offset % BLK_SECTOR_SIZE) {
         error_setg(errp, "offset and size must be multiples of %d",
                    BLK_SECTOR_SIZE);
         return false;
     }
-    BLOCK_NODE(raw)->length =
-        raw->size ? (int64_t)raw->size : length - (int64_t)raw->offset;
     return true;
+}
+
+static int64_t place_length(const BlockRaw *raw)
+{
+    return raw->size ? (int64_t)raw->size
+                     : block_node_length(raw->file.node) - (int64_t)raw->offset;
 }
 
 /*
@@ -71,9 +75,10 @@ static bool raw_open(BlockNode *node, Error **errp)
 
     if (!block_node_open_child(node, &raw->file, raw->file_ref, "file",
                                NODE_ROLE_DATA | NODE_ROLE_PRIMARY, errp) ||
-        !place(raw, errp)) {
+        !check_place(raw, raw->offset, raw->size, errp)) {
         return false;
     }
+    node->length = place_length(raw);
     file = raw->file.node;
     node->physical_block_size = file->physical_block_size;
     node->preferred_write = file->preferred_write;
@@ -207,11 +212,53 @@ static int coroutine_fn raw_co_truncate(BlockNode *node, int64_t bytes,
     return ret;
 }
 
+typedef struct RawReopen {
+    uint64_t offset;
+    uint64_t size;
+} RawReopen;
+
+static uint64_t wanted(const json_t *opts, const char *key, uint64_t now)
+{
+    const json_t *value = json_object_get(opts, key);
+
+    return value ? (uint64_t)json_integer_value(value) : now;
+}
+
 static bool raw_reopen_prepare(BlockNode *node, const json_t *opts,
                                void **state, Error **errp)
 {
-    return true; /* it keeps nothing */
+    BlockRaw *raw = BLOCK_RAW(node);
+    RawReopen r = { wanted(opts, "offset", raw->offset),
+                    wanted(opts, "size", raw->size) };
+
+    if ((r.offset != raw->offset || r.size != raw->size) &&
+        !check_place(raw, r.offset, r.size, errp)) {
+        return false;
+    }
+    *state = g_memdup2(&r, sizeof(r));
+    return true;
 }
+
+static void raw_reopen_commit(BlockNode *node, void *state)
+{
+    BlockRaw *raw = BLOCK_RAW(node);
+    g_autofree RawReopen *r = state;
+
+    raw->offset = r->offset;
+    raw->size = r->size;
+    node->can_grow = raw->file.node->can_grow && !raw->size;
+    if (block_node_length(node) != place_length(raw) &&
+        place_length(raw) >= 0) {
+        block_node_set_length(node, place_length(raw));
+    }
+}
+
+static void raw_reopen_abort(BlockNode *node, void *state)
+{
+    g_free(state);
+}
+
+static const char *const raw_reopen_props[] = { "offset", "size", NULL };
 
 static void raw_child_resized(BlockNode *node, NodeLink *link)
 {
@@ -228,6 +275,8 @@ static int coroutine_fn raw_co_activate(BlockNode *node, Error **errp)
     raw_child_resized(node, &BLOCK_RAW(node)->file);
     return 0;
 }
+
+static const char *const raw_name_props[] = { "offset", "size", NULL };
 
 static const Property raw_props[] = {
     { "file", PROP_JSON, offsetof(BlockRaw, file_ref), .qapi_type = "any",
@@ -248,9 +297,13 @@ static void raw_class_init(ObjectClass *oc, void *data)
     nc->help = "an image without a format";
     nc->is_format = true;
     nc->open = raw_open;
+    nc->reopen_props = raw_reopen_props;
     nc->reopen_prepare = raw_reopen_prepare;
+    nc->reopen_commit = raw_reopen_commit;
+    nc->reopen_abort = raw_reopen_abort;
     nc->child_resized = raw_child_resized;
     nc->filename = raw_filename;
+    nc->name_props = raw_name_props;
     nc->allocated = raw_allocated;
     nc->co_preadv = raw_co_preadv;
     nc->co_pwritev = raw_co_pwritev;

@@ -3,8 +3,8 @@
  *
  * A copy-before-write filter above the disk saves what the guest is about to
  * overwrite; the job copies the rest through the same filter, several pieces
- * at a time. With a bitmap only what the bitmap says is copied, and pieces
- * that arrived are taken out of it as the mode says.
+ * at a time. A bitmap may say what is copied; whether it does or not, pieces that
+ * arrived are taken out of it as its mode says.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -37,6 +37,7 @@ struct BackupJob {
     DirtyBitmap *left_out; /* what is to be tried a last time at the end; NULL:
                               no error is ignored */
 
+    bool has_begun;
     DirtyBitmap *bitmap; /* the user's, or NULL; split */
     BitmapSyncMode bitmap_mode;
 };
@@ -203,6 +204,7 @@ static int coroutine_fn backup_run(Job *job, Error **errp)
     BackupJob *b = BACKUP_JOB(job);
     int ret = 0;
 
+    b->has_begun = true;
     b->pool = task_pool_new(b->workers);
     if (b->sync == MIRROR_SYNC_MODE_TOP) {
         ret = leave_out_backing(b);
@@ -244,7 +246,7 @@ static void end_bitmap(BackupJob *b, bool ok)
     if (!bitmap) {
         return;
     }
-    if (b->bitmap_mode == BITMAP_SYNC_MODE_NEVER ||
+    if (b->bitmap_mode == BITMAP_SYNC_MODE_NEVER || !b->has_begun ||
         (!ok && b->bitmap_mode == BITMAP_SYNC_MODE_ON_SUCCESS)) {
         dirty_bitmap_reclaim(bitmap);
         return;
@@ -283,6 +285,13 @@ static void backup_clean(Job *job)
 
 /* -- the beginning ------------------------------------------------------------------ */
 
+/* Does a bitmap say what is copied? */
+static bool copies_bitmap(const BackupOptions *o)
+{
+    return o->sync == MIRROR_SYNC_MODE_BITMAP ||
+           o->sync == MIRROR_SYNC_MODE_INCREMENTAL;
+}
+
 static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
 {
     g_autoptr(json_t) opts =
@@ -290,7 +299,7 @@ static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
                   o->source->name, "target", o->target->name, "read-only",
                   o->source->read_only);
 
-    if (o->bitmap) {
+    if (copies_bitmap(o)) {
         json_object_set_new(opts, "bitmap",
                             json_pack("{s:s, s:s}", "node",
                                       o->bitmap->node->name, "name",
@@ -301,14 +310,11 @@ static BlockNode *insert_filter(const BackupOptions *o, Error **errp)
 
 static bool check(const BackupOptions *o, Error **errp)
 {
-    bool wants = o->sync == MIRROR_SYNC_MODE_BITMAP ||
-                 o->sync == MIRROR_SYNC_MODE_INCREMENTAL;
-
     if (o->source == o->target) {
         error_setg(errp, "Source and target cannot be the same");
         return false;
     }
-    if (wants && !o->bitmap) {
+    if (copies_bitmap(o) && !o->bitmap) {
         error_setg(errp, "sync mode '%s' needs a bitmap",
                    MirrorSyncMode_str(o->sync));
         return false;

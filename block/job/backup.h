@@ -32,5 +32,8 @@ BlockJob *backup_job_create(const BackupOptions *o, JobTxn *txn, Error **errp);
 /** backup_from_command: the same from the arguments of blockdev-backup. */
 BlockJob *backup_from_command(const BlockdevBackup *a, JobTxn *txn,
                               Error **errp);
+/** backup_from_drive_command: or of drive-backup, whose target is a file. */
+BlockJob *backup_from_drive_command(const DriveBackup *a, JobTxn *txn,
+                                    Error **errp);
 
 #endif

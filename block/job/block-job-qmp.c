@@ -14,6 +14,7 @@ static BlockJobInfo *info_of(BlockJob *bj)
 {
     BlockJobInfo *info = g_new0(BlockJobInfo, 1);
     Job *job = &bj->parent_obj;
+    JobPace pace = job_pace(job);
     uint64_t current, total;
 
     block_progress_get(&job->progress, &current, &total);
@@ -22,6 +23,10 @@ static BlockJobInfo *info_of(BlockJob *bj)
     info->device = g_strdup(job->id);
     info->len = (int64_t)total;
     info->offset = (int64_t)current;
+    info->has_rate = pace.has_rate;
+    info->rate = pace.rate;
+    info->has_eta = pace.has_eta;
+    info->eta = pace.eta;
     info->busy = !job->resting && !job->returned;
     info->paused = job->pause_count > 0;
     info->speed = bj->speed;

@@ -312,6 +312,10 @@ static void job_changed(Job *j, JobStatus status)
     block_progress_get(&j->progress, &offset, &len);
     switch (status) {
     case JOB_STATUS_READY:
+        if (job->was_ready) {
+            break; /* again, after a pause */
+        }
+        job->was_ready = true;
         qapi_event_send_block_job_ready(type, j->id, (int64_t)len,
                                         (int64_t)offset, job->speed);
         break;

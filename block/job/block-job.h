@@ -24,6 +24,7 @@ struct BlockJob {
     Job parent_obj;
 
     GPtrArray *links; /* of NodeLink, owned */
+    bool was_ready;   /* BLOCK_JOB_READY was sent */
 
     /* in job->lock */
     int64_t speed;      /* bytes a second; 0: no limit */

@@ -11,6 +11,8 @@
 #define WORKERS     16
 #define PIECE_BYTES COPIER_MAX_BYTES
 #define RETRY_NS    (100 * 1000 * 1000)
+/* Longest name of a backing file that a qcow2 image notes. */
+#define NOTED_NAME_MAX 1023
 
 typedef struct Piece {
     ChainJob *job;
@@ -66,6 +68,7 @@ static int coroutine_fn copy_disk(ChainJob *c)
 {
     int64_t length = block_node_length(c->top);
     int64_t offset = 0;
+    bool no_way = false;
 
     while (offset < length && !should_end(c)) {
         int64_t n = MIN(length - offset, PIECE_BYTES);
@@ -73,6 +76,12 @@ static int coroutine_fn copy_disk(ChainJob *c)
 
         if (ret < 0) {
             return ret;
+        }
+        if (n <= 0) {
+            /* Behind the end of a disk that has become smaller; else there
+             * is no way on. */
+            no_way = offset < block_node_length(c->top);
+            break;
         }
         if (ret > 0) {
             Piece *p = g_new(Piece, 1);
@@ -86,7 +95,7 @@ static int coroutine_fn copy_disk(ChainJob *c)
         offset += n;
     }
     task_pool_wait_all(c->pool);
-    return task_pool_status(c->pool);
+    return no_way ? -EIO : task_pool_status(c->pool);
 }
 
 static void coroutine_fn copy_queue(ChainJob *c, GQueue *queue)
@@ -213,13 +222,33 @@ void chain_job_thaw(ChainJob *c)
     g_ptr_array_set_size(c->frozen, 0);
 }
 
+/* Whether it can be noted is known before the work. */
+static bool check_base_name(const ChainOptions *o, Error **errp)
+{
+    BlockNode *image = o->base ? node_skip_filters(o->base) : NULL;
+    g_autofree char *name = image ? node_filename(image) : NULL;
+
+    if (o->backing_file || !name || strlen(name) <= NOTED_NAME_MAX) {
+        return true;
+    }
+    error_setg(
+        errp,
+        "The name of node '%s' is longer than the %d bytes that an image "
+        "can note: 'backing-file' must say another",
+        image->name, NOTED_NAME_MAX);
+    return false;
+}
+
 ChainJob *chain_job_create(const char *type, const ChainOptions *o,
                            Error **errp)
 {
-    BlockJob *bj =
-        block_job_create(type, o->id, NULL, o->root, o->speed, o->flags, errp);
+    BlockJob *bj;
     ChainJob *c;
 
+    if (!check_base_name(o, errp)) {
+        return NULL;
+    }
+    bj = block_job_create(type, o->id, NULL, o->root, o->speed, o->flags, errp);
     if (!bj) {
         return NULL;
     }

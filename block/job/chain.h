@@ -38,6 +38,9 @@ bool chain_check_unshared(BlockNode *top, BlockNode *base, Error **errp);
  */
 int chain_name_backing(BlockNode *above, BlockNode *base, const char *file,
                        Error **errp);
+/** commit_grow_base: @base becomes as long as @top, which is above it; what
+ *  images above see stays the same. The caller checked that it may commit. */
+bool commit_grow_base(BlockNode *top, BlockNode *base, Error **errp);
 /** stream_job_create, commit_job_create: Returns: (transfer full) for
  *  job_start(). */
 BlockJob *stream_job_create(const ChainOptions *o, Error **errp);

@@ -36,27 +36,44 @@ static DirtyBitmap *bitmap_of(const BlockdevBackup *a, BlockNode *source,
     return dirty_bitmap_check(b, DIRTY_BITMAP_ANY_CHANGE, errp) ? b : NULL;
 }
 
+/* The bitmap says what is copied (sync bitmap, incremental), or only notes what
+ * the copy lacks at the end. */
 static bool check_bitmap_mode(const BlockdevBackup *a, Error **errp)
 {
-    if (a->has_bitmap_mode && !a->bitmap) {
-        error_setg(errp, "Cannot specify bitmap sync mode without a bitmap");
-        return false;
+    const char *sync = MirrorSyncMode_str(a->sync);
+
+    if (!a->bitmap) {
+        if (a->has_bitmap_mode) {
+            error_setg(errp,
+                       "Cannot specify bitmap sync mode without a bitmap");
+        }
+        return !a->has_bitmap_mode;
     }
-    if (a->sync == MIRROR_SYNC_MODE_BITMAP && !a->has_bitmap_mode) {
+    if (a->sync == MIRROR_SYNC_MODE_INCREMENTAL) {
+        if (a->has_bitmap_mode &&
+            a->bitmap_mode != BITMAP_SYNC_MODE_ON_SUCCESS) {
+            error_setg(errp, "Bitmap sync mode must be 'on-success' when using "
+                             "sync mode 'incremental'");
+            return false;
+        }
+        return true;
+    }
+    if (!a->has_bitmap_mode) {
         error_setg(errp,
-                   "Bitmap sync mode must be given when using bitmap sync");
+                   "Bitmap sync mode must be given when providing a bitmap");
         return false;
     }
-    if (a->bitmap && a->sync != MIRROR_SYNC_MODE_BITMAP &&
-        a->sync != MIRROR_SYNC_MODE_INCREMENTAL) {
-        error_setg(errp, "sync mode '%s' does not go with a bitmap",
-                   MirrorSyncMode_str(a->sync));
+    if (a->sync == MIRROR_SYNC_MODE_NONE) {
+        error_setg(errp,
+                   "sync mode 'none' has no end that a bitmap could note");
         return false;
     }
-    if (a->sync == MIRROR_SYNC_MODE_INCREMENTAL && a->has_bitmap_mode &&
-        a->bitmap_mode != BITMAP_SYNC_MODE_ON_SUCCESS) {
-        error_setg(errp, "Bitmap sync mode must be 'on-success' when using "
-                         "sync mode 'incremental'");
+    if (a->bitmap_mode == BITMAP_SYNC_MODE_NEVER &&
+        a->sync != MIRROR_SYNC_MODE_BITMAP) {
+        error_setg(errp,
+                   "Bitmap sync mode 'never' has no effect with sync mode "
+                   "'%s'",
+                   sync);
         return false;
     }
     return true;
@@ -164,9 +181,7 @@ static bool find_in_chain(BlockNode *root, const char *node_name,
     }
     for (BlockNode *node = node_skip_filters(root); node && !*ret;
          node = node_backing(node)) {
-        g_autofree char *name = node_filename(node);
-
-        if (g_str_equal(name, file)) {
+        if (node_is_called(node, file)) {
             *ret = node;
         }
     }
@@ -233,7 +248,12 @@ static void commit_active(const ChainOptions *c, Error **errp)
         .flags = c->flags,
     };
 
-    block_job_start(mirror_job_create(&o, errp));
+    if (chain_check_unshared(c->root, c->base, errp) &&
+        block_job_check_free(c->root, errp) &&
+        block_job_check_free(c->base, errp) &&
+        commit_grow_base(c->root, c->base, errp)) {
+        block_job_start(mirror_job_create(&o, errp));
+    }
 }
 
 static BlockNode *lowest(BlockNode *node)

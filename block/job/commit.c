@@ -72,6 +72,73 @@ static void commit_clean(Job *job)
     chain_job_release(CHAIN_JOB(job));
 }
 
+/* -- a base that is too short -------------------------------------------------- */
+
+typedef struct GrowBase {
+    BlockNode *base;
+    int64_t length;
+    NodeLink link;
+    Error **errp;
+} GrowBase;
+
+static char *grow_describe(const NodeLink *link)
+{
+    return g_strdup("a commit");
+}
+
+static const NodeLinkOps grow_ops = { .describe = grow_describe };
+
+static int coroutine_fn grow_entry(void *opaque)
+{
+    GrowBase *g = opaque;
+
+    return node_co_truncate(g->base, g->length, false, PREALLOC_MODE_OFF,
+                            BLK_REQ_ZERO_WRITE, g->errp);
+}
+
+/* Behind the end of an image those above see zeroes, so they see no change:
+ * nobody has to share its size. */
+static bool grow_writable(GrowBase *g)
+{
+    bool ok;
+
+    node_link_init(&g->link, &grow_ops, g, "base");
+    if (!node_link_attach(&g->link, g->base, NODE_PERM_WRITE_UNCHANGED,
+                          NODE_PERM_ALL, g->errp)) {
+        return false;
+    }
+    ok = node_run_co(g->base->ctx, grow_entry, g) >= 0;
+    node_link_detach(&g->link);
+    return ok;
+}
+
+bool commit_grow_base(BlockNode *top, BlockNode *base, Error **errp)
+{
+    GrowBase g = { .base = base,
+                   .length = block_node_length(top),
+                   .errp = errp };
+    bool was_read_only = base->read_only;
+    bool ok;
+
+    if (block_node_length(base) >= g.length) {
+        return true;
+    }
+    node_drained_begin(top);
+    ok = node_set_read_only(base, false, errp) && grow_writable(&g);
+    if (was_read_only) {
+        node_set_read_only(base, true, NULL);
+    }
+    node_drained_end(top);
+    if (!ok) {
+        error_prepend(errp,
+                      "Base '%s' cannot be made as long as '%s': ", base->name,
+                      top->name);
+    }
+    return ok;
+}
+
+/* -- the beginning ---------------------------------------------------------------- */
+
 /* The node above @top in the chain of @root. */
 static BlockNode *find_above(BlockNode *root, BlockNode *top)
 {
@@ -90,12 +157,13 @@ static BlockNode *find_above(BlockNode *root, BlockNode *top)
 static bool prepare_base(CommitJob *c, BlockNode *top, BlockNode *base,
                          Error **errp)
 {
-    if (block_node_length(base) < block_node_length(top)) {
+    if (block_node_length(base) > block_node_length(top) &&
+        block_node_length(c->above) > block_node_length(top)) {
         error_setg(errp,
-                   "Base '%s' has %" PRId64 " bytes, less than the %" PRId64
-                   " of '%s'",
+                   "Base '%s' has %" PRId64 " bytes, more than the %" PRId64
+                   " of '%s': what is behind these would show in '%s'",
                    base->name, block_node_length(base), block_node_length(top),
-                   top->name);
+                   top->name, c->above->name);
         return false;
     }
     if (!BLOCK_NODE_GET_CLASS(c->above)->co_change_backing) {
@@ -104,7 +172,8 @@ static bool prepare_base(CommitJob *c, BlockNode *top, BlockNode *base,
         return false;
     }
     /* The image above has another backing file at the end. */
-    return chain_job_make_writable(CHAIN_JOB(c), base, errp) &&
+    return commit_grow_base(top, base, errp) &&
+           chain_job_make_writable(CHAIN_JOB(c), base, errp) &&
            chain_job_make_writable(CHAIN_JOB(c), c->above, errp) &&
            block_job_add_node(BLOCK_JOB(c), "base", base,
                               NODE_PERM_CONSISTENT_READ |

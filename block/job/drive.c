@@ -97,7 +97,8 @@ void qmp_drive_mirror(DriveMirror *a, Error **errp)
     }
 }
 
-void qmp_drive_backup(DriveBackup *a, Error **errp)
+BlockJob *backup_from_drive_command(const DriveBackup *a, JobTxn *txn,
+                                    Error **errp)
 {
     Target t = {
         .source = block_find_disk(a->device, errp),
@@ -108,12 +109,20 @@ void qmp_drive_backup(DriveBackup *a, Error **errp)
     };
     BlockNode *target = t.source ? open_target(&t, errp) : NULL;
     BlockdevBackup b = { 0 };
+    BlockJob *job;
 
     if (!target) {
-        return;
+        return NULL;
     }
-    memcpy(&b, qapi_DriveBackup_base(a), sizeof(BlockdevBackupCommon));
+    /* It begins as what it extends. */
+    memcpy(&b, a, sizeof(BlockdevBackupCommon));
     b.target = target->name;
-    block_job_start(backup_from_command(&b, NULL, errp));
-    block_node_unref(target);
+    job = backup_from_command(&b, txn, errp);
+    block_node_unref(target); /* it is the job's */
+    return job;
+}
+
+void qmp_drive_backup(DriveBackup *a, Error **errp)
+{
+    block_job_start(backup_from_drive_command(a, NULL, errp));
 }

@@ -246,6 +246,46 @@ void job_start(Job *job)
 
 /* -- resting ---------------------------------------------------------------------- */
 
+/* With the lock. */
+static void note_pace(Job *job, bool counts)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+    uint64_t current, total;
+
+    block_progress_get(&job->progress, &current, &total);
+    if (counts && total > 0) {
+        progress_rate_sample(&job->rate, current, now);
+    } else {
+        progress_rate_skip(&job->rate, current, now);
+    }
+}
+
+JobPace job_pace(Job *job)
+{
+    JobPace pace = { 0 };
+    uint64_t current, total, eta;
+    double rate;
+
+    QEMU_LOCK_GUARD(&job->lock);
+    if (job->resting || job->returned ||
+        (job->status != JOB_STATUS_RUNNING &&
+         job->status != JOB_STATUS_READY)) {
+        return pace;
+    }
+    note_pace(job, true);
+    if (progress_rate_get(&job->rate, &rate)) {
+        pace.has_rate = true;
+        pace.rate = (int64_t)rate;
+    }
+    block_progress_get(&job->progress, &current, &total);
+    if (job->status == JOB_STATUS_RUNNING &&
+        progress_rate_eta(&job->rate, current, total, &eta)) {
+        pace.has_eta = true;
+        pace.eta = (int64_t)eta;
+    }
+    return pace;
+}
+
 static bool should_rest(const Job *job)
 {
     return job->pause_count > 0 && !job->forced;
@@ -274,6 +314,7 @@ static void coroutine_fn rest(Job *job)
     }
     job->resting = false;
     job->status = was;
+    note_pace(job, false);
     qemu_mutex_unlock(&job->lock);
     announce(job, now, was);
     qemu_mutex_lock(&job->lock);
@@ -282,6 +323,7 @@ static void coroutine_fn rest(Job *job)
 void coroutine_fn job_pause_point(Job *job)
 {
     qemu_mutex_lock(&job->lock);
+    note_pace(job, true);
     while (should_rest(job)) {
         rest(job);
     }

@@ -20,6 +20,7 @@
 #ifndef BLOCK_JOB_H
 #define BLOCK_JOB_H
 
+#include "block/progress-rate.h"
 #include "block/progress.h"
 #include "qapi/qapi-types-job.h"
 #include "qom/object.h"
@@ -54,6 +55,7 @@ struct Job {
 
     QemuMutex lock; /* guards what follows */
     JobStatus status;
+    ProgressRate rate;
     unsigned pause_count;
     bool user_paused;
     bool cancelled; /* no result is wanted, or none but what is there */
@@ -168,6 +170,17 @@ bool job_is_cancelled(Job *job);
 /** job_cancel_requested: also when the result is to stay. Thread: any. */
 bool job_cancel_requested(Job *job);
 JobStatus job_status(Job *job);
+
+/* How fast a job goes; what is not known is not there. */
+typedef struct JobPace {
+    bool has_rate;
+    bool has_eta;
+    int64_t rate; /* units of its progress a second */
+    int64_t eta;  /* seconds until all is done, at that rate */
+} JobPace;
+
+/** job_pace: of a job that works at this moment. */
+JobPace job_pace(Job *job);
 static inline bool job_is_ready_status(JobStatus s)
 {
     return s == JOB_STATUS_READY || s == JOB_STATUS_STANDBY;

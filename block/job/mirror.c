@@ -20,41 +20,12 @@
 #include "block/job/chain.h"
 #include "block/job/mirror-internal.h"
 #include "util/error.h"
-#include "util/host-utils.h"
 
-#define BUF_SIZE_DEFAULT (16 * 1024 * 1024)
-#define WORKERS_MAX      64
-#define CLOSE_BYTES      (1024 * 1024)
-#define RETRY_NS         (100 * 1000 * 1000)
-#define IDLE_NS          (1000 * 1000 * 1000)
-#define LEFT_OUT_NS      IDLE_NS /* from a failure until it is tried again */
-#define LEFT_OUT_PIECES  16      /* that are tried again at a time */
-
-OBJECT_DECLARE_SIMPLE_TYPE(MirrorJob, MIRROR_JOB)
-
-struct MirrorJob {
-    BlockJob parent_obj;
-
-    BlockNode *filter; /* (owned) the BlockMirrorTop */
-    MirrorSyncMode sync;
-    bool target_is_zero;
-    BlockdevOnError on_source_error;
-    BlockdevOnError on_target_error;
-    MirrorCopyMode copy_mode;
-    unsigned workers;
-
-    MirrorState state;
-    Copier copier;
-    TaskPool *pool;
-    bool again;            /* a piece failed and is to be tried again */
-    DirtyBitmap *left_out; /* pieces whose errors were ignored */
-    int64_t left_out_at;   /* from where on they are tried again */
-    int64_t left_out_time; /* and when */
-    bool is_last_try;      /* errors are not ignored now */
-    bool complete;         /* job-complete; atomic */
-    bool is_drained;
-    bool target_was_read_only; /* and is so again at the end */
-};
+#define CLOSE_BYTES     (1024 * 1024)
+#define RETRY_NS        (100 * 1000 * 1000)
+#define IDLE_NS         (1000 * 1000 * 1000)
+#define LEFT_OUT_NS     IDLE_NS /* from a failure until it is tried again */
+#define LEFT_OUT_PIECES 16      /* that are tried again at a time */
 
 typedef struct Piece {
     MirrorJob *job;
@@ -443,18 +414,17 @@ static bool share_backing(MirrorJob *m, Error **errp)
     return node_set_backing(target, backing, errp);
 }
 
-/* The filter begins (NULL: ends) to use the target. */
-static bool set_filter_state(MirrorJob *m, MirrorState *state, Error **errp)
+bool mirror_set_filter_state(MirrorJob *m, MirrorState *state, Error **errp)
 {
     BLOCK_MIRROR_TOP(m->filter)->state = state;
     return node_refresh_perm(m->filter, errp);
 }
 
-static bool take_filter_out(MirrorJob *m, BlockNode *stays, Error **errp)
+bool mirror_take_filter_out(MirrorJob *m, BlockNode *stays, Error **errp)
 {
-    set_filter_state(m, NULL, NULL); /* to need less is always allowed */
+    mirror_set_filter_state(m, NULL, NULL); /* to need less is always allowed */
     if (!node_replace(m->filter, stays, errp)) {
-        set_filter_state(m, &m->state, NULL);
+        mirror_set_filter_state(m, &m->state, NULL);
         return false;
     }
     return true;
@@ -479,7 +449,8 @@ static int mirror_prepare(Job *job, Error **errp)
     }
     /* From here on the disk is the target; nothing can fail after it. */
     block_job_remove_nodes(BLOCK_JOB(job));
-    return share_backing(m, errp) && take_filter_out(m, m->state.target, errp)
+    return share_backing(m, errp) &&
+                   mirror_take_filter_out(m, m->state.target, errp)
                ? 0
                : -EPERM;
 }
@@ -490,7 +461,7 @@ static void mirror_commit(Job *job)
 
     block_job_remove_nodes(BLOCK_JOB(job));
     if (!m->complete) {
-        take_filter_out(m, m->state.source, &error_abort);
+        mirror_take_filter_out(m, m->state.source, &error_abort);
     }
 }
 
@@ -503,10 +474,10 @@ static void mirror_abort(Job *job)
         m->is_drained = true;
     }
     block_job_remove_nodes(BLOCK_JOB(job));
-    take_filter_out(m, m->state.source, &error_abort);
+    mirror_take_filter_out(m, m->state.source, &error_abort);
 }
 
-static void free_state(MirrorJob *m)
+void mirror_free_state(MirrorJob *m)
 {
     copier_destroy(&m->copier);
     range_lock_destroy(&m->state.busy);
@@ -525,192 +496,7 @@ static void mirror_clean(Job *job)
     }
     node_drained_end(m->state.source);
     g_clear_pointer(&m->filter, block_node_unref);
-    free_state(m);
-}
-
-/* -- the beginning ------------------------------------------------------------------------ */
-
-static bool check(const MirrorOptions *o, Error **errp)
-{
-    int64_t source = block_node_length(o->source);
-    int64_t target = block_node_length(o->target);
-
-    if (o->source == o->target) {
-        error_setg(errp, "Can't mirror node into itself");
-        return false;
-    }
-    if (o->sync != MIRROR_SYNC_MODE_FULL && o->sync != MIRROR_SYNC_MODE_TOP &&
-        o->sync != MIRROR_SYNC_MODE_NONE) {
-        error_setg(errp, "Sync mode '%s' not supported",
-                   MirrorSyncMode_str(o->sync));
-        return false;
-    }
-    if (o->buf_size < 0) {
-        error_setg(errp, "Invalid parameter 'buf-size': %" PRId64, o->buf_size);
-        return false;
-    }
-    if (source != target) {
-        error_setg(errp,
-                   "Source and target image have different sizes: %" PRId64
-                   " and %" PRId64 " bytes",
-                   source, target);
-        return false;
-    }
-    if (o->replaces && !g_str_equal(o->replaces, o->source->name)) {
-        error_setg(errp,
-                   "Node '%s' is not the mirrored one: only that can be "
-                   "replaced",
-                   o->replaces);
-        return false;
-    }
-    if (g_str_equal(o->type, TYPE_MIRROR_JOB) &&
-        node_chain_contains(o->source, o->target)) {
-        error_setg(errp, "Node '%s' is part of what node '%s' shows",
-                   o->target->name, o->source->name);
-        return false;
-    }
-    if (o->granularity > COPIER_MAX_BYTES) {
-        error_setg(errp, "Granularity %" PRIu32 " is more than %d bytes",
-                   o->granularity, COPIER_MAX_BYTES);
-        return false;
-    }
-    if (node_chain_contains(o->source, o->target) &&
-        !chain_check_unshared(o->source, o->target, errp)) {
-        return false;
-    }
-    return block_job_check_free(o->source, errp) &&
-           block_job_check_free(o->target, errp);
-}
-
-static BlockNode *insert_filter(const MirrorOptions *o, Error **errp)
-{
-    g_autoptr(json_t) opts =
-        json_pack("{s:s, s:s, s:s, s:b}", "driver", "mirror_top", "file",
-                  o->source->name, "target", o->target->name, "read-only",
-                  o->source->read_only);
-
-    return block_job_insert_filter(o->source, opts, o->filter_node_name, errp);
-}
-
-/* The pieces of the bitmap: what the target writes without reading. */
-static uint32_t granularity_of(const MirrorOptions *o)
-{
-    uint32_t pref = o->target->preferred_write;
-
-    if (o->granularity) {
-        return o->granularity;
-    }
-    return pref >= 4096 && pref <= COPIER_MAX_BYTES && is_power_of_2(pref)
-               ? pref
-               : 65536;
-}
-
-static void fill_job(MirrorJob *m, const MirrorOptions *o)
-{
-    int64_t buf_size = o->buf_size ? o->buf_size : BUF_SIZE_DEFAULT;
-
-    m->sync = o->sync;
-    if (o->sync == MIRROR_SYNC_MODE_TOP &&
-        !node_backing(node_skip_filters(o->source))) {
-        m->sync = MIRROR_SYNC_MODE_FULL;
-    }
-    m->target_is_zero = o->target_is_zero;
-    m->on_source_error = o->on_source_error;
-    m->on_target_error = o->on_target_error;
-    m->workers = (unsigned)CLAMP(buf_size / COPIER_MAX_BYTES, 1, WORKERS_MAX);
-    m->state.job = JOB(m);
-    m->state.source = o->source;
-    m->state.target = o->target;
-    m->copy_mode = o->copy_mode;
-    block_node_ref(o->source);
-    block_node_ref(o->target);
-    range_lock_init(&m->state.busy);
-    copier_init(&m->copier, o->source, o->target);
-    m->copier.zero_flags = o->unmap ? BLK_REQ_MAY_UNMAP : 0;
-}
-
-static bool make_bitmaps(MirrorJob *m, const MirrorOptions *o, Error **errp)
-{
-    uint32_t step = granularity_of(o);
-
-    m->state.dirty = dirty_bitmap_new(o->source, NULL, step, errp);
-    if (m->state.dirty) {
-        m->left_out = dirty_bitmap_new(o->source, NULL, step, errp);
-    }
-    if (!m->left_out) {
-        return false;
-    }
-    dirty_bitmap_disable(m->left_out);
-    return true;
-}
-
-/* Drained: from here on every write is noted. */
-static bool attach(MirrorJob *m, const MirrorOptions *o, Error **errp)
-{
-    BlockJob *bj = BLOCK_JOB(m);
-
-    m->state.is_below = node_chain_contains(o->source, o->target);
-    if (o->target->read_only) {
-        if (!node_set_read_only(o->target, false, errp)) {
-            return false;
-        }
-        m->target_was_read_only = true;
-    }
-    /* What is written into an image below changes nothing for those above. */
-    if (!block_job_add_node(
-            bj, "target", o->target,
-            m->state.is_below ? NODE_PERM_WRITE_UNCHANGED : NODE_PERM_WRITE,
-            NODE_PERM_ALL & ~(unsigned)NODE_PERM_RESIZE, errp) ||
-        !block_job_add_node(bj, "source", o->source, NODE_PERM_CONSISTENT_READ,
-                            NODE_PERM_ALL, errp) ||
-        !make_bitmaps(m, o, errp)) {
-        return false;
-    }
-    m->filter = insert_filter(o, errp);
-    return m->filter && (set_filter_state(m, &m->state, errp) ||
-                         (take_filter_out(m, o->source, NULL), false));
-}
-
-/* It never began. */
-static void undo(MirrorJob *m)
-{
-    block_job_remove_nodes(BLOCK_JOB(m));
-    if (m->left_out) {
-        dirty_bitmap_release(m->left_out);
-    }
-    if (m->state.dirty) {
-        dirty_bitmap_release(m->state.dirty);
-    }
-    if (m->target_was_read_only) {
-        node_set_read_only(m->state.target, true, NULL);
-    }
-    g_clear_pointer(&m->filter, block_node_unref);
-    free_state(m);
-}
-
-BlockJob *mirror_job_create(const MirrorOptions *o, Error **errp)
-{
-    BlockJob *bj;
-    bool ok;
-
-    if (!check(o, errp)) {
-        return NULL;
-    }
-    bj = block_job_create(o->type, o->id, NULL, o->source, o->speed, o->flags,
-                          errp);
-    if (!bj) {
-        return NULL;
-    }
-    fill_job(MIRROR_JOB(bj), o);
-    node_drained_begin(o->source);
-    ok = attach(MIRROR_JOB(bj), o, errp);
-    node_drained_end(o->source);
-    if (!ok) {
-        undo(MIRROR_JOB(bj));
-        job_drop(JOB(bj));
-        return NULL;
-    }
-    return bj;
+    mirror_free_state(m);
 }
 
 /* -- classes ------------------------------------------------------------------------------- */

@@ -77,6 +77,7 @@ void qmp_job_finalize(const char *id, Error **errp)
 static JobInfo *info_of(Job *job)
 {
     JobInfo *info = g_new0(JobInfo, 1);
+    JobPace pace = job_pace(job);
     uint64_t current, total;
 
     block_progress_get(&job->progress, &current, &total);
@@ -85,6 +86,10 @@ static JobInfo *info_of(Job *job)
     info->status = job_status(job);
     info->current_progress = (int64_t)current;
     info->total_progress = (int64_t)total;
+    info->has_rate = pace.has_rate;
+    info->rate = pace.rate;
+    info->has_eta = pace.has_eta;
+    info->eta = pace.eta;
     if (info->status == JOB_STATUS_CONCLUDED && job->ret < 0) {
         info->error = g_strdup(job->err ? error_get_pretty(job->err)
                                         : g_strerror(-job->ret));

@@ -26,8 +26,8 @@ static int coroutine_fn stream_wants(ChainJob *c, int64_t offset, int64_t bytes,
         return ret < 0 ? ret : 0;
     }
     /* Not here: is it in one of those that go? */
-    ret = node_co_status_above(backing, c->base, NODE_WANT_ALLOCATED, offset, n,
-                               ret_bytes, NULL, NULL, NULL);
+    ret = node_co_status_below(c->top, c->base, NODE_WANT_ALLOCATED, offset, n,
+                               ret_bytes);
     return ret < 0 ? ret : !!(ret & NODE_STATUS_ALLOCATED);
 }
 

@@ -298,6 +298,14 @@ static bool backup_prepare(BlockAction *action, Error **errp)
     return a->job != NULL;
 }
 
+static bool drive_backup_prepare(BlockAction *action, Error **errp)
+{
+    BackupAction *a = container_of(action, BackupAction, common);
+
+    a->job = backup_from_drive_command(action->arg, action->txn, errp);
+    return a->job != NULL;
+}
+
 static void backup_commit(BlockAction *action)
 {
     job_start(JOB(container_of(action, BackupAction, common)->job));
@@ -311,6 +319,13 @@ static void backup_abort(BlockAction *action)
 const BlockActionKind block_action_backup = {
     .size = sizeof(BackupAction),
     .prepare = backup_prepare,
+    .commit = backup_commit,
+    .abort = backup_abort,
+};
+
+const BlockActionKind block_action_drive_backup = {
+    .size = sizeof(BackupAction),
+    .prepare = drive_backup_prepare,
     .commit = backup_commit,
     .abort = backup_abort,
 };

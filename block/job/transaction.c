@@ -32,6 +32,7 @@ static const BlockActionKind *const kinds[TRANSACTION_ACTION_KIND__MAX] = {
     [TRANSACTION_ACTION_KIND_BLOCK_DIRTY_BITMAP_MERGE] =
         &block_action_bitmap_merge,
     [TRANSACTION_ACTION_KIND_BLOCKDEV_BACKUP] = &block_action_backup,
+    [TRANSACTION_ACTION_KIND_DRIVE_BACKUP] = &block_action_drive_backup,
     [TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT] = &block_action_snapshot,
     [TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_INTERNAL_SYNC] =
         &block_action_snapshot_internal,
@@ -58,6 +59,8 @@ static const void *arg_of(const TransactionAction *a)
         return a->u.block_dirty_bitmap_merge.data;
     case TRANSACTION_ACTION_KIND_BLOCKDEV_BACKUP:
         return a->u.blockdev_backup.data;
+    case TRANSACTION_ACTION_KIND_DRIVE_BACKUP:
+        return a->u.drive_backup.data;
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT:
         return a->u.blockdev_snapshot.data;
     case TRANSACTION_ACTION_KIND_BLOCKDEV_SNAPSHOT_INTERNAL_SYNC:

@@ -44,6 +44,7 @@ extern const BlockActionKind block_action_bitmap_enable;
 extern const BlockActionKind block_action_bitmap_disable;
 extern const BlockActionKind block_action_bitmap_merge;
 extern const BlockActionKind block_action_backup;
+extern const BlockActionKind block_action_drive_backup;
 extern const BlockActionKind block_action_snapshot;
 extern const BlockActionKind block_action_snapshot_sync;
 extern const BlockActionKind block_action_snapshot_internal;

@@ -53,22 +53,46 @@ static bool set_unix(json_t *opts, const char *path, Error **errp)
     return true;
 }
 
+/* A host by its number: 2 is where a guest runs. */
+static bool set_vsock(json_t *opts, const char *cid, const char *port,
+                      Error **errp)
+{
+    uint64_t number;
+    json_t *server;
+
+    if (qemu_strtou64(cid, NULL, 10, &number) < 0 || number > UINT32_MAX) {
+        error_setg(errp, "'%s' is no context ID of vsock", cid);
+        return false;
+    }
+    server =
+        json_pack("{s:s,s:s,s:s}", "type", "vsock", "cid", cid, "port", port);
+    json_object_set_new(opts, "server", server);
+    return true;
+}
+
 /* -- URI ------------------------------------------------------------------------ */
 
 typedef struct NBDScheme {
     const char *name;
     bool is_unix;
     bool tls;
+    bool is_vsock;
 } NBDScheme;
 
 static const NBDScheme schemes[] = {
-    { "nbd", false, false },     { "nbd+tcp", false, false },
-    { "nbd+unix", true, false }, { "nbds", false, true },
-    { "nbds+tcp", false, true }, { "nbds+unix", true, true },
+    { "nbd", false, false },
+    { "nbd+tcp", false, false },
+    { "nbd+unix", true, false },
+    { "nbds", false, true },
+    { "nbds+tcp", false, true },
+    { "nbds+unix", true, true },
+    { "nbd+vsock", false, false, true },
+    { "nbds+vsock", false, true, true },
 };
 
 const char *const nbd_uri_schemes[] = {
-    "nbd", "nbd+tcp", "nbd+unix", "nbds", "nbds+tcp", "nbds+unix", NULL,
+    "nbd",       "nbd+tcp",   "nbd+unix",   "nbds", "nbds+tcp",
+    "nbds+unix", "nbd+vsock", "nbds+vsock", NULL,
 };
 
 static const NBDScheme *find_scheme(const char *name)
@@ -124,6 +148,9 @@ static bool take_address(const NBDScheme *scheme, GUri *uri, const char *socket,
             error_setg(errp, "NBD URI '%s://' has no parameter 'socket'",
                        scheme->name);
             return false;
+        }
+        if (scheme->is_vsock) {
+            return set_vsock(opts, host && *host ? host : "2", port, errp);
         }
         return set_inet(opts, host && *host ? host : "localhost", port, errp);
     }
@@ -237,6 +264,9 @@ char *nbd_make_uri(const SocketAddress *addr, const char *export, bool tls)
     case SOCKET_ADDRESS_TYPE_UNIX:
         path = g_uri_escape_string(addr->u.q_unix.path, "/", true);
         return g_strdup_printf("nbd%s+unix:///%s?socket=%s", s, name, path);
+    case SOCKET_ADDRESS_TYPE_VSOCK:
+        return g_strdup_printf("nbd%s+vsock://%s:%s%s%s", s, addr->u.vsock.cid,
+                               addr->u.vsock.port, *name ? "/" : "", name);
     default:
         return g_strdup_printf("nbd%s:%s", s, name);
     }

@@ -19,6 +19,7 @@
 #include "qapi/qapi-types-yank.h"
 #include "qapi/qapi-visit-sockets.h"
 #include "qapi/qobject-input-visitor.h"
+#include "qapi/qobject-output-visitor.h"
 
 #define TYPE_BLOCK_NBD TYPE_BLOCK_NODE "-nbd"
 OBJECT_DECLARE_SIMPLE_TYPE(BlockNBD, BLOCK_NBD)
@@ -277,6 +278,23 @@ static char *nbd_filename(BlockNode *node)
                    : NULL;
 }
 
+/* All that a URI does not say is in the properties. */
+static void nbd_name_options(BlockNode *node, json_t *opts)
+{
+    BlockNBD *s = BLOCK_NBD(node);
+    json_t *server = NULL;
+    Visitor *v = qobject_output_visitor_new(&server);
+
+    if (visit_type_SocketAddress(v, NULL, &s->addr, NULL)) {
+        visit_complete(v, &server);
+        json_object_set_new(opts, "server", server);
+    }
+    visit_free(v);
+    if (s->export && *s->export) {
+        json_object_set_new(opts, "export", json_string(s->export));
+    }
+}
+
 static bool nbd_reopen_prepare(BlockNode *node, const json_t *opts,
                                void **state, Error **errp)
 {
@@ -462,6 +480,9 @@ static int coroutine_fn nbd_co_block_status(BlockNode *node, unsigned want,
 
 /* -- class ---------------------------------------------------------------------------------- */
 
+static const char *const nbd_name_props[] = { "tls-creds", "tls-hostname",
+                                              "x-dirty-bitmap", NULL };
+
 static const Property nbd_props[] = {
     { "server", PROP_JSON, offsetof(BlockNBD, server),
       .qapi_type = "SocketAddress", .help = "where the server is",
@@ -523,6 +544,8 @@ static void nbd_class_init(ObjectClass *oc, void *data)
     nc->close = nbd_close;
     nc->reopen_prepare = nbd_reopen_prepare;
     nc->filename = nbd_filename;
+    nc->name_props = nbd_name_props;
+    nc->name_options = nbd_name_options;
     nc->co_preadv = nbd_co_preadv;
     nc->co_pwritev = nbd_co_pwritev;
     nc->co_flush = nbd_co_flush;

@@ -70,6 +70,10 @@ static char *null_filename(BlockNode *node)
     return g_strdup_printf("%s://", BLOCK_NODE_GET_CLASS(node)->driver);
 }
 
+static void null_name_options(BlockNode *node, json_t *opts)
+{
+}
+
 static int64_t null_allocated(BlockNode *node)
 {
     return 0;
@@ -97,6 +101,8 @@ static bool null_reopen_prepare(BlockNode *node, const json_t *opts,
 
 static const char *const null_schemes[] = { "null-co", NULL };
 
+static const char *const null_name_props[] = { "size", "read-zeroes", NULL };
+
 static const Property null_props[] = {
     { "size", PROP_SIZE, offsetof(BlockNull, size), .def = "1G",
       .unit = "bytes", .help = "size of the image", .since = "0.1" },
@@ -118,6 +124,8 @@ static void null_class_init(ObjectClass *oc, void *data)
     nc->uri_schemes = null_schemes;
     nc->reopen_prepare = null_reopen_prepare;
     nc->filename = null_filename;
+    nc->name_props = null_name_props;
+    nc->name_options = null_name_options;
     nc->allocated = null_allocated;
     nc->co_preadv = null_co_preadv;
     nc->co_pwritev = null_co_pwritev;

@@ -30,6 +30,7 @@ struct BlockAmendQcow2 {
     char *lazy_refcounts;   /* NULL, "on", "off" */
     uint64_t refcount_bits; /* 0 */
     char *data_file_raw;
+    char *data_file; /* NULL; "": no name in the header */
     json_t *encrypt_ref;
 };
 
@@ -323,6 +324,57 @@ static bool coroutine_fn set_raw(BlockAmendQcow2 *a, BlockQcow2 *s,
     return qcow_header_rewrite(s, errp) == 0;
 }
 
+/* Only the name: what is in the new file is the user's business. */
+static bool coroutine_fn set_data_file(BlockAmendQcow2 *a, BlockQcow2 *s,
+                                       Error **errp)
+{
+    QcowHeader *h = &s->header;
+    char *before = h->data_file;
+
+    if (!a->data_file) {
+        return true;
+    }
+    if (!qcow_has_data_file(s)) {
+        error_setg(errp, "data-file can only be set for images that use an "
+                         "external data file");
+        return false;
+    }
+    if (strlen(a->data_file) > QCOW_DATA_FILE_NAME_MAX) {
+        error_setg(errp, "Data file name is longer than %d bytes",
+                   QCOW_DATA_FILE_NAME_MAX);
+        return false;
+    }
+    h->data_file = *a->data_file ? g_strdup(a->data_file) : NULL;
+    if (qcow_header_rewrite(s, errp) < 0) {
+        g_free(h->data_file);
+        h->data_file = before;
+        return false;
+    }
+    g_free(before);
+    return true;
+}
+
+/* The contents would change: that is rebase's work. */
+static bool check_backing(const BlockAmendQcow2 *a, const BlockQcow2 *s,
+                          Error **errp)
+{
+    const QcowHeader *h = &s->header;
+
+    if (a->backing_file &&
+        !g_str_equal(a->backing_file, h->backing_file ?: "")) {
+        error_setg(errp, "Cannot amend the backing file");
+        error_append_hint(errp, "You can use 'ferry-img rebase' instead.\n");
+        return false;
+    }
+    if (a->backing_format &&
+        g_strcmp0(a->backing_format, h->backing_format) != 0) {
+        error_setg(errp, "Cannot amend the backing format");
+        error_append_hint(errp, "You can use 'ferry-img rebase' instead.\n");
+        return false;
+    }
+    return true;
+}
+
 static bool coroutine_fn amend_closed(BlockAmendQcow2 *a, BlockQcow2 *s,
                                       Error **errp)
 {
@@ -338,8 +390,8 @@ static bool coroutine_fn amend_closed(BlockAmendQcow2 *a, BlockQcow2 *s,
         return false;
     }
     return amend_encryption(a, s, errp) && set_raw(a, s, errp) &&
-           set_refcount_bits(a, s, errp) && set_lazy(a, s, errp) &&
-           set_version(a, s, errp);
+           set_data_file(a, s, errp) && set_refcount_bits(a, s, errp) &&
+           set_lazy(a, s, errp) && set_version(a, s, errp);
 }
 
 static bool coroutine_fn amend_co_run(BlockAmend *amend, Error **errp)
@@ -353,15 +405,13 @@ static bool coroutine_fn amend_co_run(BlockAmend *amend, Error **errp)
         error_setg(errp, "Image '%s' is read-only", node->name);
         return false;
     }
+    if (!check_backing(a, s, errp)) {
+        return false;
+    }
     block_progress_add(amend->progress, s->header.size);
     qcow_close_gate(s);
     ok = amend_closed(a, s, errp);
     qcow_open_gate(s);
-    if (ok && (a->backing_file || a->backing_format)) {
-        ok = qcow_co_change_backing(node, a->backing_file ?: node->backing_file,
-                                    a->backing_format ?: node->backing_format,
-                                    errp) == 0;
-    }
     if (ok && a->size) {
         ok = node_co_truncate(node, (int64_t)a->size, true, PREALLOC_MODE_OFF,
                               0, errp) == 0;
@@ -383,15 +433,19 @@ static const Property amend_props[] = {
     { "size", PROP_SIZE, offsetof(BlockAmendQcow2, size), .unit = "bytes",
       .help = "size of the disk", .since = "0.2" },
     { "backing-file", PROP_STR, offsetof(BlockAmendQcow2, backing_file),
-      .help = "image that shows through; empty = none", .since = "0.2" },
+      .help = "only what it is already: rebase changes it", .since = "0.2" },
     { "backing-fmt", PROP_STR, offsetof(BlockAmendQcow2, backing_format),
-      .help = "its format", .since = "0.2" },
+      .help = "likewise", .since = "0.2" },
     { "lazy-refcounts", PROP_STR, offsetof(BlockAmendQcow2, lazy_refcounts),
       .help = "on or off: write refcounts only at the end", .since = "0.2" },
     { "refcount-bits", PROP_UINT64, offsetof(BlockAmendQcow2, refcount_bits),
       .help = "width of a refcount: 1 to 64", .since = "0.2" },
     { "data-file-raw", PROP_STR, offsetof(BlockAmendQcow2, data_file_raw),
       .help = "off: the data file is no raw image of the disk any more",
+      .since = "0.2" },
+    { "data-file", PROP_STR, offsetof(BlockAmendQcow2, data_file),
+      .help = "name of the data file, which holds what the old one did; "
+              "empty: none in the header",
       .since = "0.2" },
     { "encrypt", PROP_JSON, offsetof(BlockAmendQcow2, encrypt_ref),
       .qapi_type = "any", .help = "key slots: what luks takes",

@@ -246,7 +246,10 @@ static int coroutine_fn commit(BlockQcow2 *s, bool durable, bool even_lazy)
 
     g_array_set_clear_func(c.pieces, piece_clear);
     qemu_co_mutex_lock(&s->commit_lock);
-    ret = qatomic_read(&s->broken) ? -EIO : collect(s, &c);
+    ret = qcow_may_write(s);
+    if (ret == 0) {
+        ret = collect(s, &c);
+    }
     if (ret == 0) {
         ret = write_all(s, &c, durable, even_lazy);
     }

@@ -189,10 +189,10 @@ static int coroutine_fn write_packed(BlockQcow2 *s, uint64_t offset,
     while (ret == 0 && offset < end) {
         uint32_t n = (uint32_t)MIN(end - offset, s->cluster_bytes);
 
-        if (qatomic_read(&s->broken)) {
-            return -EIO;
+        ret = qcow_may_write(s);
+        if (ret == 0) {
+            ret = write_cluster(s, offset, n, qiov, qiov_offset);
         }
-        ret = write_cluster(s, offset, n, qiov, qiov_offset);
         offset += n;
         qiov_offset += n;
     }

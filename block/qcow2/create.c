@@ -485,6 +485,8 @@ static bool coroutine_fn create_co_run(BlockCreate *bc, Error **errp)
 
 /* -- measuring ------------------------------------------------------------------------ */
 
+/* What is in a data file counts as well: it needs the room, too. */
+
 /* Bytes of @in that are not zero, in whole clusters of the new image. */
 static int64_t coroutine_fn data_bytes(Maker *m, BlockNode *in)
 {
@@ -519,14 +521,13 @@ static bool coroutine_fn create_co_measure(BlockCreate *bc, BlockNode *in,
     Maker m = { .c = c };
     uint64_t clusters = DIV_ROUND_UP(c->size, c->cluster_size);
     uint64_t per_l2 = c->cluster_size / (c->extended_l2 ? 16 : 8);
-    uint64_t data = c->data_file_ref ? 0 : clusters;
     uint64_t meta;
     int64_t used = 0;
 
     if (!plan(&m, c, errp)) {
         return false;
     }
-    if (in && !c->data_file_ref) {
+    if (in) {
         used = data_bytes(&m, in);
         if (used < 0) {
             error_setg_errno(errp, (int)-used, "Unable to get block status");
@@ -535,13 +536,13 @@ static bool coroutine_fn create_co_measure(BlockCreate *bc, BlockNode *in,
     }
     if (c->preallocation == PREALLOC_MODE_FULL ||
         c->preallocation == PREALLOC_MODE_FALLOC) {
-        used = (int64_t)(data * c->cluster_size);
+        used = (int64_t)(clusters * c->cluster_size);
     }
     plan_refcounts(&m, 1 + m.l1_clusters + m.crypt_clusters +
-                           DIV_ROUND_UP(clusters, per_l2) + data);
-    meta = (m.total - data) * c->cluster_size;
+                           DIV_ROUND_UP(clusters, per_l2) + clusters);
+    meta = (m.total - clusters) * c->cluster_size;
     *ret_required = meta + (uint64_t)used;
-    *ret_fully = meta + data * c->cluster_size;
+    *ret_fully = meta + clusters * c->cluster_size;
     return true;
 }
 

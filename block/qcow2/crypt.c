@@ -98,7 +98,7 @@ bool qcow_crypt_open(BlockQcow2 *s, Error **errp)
     if (node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK)) {
         flags |= QCRYPTO_BLOCK_OPEN_NO_IO;
     }
-    s->crypt = crypt_open(node->ctx, &header, options, "encrypt.", flags, errp);
+    s->crypt = crypt_open(node, &header, options, "encrypt.", flags, errp);
     if (!s->crypt) {
         return false;
     }

@@ -8,21 +8,76 @@
  * the whole header, which is one sector, too, unless an image of others has
  * more in it (qcow_header_encode()).
  *
+ * After a change that failed the disk may have the one or the other, while the
+ * caller gives up what the new one refers to. So the old bytes are written once
+ * more; and if that fails, too, nothing is written into the image before it goes
+ * well (qcow_may_write()).
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
 #include "block/qcow2/internal.h"
 
+static int coroutine_fn write_stable(BlockQcow2 *s, uint64_t offset,
+                                     const void *buf, size_t len)
+{
+    int ret = qcow_meta_write(s, QCOW_META_HEADER, offset, buf, len);
+
+    return ret == 0 ? node_co_flush(s->file.node) : ret;
+}
+
+/* header_lock is held. */
+static int coroutine_fn undo(BlockQcow2 *s)
+{
+    int ret = 0;
+
+    if (s->undo) {
+        ret = write_stable(s, s->undo_offset, s->undo, s->undo_len);
+    }
+    if (ret == 0) {
+        g_free(s->undo);
+        qatomic_set(&s->undo, NULL);
+    }
+    return ret;
+}
+
+int coroutine_fn qcow_may_write(BlockQcow2 *s)
+{
+    if (qatomic_read(&s->broken)) {
+        return -EIO;
+    }
+    if (!qatomic_read(&s->undo)) {
+        return 0;
+    }
+    QEMU_LOCK_GUARD(&s->header_lock);
+    return undo(s);
+}
+
 static int coroutine_fn write_field(BlockQcow2 *s, uint64_t offset,
                                     const void *buf, size_t len)
 {
-    int ret = qcow_flush_files(s);
+    g_autofree uint8_t *old = g_try_malloc(len);
+    int ret = old ? undo(s) : -ENOMEM;
 
     if (ret == 0) {
-        ret = qcow_meta_write(s, QCOW_META_HEADER, offset, buf, len);
+        ret = qcow_flush_files(s);
     }
-    return ret == 0 ? node_co_flush(s->file.node) : ret;
+    if (ret == 0) {
+        ret =
+            node_co_pread(s->file.node, (int64_t)offset, (int64_t)len, old, 0);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    ret = write_stable(s, offset, buf, len);
+    if (ret < 0) {
+        s->undo_offset = offset;
+        s->undo_len = len;
+        qatomic_set(&s->undo, g_steal_pointer(&old));
+        undo(s);
+    }
+    return ret;
 }
 
 int coroutine_fn qcow_header_set_l1(BlockQcow2 *s, uint64_t offset,

@@ -213,6 +213,10 @@ struct BlockQcow2 {
 
     QcowHeader header; /* header_lock for what changes */
     CoMutex header_lock;
+    uint8_t *undo; /* (owned) header_lock; atomic: what the header was before a
+                    * change that failed; NULL: the disk has what we have */
+    uint64_t undo_offset;
+    size_t undo_len;
 
     /* mapping */
     CoMutex lock;
@@ -356,6 +360,8 @@ int coroutine_fn qcow_header_set_incompatible(BlockQcow2 *s, uint64_t set,
                                               uint64_t clear);
 /** qcow_header_rewrite: all of it, after @s->header was changed. */
 int coroutine_fn qcow_header_rewrite(BlockQcow2 *s, Error **errp);
+/** qcow_may_write: 0; -errno: nothing may be written into the image now. */
+int coroutine_fn qcow_may_write(BlockQcow2 *s);
 /** qcow_mark_dirty: refcounts on disk will be behind (lazy refcounts). */
 int coroutine_fn qcow_mark_dirty(BlockQcow2 *s);
 
@@ -616,6 +622,9 @@ int coroutine_fn qcow_co_snapshot_delete(BlockNode *node, const char *id,
 SnapshotInfoList *qcow_snapshot_list(BlockNode *node, Error **errp);
 int coroutine_fn qcow_co_snapshot_load_tmp(BlockNode *node, const char *id,
                                            const char *name, Error **errp);
+/** qcow_forget_vmstate: the first @bytes of a state: its clusters are not the
+ *  disk's any more. */
+int coroutine_fn qcow_forget_vmstate(BlockQcow2 *s, uint64_t bytes);
 int coroutine_fn qcow_co_save_vmstate(BlockNode *node, QEMUIOVector *qiov,
                                       int64_t pos);
 int coroutine_fn qcow_co_forget_vmstate(BlockNode *node);

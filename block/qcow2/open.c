@@ -31,6 +31,15 @@ static bool read_header(BlockQcow2 *s, Error **errp)
         error_setg_errno(errp, -ret, "Could not read qcow2 header");
         return false;
     }
+    /* A file's length is rounded up to sectors. */
+    if (ldl_be_p(fixed) == QCOW_MAGIC &&
+        block_node_length(s->file.node) <= QCOW_HEADER_SECTOR) {
+        error_setg(errp,
+                   "the image is truncated: the file ends in its first %d "
+                   "bytes, where the header is",
+                   QCOW_HEADER_SECTOR);
+        return false;
+    }
     if (!qcow_header_decode(h, fixed, sizeof(fixed), errp)) {
         return false;
     }
@@ -304,6 +313,7 @@ void qcow_unload(BlockQcow2 *s)
     s->bitmaps = NULL;
     g_clear_pointer(&s->unpack_data, g_free);
     s->unpack_entry = 0;
+    g_clear_pointer(&s->undo, g_free);
     qcow_header_clear(&s->header);
 }
 
@@ -388,17 +398,17 @@ static void set_node(BlockQcow2 *s)
     s->discard_passthrough[QCOW_DISCARD_OTHER] = s->pass_discard_other;
 }
 
-static bool may_open(BlockQcow2 *s, Error **errp)
+static bool may_open(BlockQcow2 *s, bool read_only, Error **errp)
 {
     BlockNode *node = BLOCK_NODE(s);
 
-    if ((s->header.incompatible & QCOW_INCOMPAT_CORRUPT) && !node->read_only &&
+    if ((s->header.incompatible & QCOW_INCOMPAT_CORRUPT) && !read_only &&
         !(node->open_flags & NODE_OPEN_CHECK)) {
         error_setg(errp, "qcow2: Image is corrupt; cannot be opened "
                          "read/write");
         return false;
     }
-    if (s->header.crypt_method == QCOW_CRYPT_AES && !node->read_only &&
+    if (s->header.crypt_method == QCOW_CRYPT_AES && !read_only &&
         !(node->open_flags & (NODE_OPEN_NO_IO | NODE_OPEN_CHECK))) {
         error_setg(errp, "Use of AES-CBC encrypted qcow2 images is no longer "
                          "supported; open it read-only to convert it");
@@ -431,7 +441,8 @@ static bool load(BlockQcow2 *s, Error **errp)
     ERRP_GUARD();
     OpenJob job = { s, errp };
 
-    return set_geometry(s, errp) && make_caches(s, errp) && may_open(s, errp) &&
+    return set_geometry(s, errp) && make_caches(s, errp) &&
+           may_open(s, BLOCK_NODE(s)->read_only, errp) &&
            (s->data || open_data_file(s, errp)) &&
            (s->crypt || qcow_crypt_open(s, errp)) &&
            node_run_co(BLOCK_NODE(s)->ctx, load_entry, &job) == 0;
@@ -559,17 +570,10 @@ bool qcow_reopen_prepare(BlockNode *node, const json_t *opts, void **state,
 {
     BlockQcow2 *s = BLOCK_QCOW2(node);
     bool read_only = json_is_true(json_object_get(opts, "read-only"));
-    bool was_read_only = node->read_only;
     OpenJob job = { s, errp };
-    bool ok;
 
-    if (read_only) {
-        return node_run_co(node->ctx, write_out_entry, &job) == 0;
-    }
-    qatomic_set(&node->read_only, false);
-    ok = may_open(s, errp);
-    qatomic_set(&node->read_only, was_read_only);
-    return ok;
+    return read_only ? node_run_co(node->ctx, write_out_entry, &job) == 0
+                     : may_open(s, false, errp);
 }
 
 static int coroutine_fn take_over_entry(void *opaque)

@@ -188,6 +188,8 @@ static bool note_set(Object *obj, const Property *prop, const void *value,
     return true;
 }
 
+static const char *const qcow_name_props[] = { "encrypt", NULL };
+
 static const Property qcow_props[] = {
     { "file", PROP_JSON, offsetof(BlockQcow2, file_ref), .qapi_type = "any",
       .flags = PROP_F_REQUIRED, .help = "node-name, or a node to make",
@@ -294,6 +296,7 @@ static void qcow_class_init(ObjectClass *oc, void *data)
     nc->reopen_commit = qcow_reopen_commit;
     nc->reopen_abort = qcow_reopen_abort;
     nc->filename = qcow_filename;
+    nc->name_props = qcow_name_props;
     nc->allocated = qcow_allocated;
     nc->co_preadv = qcow_co_preadv;
     nc->co_pwritev = qcow_co_pwritev;

@@ -242,17 +242,6 @@ static int coroutine_fn create(BlockQcow2 *s, QcowSnapshot *sn, Error **errp)
     return 0;
 }
 
-/* The machine's state is the snapshot's now. */
-static int coroutine_fn forget_vmstate(BlockQcow2 *s, uint64_t bytes)
-{
-    uint64_t from = qcow_vmstate_offset(s);
-
-    return bytes ? qcow_remap(s, from,
-                              ROUND_UP(bytes, (uint64_t)s->cluster_bytes),
-                              QCOW_REMAP_FORGET, QCOW_DISCARD_NEVER)
-                 : 0;
-}
-
 static bool may_snapshot(BlockQcow2 *s, Error **errp)
 {
     if (qcow_has_data_file(s)) {
@@ -305,7 +294,8 @@ int coroutine_fn qcow_co_snapshot_create(BlockNode *node, SnapshotInfo *info,
         if (ret == 0) {
             g_free(info->id);
             info->id = g_steal_pointer(&id);
-            forget_vmstate(s, vm_bytes);
+            /* The machine's state is the snapshot's now. */
+            qcow_forget_vmstate(s, vm_bytes);
             qcow_commit_all(s);
         }
     }
@@ -442,8 +432,6 @@ static int coroutine_fn switch_tree(BlockQcow2 *s, const QcowSnapshot *sn,
     int ret = qcow_header_set_l1(s, offset, entries, sn->disk_size);
 
     if (ret < 0) {
-        /* The disk may have it all the same: both trees stay counted. */
-        qcow_header_set_l1(s, old_offset, old_entries, s->header.size);
         return ret;
     }
     old = s->l1;
@@ -596,71 +584,13 @@ SnapshotInfoList *qcow_snapshot_list(BlockNode *node, Error **errp)
     BlockQcow2 *s = BLOCK_QCOW2(node);
     SnapshotInfoList *list = NULL;
 
+    if (!qatomic_read(&s->loaded)) {
+        error_setg(errp, "the tables of image '%s' could not be read again",
+                   node->name);
+        return NULL;
+    }
     for (uint32_t i = s->header.nb_snapshots; s->snapshots && i-- > 0;) {
         QAPI_LIST_PREPEND(list, info_of(&s->snapshots[i]));
     }
     return list;
-}
-
-/* -- machine states --------------------------------------------------------------------------- */
-
-int coroutine_fn qcow_co_save_vmstate(BlockNode *node, QEMUIOVector *qiov,
-                                      int64_t pos)
-{
-    BlockQcow2 *s = BLOCK_QCOW2(node);
-    uint64_t offset = qcow_vmstate_offset(s) + (uint64_t)pos;
-    uint64_t entries = qcow_l1_entries(s, offset + qiov->size);
-    unsigned ticket;
-    int ret = 0;
-
-    if (!s->active || qcow_has_data_file(s)) {
-        return -ENOTSUP;
-    }
-    if (entries > s->l1_size) {
-        qcow_close_gate(s);
-        /* Room for what follows, too. */
-        ret = qcow_l1_grow(
-            s, MAX(entries, MIN(entries + entries / 8, QCOW_L1_MAX_BYTES / 8)),
-            NULL);
-        qcow_open_gate(s);
-    }
-    if (ret < 0) {
-        return ret;
-    }
-    ticket = qcow_enter(s);
-    ret = qcow_write(s, offset, (int64_t)qiov->size, qiov, 0);
-    qcow_leave(s, ticket);
-    return ret;
-}
-
-int coroutine_fn qcow_co_load_vmstate(BlockNode *node, QEMUIOVector *qiov,
-                                      int64_t pos)
-{
-    BlockQcow2 *s = BLOCK_QCOW2(node);
-    unsigned ticket = qcow_enter(s);
-    int ret = qcow_read(s, qcow_vmstate_offset(s) + (uint64_t)pos,
-                        (int64_t)qiov->size, qiov, 0);
-
-    qcow_leave(s, ticket);
-    return ret;
-}
-
-int coroutine_fn qcow_co_forget_vmstate(BlockNode *node)
-{
-    BlockQcow2 *s = BLOCK_QCOW2(node);
-    uint64_t from = qcow_vmstate_offset(s);
-    uint64_t end;
-    int ret;
-
-    if (!s->active || qcow_has_data_file(s)) {
-        return -ENOTSUP;
-    }
-    qcow_close_gate(s);
-    end = (uint64_t)s->l1_size << (s->cluster_bits + s->l2_bits);
-    ret = forget_vmstate(s, end > from ? end - from : 0);
-    if (ret == 0) {
-        ret = qcow_commit_all(s);
-    }
-    qcow_open_gate(s);
-    return ret;
 }

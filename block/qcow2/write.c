@@ -386,8 +386,9 @@ int coroutine_fn qcow_write(BlockQcow2 *s, uint64_t offset, int64_t bytes,
         int64_t done = 0;
         QcowMap m;
 
-        if (qatomic_read(&s->broken)) {
-            return -EIO;
+        ret = qcow_may_write(s);
+        if (ret < 0) {
+            return ret;
         }
         ret = qcow_map(s, offset, bytes, &m);
         if (ret == 0 && m.kind == QCOW_NORMAL && m.copied) {

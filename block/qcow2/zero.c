@@ -191,8 +191,9 @@ int coroutine_fn qcow_remap(BlockQcow2 *s, uint64_t offset, uint64_t bytes,
         uint64_t n =
             MIN(r.end - offset, per_slice - (offset & (per_slice - 1)));
 
-        if (qatomic_read(&s->broken)) {
-            return -EIO;
+        ret = qcow_may_write(s);
+        if (ret < 0) {
+            return ret;
         }
         if (!nothing_to_do(s, &r, offset, &n)) {
             ret = remap_range(s, &r, offset, offset + n);

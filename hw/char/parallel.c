@@ -18,6 +18,7 @@
 #include "hw/core/run-watch.h"
 #include "hw/isa/isa.h"
 #include "hw/machine-lock.h"
+#include "migration/constants.h"
 #include "migration/migration.h"
 #include "migration/vmstate.h"
 #include "qom/property.h"
@@ -441,11 +442,20 @@ static int parallel_post_load(void *opaque, int version_id)
     return 0;
 }
 
+static void parallel_constants(void *opaque, VMStateConstants *c)
+{
+    const ISAParallelState *s = opaque;
+
+    vmstate_constant(c, "property iobase", s->iobase);
+    vmstate_constant(c, "property irq", s->irq_number);
+}
+
 static const VMStateDescription vmstate_parallel = {
     .name = "parallel_isa",
     .version_id = 1,
     .minimum_version_id = 1,
     .post_load = parallel_post_load,
+    .constants = parallel_constants,
     .fields =
         (const VMStateField[]){ VMSTATE_UINT8(data, ISAParallelState),
                                 VMSTATE_UINT8(control, ISAParallelState),

@@ -8,6 +8,7 @@
 #include "hw/char/serial.h"
 #include "hw/core/qdev-internal.h"
 #include "hw/isa/isa.h"
+#include "migration/constants.h"
 #include "migration/vmstate.h"
 #include "qom/property.h"
 #include "util/error.h"
@@ -133,10 +134,19 @@ static void isa_serial_instance_finalize(Object *obj)
     serial_deinit(&ISA_SERIAL(obj)->uart);
 }
 
+static void isa_serial_constants(void *opaque, VMStateConstants *c)
+{
+    const ISASerialState *s = opaque;
+
+    vmstate_constant(c, "property iobase", s->iobase);
+    vmstate_constant(c, "property irq", s->irq);
+}
+
 static const VMStateDescription vmstate_isa_serial = {
     .name = "serial",
     .version_id = 1,
     .minimum_version_id = 1,
+    .constants = isa_serial_constants,
     .fields =
         (const VMStateField[]){ VMSTATE_STRUCT(uart, ISASerialState, 0,
                                                vmstate_serial, SerialState),

@@ -122,7 +122,7 @@ const VMStateDescription vmstate_apic = {
     .post_load_errp = apic_post_load,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT32_EQUAL(id, APICState, "CPUs have other APIC ids"),
+            VMSTATE_UINT32_EQUAL(id, APICState, "APIC id"),
             VMSTATE_UINT64(saved_base, APICState),
             VMSTATE_UINT32(xapic_id, APICState),
             VMSTATE_UINT32(ldr, APICState),

@@ -219,7 +219,7 @@ const VMStateDescription vmstate_msix = {
     .minimum_version_id = 1,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT32_EQUAL(n, MSIXState, "vectors="),
+            VMSTATE_UINT32_EQUAL(n, MSIXState, "property vectors"),
             VMSTATE_VBUFFER_UINT32(table, MSIXState, 0, NULL, table_bytes),
             VMSTATE_VBUFFER_UINT32(pending, MSIXState, 0, NULL, pba_bytes),
             VMSTATE_END_OF_LIST() },

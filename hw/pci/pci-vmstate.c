@@ -16,6 +16,7 @@
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci-internal.h"
+#include "migration/constants.h"
 #include "migration/qemu-file.h"
 
 /* Bits that may differ from those of a function that was just made. */
@@ -86,11 +87,28 @@ static int pci_post_load(void *opaque, int version_id)
     return 0;
 }
 
+/* What get_config() compares, and what follows from the writable bits. */
+static void pci_constants(void *opaque, VMStateConstants *c)
+{
+    const PCIDevice *dev = opaque;
+    uint8_t mask[PCI_CONFIG_BYTES];
+
+    changeable_bits(dev, mask);
+    vmstate_constant_bytes(c, "PCI configuration space", dev->config, mask,
+                           PCI_CONFIG_BYTES);
+    for (unsigned i = 0; i < PCI_NUM_REGIONS; i++) {
+        g_autofree char *name = g_strdup_printf("size of BAR %u", i);
+
+        vmstate_constant(c, name, dev->region[i].size);
+    }
+}
+
 const VMStateDescription vmstate_pci_device = {
     .name = "PCIDevice",
     .version_id = 1,
     .minimum_version_id = 1,
     .post_load = pci_post_load,
+    .constants = pci_constants,
     .fields =
         (const VMStateField[]){
             VMSTATE_BUFFER_UNSAFE_INFO(config, PCIDevice, 0,

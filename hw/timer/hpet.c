@@ -515,9 +515,8 @@ static const VMStateDescription vmstate_hpet = {
     .post_load_errp = hpet_post_load,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT8_EQUAL(n_timers, HPETState, "property timers differs"),
-            VMSTATE_UINT32_EQUAL(routes, HPETState,
-                                 "property hpet-intcap differs"),
+            VMSTATE_UINT8_EQUAL(n_timers, HPETState, "property timers"),
+            VMSTATE_UINT32_EQUAL(routes, HPETState, "property hpet-intcap"),
             VMSTATE_UINT64(config, HPETState),
             VMSTATE_UINT64(status, HPETState),
             VMSTATE_UINT64(counter, HPETState),

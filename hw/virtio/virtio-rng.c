@@ -13,6 +13,7 @@
 #include "hw/core/vmstate-check.h"
 #include "hw/machine-lock.h"
 #include "hw/virtio/virtio-pci.h"
+#include "migration/constants.h"
 #include "qom/property.h"
 #include "trace/trace-hw.h"
 #include "util/error.h"
@@ -200,12 +201,19 @@ static bool rng_post_load(void *opaque, int version_id, Error **errp)
                          errp);
 }
 
+static void rng_constants(void *opaque, VMStateConstants *c)
+{
+    vmstate_constant_least(c, "property max-bytes",
+                           ((VirtIORngPCI *)opaque)->rng.max_bytes);
+}
+
 /* A request of the guest that was not answered is still in its ring. */
 static const VMStateDescription vmstate_rng_pci = {
     .name = "virtio-rng",
     .version_id = 1,
     .minimum_version_id = 1,
     .post_load_errp = rng_post_load,
+    .constants = rng_constants,
     .fields =
         (const VMStateField[]){ VMSTATE_VIRTIO_PCI(parent_obj, VirtIORngPCI),
                                 VMSTATE_UINT64(rng.quota, VirtIORngPCI),

@@ -16,6 +16,7 @@
 
 #include "hw/core/vmstate-check.h"
 #include "hw/virtio/virtio-serial.h"
+#include "migration/constants.h"
 #include "migration/qemu-file.h"
 
 /* -- control messages ------------------------------------------------------------ */
@@ -140,15 +141,27 @@ static bool serial_post_load(void *opaque, int version_id, Error **errp)
     return true;
 }
 
+static void serial_constants(void *opaque, VMStateConstants *c)
+{
+    const VirtIOSerial *s = opaque;
+
+    for (uint32_t i = 0; i < s->max_ports; i++) {
+        g_autofree char *name = g_strdup_printf("port %u (1: is there)", i);
+
+        vmstate_constant(c, name, s->ports[i] != NULL);
+    }
+}
+
 const VMStateDescription vmstate_virtio_serial = {
     .name = "virtio_console",
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = serial_pre_save,
     .post_load_errp = serial_post_load,
+    .constants = serial_constants,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT32_EQUAL(max_ports, VirtIOSerial, "max_ports="),
+            VMSTATE_UINT32_EQUAL(max_ports, VirtIOSerial, "property max_ports"),
             VMSTATE_BOOL(driver_ready, VirtIOSerial),
             VMSTATE_BUFFER_UNSAFE_INFO(pending, VirtIOSerial, 0,
                                        vmstate_info_pending, 0),

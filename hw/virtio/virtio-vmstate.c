@@ -16,6 +16,7 @@
 #include "util/osdep.h"
 
 #include "hw/core/vmstate-check.h"
+#include "migration/constants.h"
 #include "migration/qemu-file.h"
 #include "util/host-utils.h"
 
@@ -73,8 +74,7 @@ static const VMStateDescription vmstate_virtqueue = {
     .post_load_errp = queue_post_load,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT16_EQUAL(setup.max_size, VirtQueue,
-                                 "queue-size= of the device"),
+            VMSTATE_UINT16_EQUAL(setup.max_size, VirtQueue, "size of a queue"),
             VMSTATE_UINT16(setup.size, VirtQueue),
             VMSTATE_UINT16(setup.vector, VirtQueue),
             VMSTATE_BOOL(setup.enabled, VirtQueue),
@@ -112,11 +112,22 @@ static bool device_post_load(void *opaque, int version_id, Error **errp)
     return true;
 }
 
+/* A driver that has not decided yet takes what it finds there. */
+static void device_constants(void *opaque, VMStateConstants *c)
+{
+    const VirtIODevice *vdev = opaque;
+
+    vmstate_constant_bits(c, "virtio features",
+                          vdev->features_final ? vdev->guest_features : 0,
+                          vdev->host_features, NULL);
+}
+
 const VMStateDescription vmstate_virtio_device = {
     .name = "virtio",
     .version_id = 1,
     .minimum_version_id = 1,
     .post_load_errp = device_post_load,
+    .constants = device_constants,
     .fields =
         (const VMStateField[]){
             VMSTATE_UINT64(guest_features, VirtIODevice),

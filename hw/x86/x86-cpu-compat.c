@@ -117,6 +117,34 @@ static bool check_xsave(const X86CPU *cpu, Error **errp)
     return true;
 }
 
+void x86_cpu_constants(void *opaque, VMStateConstants *c)
+{
+    const X86CPU *cpu = opaque;
+
+    vmstate_constant_text(c, "vendor", cpu->vendor);
+    vmstate_constant_least(c, "bits of physical addresses",
+                           cpu->seen_phys_bits);
+    for (unsigned i = 0; i < FEAT_WORDS; i++) {
+        const X86FeatureWordInfo *w = &x86_feature_words[i];
+        g_autofree char *name =
+            g_strdup_printf("CPUID 0x%x/%u E%cX", w->function, w->index,
+                            g_ascii_toupper(w->reg));
+
+        vmstate_constant_bits(c, name, cpu->features[i], cpu->features[i],
+                              w->names);
+    }
+    for (unsigned i = 0; i < X86_XSAVE_PLACES; i++) {
+        const X86XsavePlace *p = &cpu->xsave_place[i];
+        g_autofree char *offset =
+            g_strdup_printf("offset of XSAVE component %u", i);
+        g_autofree char *bytes =
+            g_strdup_printf("bytes of XSAVE component %u", i);
+
+        vmstate_constant_if_set(c, offset, p->bytes ? p->offset : 0);
+        vmstate_constant_if_set(c, bytes, p->bytes);
+    }
+}
+
 bool x86_cpu_check_compatible(const X86CPU *cpu, Error **errp)
 {
     const X86CPUSaved *s = &cpu->saved;

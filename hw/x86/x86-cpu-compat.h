@@ -7,6 +7,11 @@
 #define HW_X86_X86_CPU_COMPAT_H
 
 #include "hw/x86/x86-cpu.h"
+#include "migration/constants.h"
+
+/** x86_cpu_constants: the same, as it is compared before the first page; hook
+ *  of a VMStateDescription. */
+void x86_cpu_constants(void *opaque, VMStateConstants *c);
 
 /** x86_cpu_describe: fill that part of cpu->saved. */
 void x86_cpu_describe(X86CPU *cpu);

@@ -16,6 +16,7 @@
 
 #include "hw/machine-lock.h"
 #include "hw/x86/x86-cpu-compat.h"
+#include "migration/constants.h"
 #include "migration/register.h"
 #include "util/error.h"
 
@@ -38,18 +39,28 @@ static int common_fill(void *opaque)
     return 0;
 }
 
+/* An APIC id does not tell whether a level above is a die or a socket. */
+static void common_constants(void *opaque, VMStateConstants *c)
+{
+    const CpuTopology *t = &CPU(opaque)->machine->smp;
+
+    vmstate_constant(c, "number of sockets (-smp)", t->sockets);
+    vmstate_constant(c, "number of dies (-smp)", t->dies);
+    vmstate_constant(c, "number of cores (-smp)", t->cores);
+    vmstate_constant(c, "number of threads (-smp)", t->threads);
+}
+
 static const VMStateDescription vmstate_common = {
     .name = "cpu_common",
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = common_fill,
     .pre_load = common_fill,
+    .constants = common_constants,
     .fields =
         (const VMStateField[]){
-            VMSTATE_UINT32_EQUAL(saved.n_cpus, X86CPU,
-                                 "the machines have other numbers of CPUs"),
-            VMSTATE_UINT32_EQUAL(saved.apic_id, X86CPU,
-                                 "the machines have other topologies (-smp)"),
+            VMSTATE_UINT32_EQUAL(saved.n_cpus, X86CPU, "number of CPUs"),
+            VMSTATE_UINT32_EQUAL(saved.apic_id, X86CPU, "APIC id, from -smp"),
             VMSTATE_END_OF_LIST() },
 };
 
@@ -70,6 +81,7 @@ static void note_seen(X86CPU *cpu, const X86CPUIDTable *table)
 bool x86_cpu_state_init(X86CPU *cpu, const X86CPUIDTable *table, Error **errp)
 {
     note_seen(cpu, table);
+    common_fill(cpu);
     MACHINE_LOCK_GUARD();
     return vmstate_register_with(machine_savevm(CPU(cpu)->machine),
                                  vmstate_common.name, VMSTATE_INSTANCE_ID_ANY,
@@ -359,6 +371,7 @@ const VMStateDescription vmstate_x86_cpu = {
     .post_save = cpu_post_save,
     .pre_load = cpu_pre_load,
     .post_load_errp = cpu_post_load,
+    .constants = x86_cpu_constants,
     .fields =
         (const VMStateField[]){
             VMSTATE_BUFFER(saved.vendor, X86CPU),

@@ -267,7 +267,8 @@ typedef struct AccelIOEvent {
  *             nothing changes. What lies outside of RAM is passed over
  *             All four: any thread but a vCPU's that is inside the guest
  * @vcpu_dirty_pages: (optional) pages that the CPU was seen to make dirty
- *             while a log was on; false: not counted. Any thread
+ *             while a log was on, each once until dirty_log_clear(); false: not
+ *             counted. Any thread
  * @dirty_ring_full_ns: (optional) time that CPUs have spent with a full ring
  *             of dirty pages. Any thread
  * @ram_written: (optional) a device wrote to @len bytes of RAM at @gpa: for

@@ -10,5 +10,7 @@
 
 extern const HMPCommand block_hmp_commands[];
 extern const HMPCommand block_hmp_info[];
+extern const HMPCommand block_job_hmp_commands[];
+extern const HMPCommand block_job_hmp_info[];
 
 #endif

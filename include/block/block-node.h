@@ -64,6 +64,10 @@ bool blockdev_add_str(const char *text, AioContext *ctx, Error **errp);
 /** blockdev_reopen: @list: (in) array of options as for blockdev_add(), each of
  *  a node that there is. Errors: an option that cannot change. */
 bool blockdev_reopen(const json_t *list, Error **errp);
+/** node_reopen_options: (transfer full) what blockdev_reopen() takes to leave
+ *  @node as it is. *@ret_file: (transfer none) the node that it is stored in,
+ *  or NULL. */
+json_t *node_reopen_options(BlockNode *node, BlockNode **ret_file);
 /** blockdev_del: Errors: no such node; in use; not from blockdev-add. */
 bool blockdev_del(const char *name, Error **errp);
 /** blockdevs_cleanup: drop all that blockdev_add() made. */

@@ -57,6 +57,9 @@ DriveInfo *drive_new(json_t *opts, BlockInterfaceType default_type,
 DriveInfo *drive_get(BlockInterfaceType type, int bus, int unit);
 /** drive_get_by_index: place as if numbered through. */
 DriveInfo *drive_get_by_index(BlockInterfaceType type, int index);
+/** drive_text_parse: (transfer full) options of -drive's text; @help: (out,
+ *  nullable) as for keyval_parse(). */
+json_t *drive_text_parse(const char *text, bool *help, Error **errp);
 /** drive_new_str: -drive's text: "file=disk.img,if=virtio". */
 DriveInfo *drive_new_str(const char *text, BlockInterfaceType default_type,
                          AioContext *ctx, Error **errp);

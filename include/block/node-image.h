@@ -41,8 +41,14 @@ typedef struct NodeInfo {
 const char *node_driver_name(const BlockNode *node);
 /** node_length: bytes of the disk. Thread: any. */
 int64_t node_length(BlockNode *node);
-/** node_filename: (transfer full) for people; "" if there is none. */
+/** node_filename: (transfer full) with which, in the format of the node's driver,
+ *  the same contents can be opened: a path, a URI, or "json:" with options. */
 char *node_filename(BlockNode *node);
+/** node_path: (transfer full) where the bytes are, for people and for what is
+ *  relative to it; "" if nowhere. */
+char *node_path(BlockNode *node);
+/** node_is_called: is @name one of these? */
+bool node_is_called(BlockNode *node, const char *name);
 /** node_preferred_write: bytes of the smallest write that needs no read; 0:
  *  any. */
 uint32_t node_preferred_write(const BlockNode *node);

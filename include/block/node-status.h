@@ -45,5 +45,13 @@ int coroutine_fn node_co_status_above(BlockNode *node, BlockNode *base,
                                       int64_t bytes, int64_t *pnum,
                                       int64_t *map, BlockNode **file,
                                       unsigned *depth);
+/**
+ * node_co_status_below:
+ * The same of the images below @node, as @node shows them: what is behind the
+ * end of one of them reads as zeroes, which that one decides.
+ */
+int coroutine_fn node_co_status_below(BlockNode *node, BlockNode *base,
+                                      unsigned want, int64_t offset,
+                                      int64_t bytes, int64_t *pnum);
 
 #endif

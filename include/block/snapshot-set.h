@@ -83,8 +83,8 @@ bool snapshot_set_delete(SnapshotSet *set, const char *tag, Error **errp);
  *  or is left of the one gone back to) takes no space any more. */
 void snapshot_set_forget(SnapshotSet *set);
 
-/** snapshot_set_describe: (transfer full) text of "info snapshots". */
-char *snapshot_set_describe(SnapshotSet *set);
+/** snapshot_set_describe: (transfer full) text of "info snapshots"; NULL. */
+char *snapshot_set_describe(SnapshotSet *set, Error **errp);
 
 /**
  * vmstate_channel_new:

@@ -63,6 +63,8 @@ typedef enum QCryptoBlockOpenFlags {
     QCRYPTO_BLOCK_OPEN_NO_IO = 1 << 0,
     /* The header is in a file of its own: payload from byte 0 elsewhere. */
     QCRYPTO_BLOCK_OPEN_DETACHED = 1 << 1,
+    /* qcrypto_block_open_cancel() may be called. */
+    QCRYPTO_BLOCK_OPEN_CANCELLABLE = 1 << 2,
 } QCryptoBlockOpenFlags;
 
 typedef enum QCryptoBlockCreateFlags {
@@ -108,6 +110,34 @@ QCryptoBlock *qcrypto_block_open(QCryptoBlockOpenOptions *options,
                                  QCryptoBlockReadFunc readfunc, void *opaque,
                                  unsigned int flags, size_t n_threads,
                                  Error **errp);
+
+/**
+ * qcrypto_block_open_begin:
+ * The first half of qcrypto_block_open(), for who has to be elsewhere while the
+ * key is searched: reads the header, and from it and the secret all that the
+ * search needs.
+ *
+ * Thread: any.
+ * Returns: a new object for qcrypto_block_open_finish(), or
+ *   qcrypto_block_free(); NULL on error.
+ */
+QCryptoBlock *qcrypto_block_open_begin(QCryptoBlockOpenOptions *options,
+                                       const char *optprefix,
+                                       QCryptoBlockReadFunc readfunc,
+                                       void *opaque, unsigned int flags,
+                                       Error **errp);
+/**
+ * qcrypto_block_open_finish:
+ * The second half: finds the key. To be called once.
+ *
+ * Thread: any.
+ * Returns: 0, or -1 on error: @block is good for qcrypto_block_free() only.
+ * Errors: no slot opens with the passphrase; cancelled.
+ */
+int qcrypto_block_open_finish(QCryptoBlock *block, Error **errp);
+/** qcrypto_block_open_cancel: qcrypto_block_open_finish(), that runs or is still
+ *  to come, ends soon. Thread: any, while @block exists. */
+void qcrypto_block_open_cancel(QCryptoBlock *block);
 
 /**
  * qcrypto_block_create:
@@ -230,7 +260,10 @@ uint64_t qcrypto_block_get_payload_offset(QCryptoBlock *block);
 /** qcrypto_block_get_sector_size: bytes; requests are multiples of it. */
 uint64_t qcrypto_block_get_sector_size(QCryptoBlock *block);
 
-/** qcrypto_block_free: wipe and free; NULL is accepted. */
+/** qcrypto_block_ref: another reference, for qcrypto_block_free(). */
+QCryptoBlock *qcrypto_block_ref(QCryptoBlock *block);
+/** qcrypto_block_free: one reference less; the last wipes and frees. NULL is
+ *  accepted. */
 void qcrypto_block_free(QCryptoBlock *block);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(QCryptoBlock, qcrypto_block_free)

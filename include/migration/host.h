@@ -103,7 +103,7 @@ typedef struct MigrationAnnounce {
  * @vcpu_thread_id: kernel thread that runs vCPU @cpu
  * @vcpu_dirty_pages: pages that vCPU @cpu dirtied since the machine's start;
  *             false: the accelerator does not count for each vCPU (KVM without
- *             a dirty ring, soft). Never blocks
+ *             a dirty ring). A page counts once until it is cleared. Never blocks
  * @throttle_set: all vCPUs sleep @percent (0: none, to MIGRATION_THROTTLE_MAX)
  *             of their time; takes effect within a period (10 ms), is undone
  *             at once by 0, also for those asleep. Never blocks

@@ -28,7 +28,7 @@
 
 #define QEMU_FILE_IOV_MAX    1024              /* pieces of one writev */
 #define QEMU_FILE_IOV_BYTES  (2 * 1024 * 1024) /* bytes of one writev */
-#define QEMU_FILE_SMALL_SIZE (128 * 1024)      /* a writer's own buffer */
+#define QEMU_FILE_SMALL_SIZE (256 * 1024)      /* a writer's own buffer */
 #define QEMU_FILE_READ_BYTES (512 * 1024)      /* a reader's own buffer */
 #define QEMU_FILE_PEEK_MAX   (64 * 1024)       /* most that can be peeked at */
 
@@ -79,6 +79,16 @@ void qemu_file_set_blocking(QEMUFile *f, bool block);
  */
 void qemu_put_buffer_async(QEMUFile *f, const uint8_t *buf, size_t size,
                            bool may_free);
+
+/**
+ * qemu_put_buffer_far:
+ * @buf: (in) @size bytes, at most a page of RAM, that this processor does not have
+ *       in its cache. Others may write them meanwhile
+ *
+ * As qemu_put_buffer(), and faster than a reference where the channel copies what
+ * it is given, as sockets do: the kernel copies from memory at half the speed.
+ */
+void qemu_put_buffer_far(QEMUFile *f, const uint8_t *buf, size_t size);
 
 /**
  * QEMUFileReleaseFunc: memory that was put with may_free has been sent.

@@ -44,6 +44,7 @@
 #include "util/typedefs.h"
 
 typedef struct JSONWriter JSONWriter;
+typedef struct VMStateConstants VMStateConstants;
 typedef struct VMStateInfo VMStateInfo;
 typedef struct VMStateField VMStateField;
 typedef struct VMStateDescription VMStateDescription;
@@ -142,6 +143,8 @@ typedef enum MigrationPriority {
  *     a reason; false fails. At most one of each pair
  * @needed: (optional) whether this subsection is sent now
  * @dev_unplug_pending: (optional) of a failover primary device
+ * @constants: (optional) what must be the same on the other side, see
+ *     migration/constants.h; under the machine lock, the guest may run
  * @fields: ends with VMSTATE_END_OF_LIST()
  * @subsections: (nullable) ends with NULL
  *
@@ -164,6 +167,7 @@ struct VMStateDescription {
     int (*post_save)(void *opaque);
     bool (*needed)(void *opaque);
     bool (*dev_unplug_pending)(void *opaque);
+    void (*constants)(void *opaque, VMStateConstants *c);
     const VMStateField *fields;
     const VMStateDescription *const *subsections;
 };

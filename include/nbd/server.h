@@ -103,6 +103,9 @@ typedef struct NBDServerConfig {
     /* Optional: a connection that had chosen an export has ended; @left such
      * ones remain. Thread: main loop. */
     void (*client_gone)(void *opaque, unsigned left);
+    /* Optional: the handshake with @peer ended without a choice; @why is the
+     * call's. Thread: the connection's. */
+    void (*client_refused)(void *opaque, const char *peer, const char *why);
     void *opaque;
 } NBDServerConfig;
 

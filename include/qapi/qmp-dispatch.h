@@ -34,6 +34,21 @@ typedef enum QmpCommandOptions {
 } QmpCommandOptions;
 
 /*
+ * Work that takes a handler long and does not belong in its thread. The handler
+ * fills this in, sets QmpContext.again and returns, without result or error;
+ * when the work is done it is called again, with the same arguments. The
+ * commands of its monitor wait meanwhile, those of others do not: the handler
+ * must expect another world. It may send out further errands.
+ */
+typedef struct QmpErrand {
+    void *opaque;                 /* NULL in the handler's first call */
+    int (*work)(void *opaque);    /* in a worker thread */
+    void (*cancel)(void *opaque); /* the program ends: this work and any further
+                                   * is to end soon; it may be running */
+    void (*free)(void *opaque);   /* when the command is over */
+} QmpErrand;
+
+/*
  * What a command's handler may want to know about who asks. The monitor
  * fills it in; commands marked 'x-context' in the schema get it as their
  * first parameter.
@@ -44,6 +59,9 @@ typedef struct QmpContext {
     bool
         preconfig; /* before machine initialisation: only QCO_ALLOW_PRECONFIG */
     void *opaque;  /* the session, owned by the monitor */
+    bool takes_errands; /* else the handler does everything by itself */
+    bool again;         /* (out) there is an errand */
+    QmpErrand errand;   /* the handler's, from its first call to its last */
 } QmpContext;
 
 /**
@@ -160,7 +178,8 @@ bool qmp_request_parse(const QmpCommandList *cmds, json_t *request,
  * qmp_command_options().
  *
  * Returns: the response with "return" or "error" and the id, a new
- * reference; NULL if the command succeeded and has no response.
+ * reference; NULL if the command succeeded and has no response, or wants to be
+ * run again (@ctx->again).
  */
 json_t *qmp_request_run(const QmpRequest *req, QmpContext *ctx);
 

@@ -14,6 +14,8 @@
 #define POLL_NS (INT64_C(20) * 1000 * 1000)
 #define MB      1000000.0
 
+#define MS_PER_S 1000
+
 static void hmp_calc_dirty_rate(HMPContext *ctx, json_t *args)
 {
     int64_t seconds = hmp_arg_int(args, "second", 0);
@@ -44,7 +46,8 @@ static void hmp_calc_dirty_rate(HMPContext *ctx, json_t *args)
 static void hmp_info_dirty_rate(HMPContext *ctx, json_t *args)
 {
     Error *err = NULL;
-    DirtyRateInfo *info = qmp_query_dirty_rate(false, 0, &err);
+    DirtyRateInfo *info =
+        qmp_query_dirty_rate(true, TIME_UNIT_MILLISECOND, &err);
 
     if (hmp_handle_error(ctx, err)) {
         return;
@@ -55,7 +58,12 @@ static void hmp_info_dirty_rate(HMPContext *ctx, json_t *args)
         hmp_printf(ctx, "Sample Pages: %" PRIu64 " (per GB)\n",
                    info->sample_pages);
     }
-    hmp_printf(ctx, "Period: %" PRId64 " (sec)\n", info->calc_time);
+    if (info->calc_time % MS_PER_S) {
+        hmp_printf(ctx, "Period: %" PRId64 " (ms)\n", info->calc_time);
+    } else {
+        hmp_printf(ctx, "Period: %" PRId64 " (sec)\n",
+                   info->calc_time / MS_PER_S);
+    }
     hmp_printf(ctx, "Mode: %s\n", DirtyRateMeasureMode_str(info->mode));
     if (info->has_dirty_rate) {
         hmp_printf(ctx, "Dirty rate: %" PRId64 " (MB/s)\n", info->dirty_rate);

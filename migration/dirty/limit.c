@@ -5,7 +5,7 @@
  * so the share of its time in which it runs is corrected by the ratio of limit
  * to rate each period, at most by MAX_STEP, which also takes it back up when it
  * writes less. Pages count when they become dirty; to count them again each
- * period all are cleared (a dirty ring is cleared by being collected).
+ * period all are cleared.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -33,6 +33,13 @@ static void tell_source(MigrationIncoming *mis, const Error *err)
     return_sender_shut(mis->to_src, 1, text, NULL);
 }
 
+static void note_refused(MigrationIncoming *mis, const char *why)
+{
+    QEMU_LOCK_GUARD(&mis->ms->lock);
+    g_free(mis->refused);
+    mis->refused = g_strdup(why);
+}
+
 /*
  * A client that was not let in. A source whose guest does not fit is told so;
  * query-migrate says why the last one was refused.
@@ -47,9 +54,7 @@ static void refuse_candidate(Candidate *c, const Error *err)
 
         return_sender_shut(sender, 1, error_get_pretty(err), NULL);
     }
-    QEMU_LOCK_GUARD(&mis->ms->lock);
-    g_free(mis->refused);
-    mis->refused = g_strdup(error_get_pretty(err));
+    note_refused(mis, error_get_pretty(err));
 }
 
 static void candidate_forget(Candidate *c)
@@ -98,9 +103,9 @@ static void *candidate_thread(void *opaque)
     return NULL;
 }
 
-/* The oldest candidate that has not got through goes, if there are too many
- * or its time is over. */
-static void thin_out(MigrationIncoming *mis)
+/* The oldest candidate that has not got through goes, if there are @max, or
+ * its time is over. */
+static void thin_out(MigrationIncoming *mis, unsigned max)
 {
     int64_t now = qemu_clock_get_ms(QEMU_CLOCK_REALTIME);
 
@@ -110,7 +115,7 @@ static void thin_out(MigrationIncoming *mis)
 
         if (!c->accepted &&
             (now > c->deadline_ms ||
-             g_queue_get_length(&mis->run->candidates) >= CANDIDATES_MAX)) {
+             g_queue_get_length(&mis->run->candidates) >= max)) {
             qio_channel_shutdown(c->ioc, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
             break;
         }
@@ -123,7 +128,7 @@ void incoming_candidate_start(MigrationIncoming *mis, QIOChannel *ioc,
     Candidate *c = g_new0(Candidate, 1);
     QemuThread thread;
 
-    thin_out(mis);
+    thin_out(mis, CANDIDATES_MAX);
     c->mis = mis;
     c->ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
     c->f = qemu_file_new_input(ioc);
@@ -217,6 +222,19 @@ static bool still_wants(void *opaque)
            migration_status_is_running(migration_status(&mis->course));
 }
 
+static void found_refused(void *opaque, QIOChannel *ioc, const char *why)
+{
+    trace_migration_candidate_refused(ioc, why);
+    note_refused(opaque, why);
+}
+
+/* One that says nothing more goes when its time is over, also if nobody else
+ * comes. */
+static void found_tick(void *opaque)
+{
+    thin_out(opaque, UINT_MAX);
+}
+
 bool incoming_secure(void *opaque, QIOChannel *ioc, QIOChannel **ret_tls,
                      Error **errp)
 {
@@ -238,4 +256,6 @@ const ListenerOps incoming_listener_ops = {
     .recovered = found_recovered,
     .wants = still_wants,
     .secure = incoming_secure,
+    .refused = found_refused,
+    .tick = found_tick,
 };

@@ -61,7 +61,17 @@ bool incoming_secure(void *opaque, QIOChannel *ioc, QIOChannel **ret_tls,
 /* What the listener calls; opaque is the MigrationIncoming. */
 extern const ListenerOps incoming_listener_ops;
 
+/* incoming/end.c */
+
 /** incoming_end: @err: (in) NULL: all is well; owned by this call. */
 void incoming_end(MigrationIncoming *mis, Error *err);
+/** incoming_note_error: the first one counts; owned by this call. Thread: any. */
+void incoming_note_error(MigrationIncoming *mis, Error *err);
+/** incoming_listener_end: nobody is let in any more. @opaque: the
+ *  MigrationIncoming. Thread: not the listener's. */
+void incoming_listener_end(void *opaque);
+/** incoming_cleanup: all that the course had goes, but for post-copy's state. More
+ *  than once is allowed. */
+void incoming_cleanup(MigrationIncoming *mis);
 
 #endif

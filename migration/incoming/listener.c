@@ -28,6 +28,8 @@
 
 /* Connections the kernel keeps for us meanwhile. */
 #define BACKLOG 512
+/* How often who has not shown enough yet is looked at. */
+#define TICK_MS 1000
 /* Of the descriptors that the process may have, clients get a part. */
 #define FD_SHARE 4
 
@@ -233,6 +235,9 @@ static void half_secured(QIOTask *task, gpointer opaque)
     if (h->dropped) {
         half_free(h);
     } else if (qio_task_propagate_error(task, &err)) {
+        if (h->l->ops->refused) {
+            h->l->ops->refused(h->l->opaque, h->ioc, error_get_pretty(err));
+        }
         half_drop(h, error_get_pretty(err));
         error_free(err);
     } else {
@@ -316,12 +321,26 @@ static gboolean listener_quit(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-static void *listener_thread(void *opaque)
+static gboolean listener_tick(gpointer opaque)
 {
     MigrationListener *l = opaque;
 
+    l->ops->tick(l->opaque);
+    return G_SOURCE_CONTINUE;
+}
+
+static void *listener_thread(void *opaque)
+{
+    MigrationListener *l = opaque;
+    g_autoptr(GSource) tick = g_timeout_source_new(TICK_MS);
+
+    if (l->ops->tick) {
+        g_source_set_callback(tick, listener_tick, l, NULL);
+        g_source_attach(tick, l->context);
+    }
     g_main_context_push_thread_default(l->context);
     g_main_loop_run(l->loop);
+    g_source_destroy(tick);
     /* Handshakes that were closed still call back. */
     while (g_main_context_iteration(l->context, FALSE)) {
     }

@@ -46,6 +46,10 @@ typedef struct ListenerOps {
     /* (optional) the TLS channel to be made on @ioc; NULL: none. */
     bool (*secure)(void *opaque, QIOChannel *ioc, QIOChannel **ret_tls,
                    Error **errp);
+    /* (optional) a TLS handshake failed, or its peer may not come in */
+    void (*refused)(void *opaque, QIOChannel *ioc, const char *why);
+    /* (optional) about once a second */
+    void (*tick)(void *opaque);
 } ListenerOps;
 
 /**

@@ -175,6 +175,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(MultiFDSend, multifd_send_free)
  * @populate: (optional) this range is about to be written
  * @placed: (optional) these @n pages were written with their bytes
  * @place_zero: (optional) make these pages zero; default: unless they are
+ * @main_ended: (optional) is there no source any more that channels could come
+ *     from? Thread: that of multifd_recv_sync(); must not wait
  * @on_error: as MultiFDSendConfig's
  *
  * The functions are called in the channels' threads, several at once.
@@ -188,6 +190,7 @@ typedef struct MultiFDRecvConfig {
                    unsigned n);
     void (*place_zero)(void *opaque, RAMBlock *rb, const uint64_t *offset,
                        unsigned n);
+    bool (*main_ended)(void *opaque);
     void (*on_error)(void *opaque, Error *err);
     void *opaque;
 } MultiFDRecvConfig;

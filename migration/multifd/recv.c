@@ -30,6 +30,10 @@
 
 /* The main stream waits so long for channels that have not come. */
 #define COME_LIMIT_MS 30000
+/* ... and looks so often whether there is a source any more. If not, those that
+ * have connected are still to be accepted: it may have sent all and gone. */
+#define COME_LOOK_MS  100
+#define COME_ENDED_MS 2000
 
 typedef struct RecvChannel {
     MultiFDRecv *r;
@@ -484,16 +488,25 @@ static bool sync_possible(MultiFDRecv *r, Error **errp)
 static bool sync_wait_come(MultiFDRecv *r, Error **errp)
 {
     gint64 end_us = g_get_monotonic_time() + COME_LIMIT_MS * INT64_C(1000);
+    bool ended = false;
 
     while (r->come < r->config.channels && sync_possible(r, errp)) {
-        gint64 left_ms = (end_us - g_get_monotonic_time()) / 1000;
+        gint64 now_us = g_get_monotonic_time();
 
-        if (left_ms <= 0) {
-            error_setg(errp, "only %u of %u multifd channels came", r->come,
-                       r->config.channels);
+        if (now_us >= end_us) {
+            error_setg(errp, "only %u of %u multifd channels came%s", r->come,
+                       r->config.channels,
+                       ended ? " before the source went" : "");
             return false;
         }
-        qemu_cond_timedwait(&r->cond, &r->lock, left_ms);
+        qemu_cond_timedwait(&r->cond, &r->lock,
+                            MIN((end_us - now_us) / 1000 + 1, COME_LOOK_MS));
+        if (!ended && r->config.main_ended &&
+            r->config.main_ended(r->config.opaque)) {
+            ended = true;
+            end_us = MIN(end_us, g_get_monotonic_time() +
+                                     COME_ENDED_MS * INT64_C(1000));
+        }
     }
     return r->come == r->config.channels;
 }

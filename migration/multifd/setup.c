@@ -13,6 +13,7 @@
 #include "migration/mapped/file-ram.h"
 #include "migration/multifd/multifd.h"
 #include "migration/ram/incoming.h"
+#include "migration/transport/transport.h"
 
 QEMU_BUILD_BUG_ON(MULTIFD_INIT_LEN != MULTIFD_HELLO_SIZE);
 QEMU_BUILD_BUG_ON((int)MULTIFD_METHOD_ZLIB != (int)MULTIFD_COMPRESSION_ZLIB);
@@ -187,6 +188,13 @@ static void recv_place_zero(void *opaque, RAMBlock *rb, const uint64_t *offset,
     ram_incoming_place_zero(mis->ram, rb, offset, n);
 }
 
+static bool recv_main_ended(void *opaque)
+{
+    MigrationIncoming *mis = opaque;
+
+    return migration_socket_has_ended(mis->from_src);
+}
+
 static void recv_error(void *opaque, Error *err)
 {
     migration_incoming_fail(opaque, err);
@@ -200,6 +208,7 @@ bool multifd_recv_start(MigrationIncoming *mis, Error **errp)
         .populate = recv_populate,
         .placed = recv_placed,
         .place_zero = recv_place_zero,
+        .main_ended = recv_main_ended,
         .on_error = recv_error,
         .opaque = mis,
     };

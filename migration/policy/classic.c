@@ -40,14 +40,20 @@
 /* A migration that takes longer is as good as none. */
 #define FORECAST_MAX_NS (100000 * NS_PER_S)
 
+/* Over some time. */
+typedef struct Rates {
+    int64_t period_ns;
+    uint64_t sent_bytes;
+    uint64_t dirtied_bytes;
+} Rates;
+
 typedef struct Classic {
     unsigned extra_passes; /* since the pause came within the limit */
     uint64_t last_remaining;
 
-    /* Since the last look at the throttle. */
-    int64_t period_ns;
-    uint64_t sent_bytes;
-    uint64_t dirtied_bytes;
+    Rates whole;          /* of passes, since the last look */
+    Rates part;           /* in the middle of one, the same */
+    unsigned raised;      /* so often in the middle of this pass */
     uint64_t dirty_limit; /* in effect; 0: none */
 } Classic;
 
@@ -123,7 +129,7 @@ static void decide_when(Classic *c, const PassReport *r, Decision *d)
 /* -- slowing the guest down ------------------------------------------------------ */
 
 /* Percent more, so that dirtying comes to the threshold. */
-static unsigned needed_percent(const Classic *c, const PassReport *r)
+static unsigned needed_percent(const Rates *c, const PassReport *r)
 {
     double allowed =
         (double)c->sent_bytes * r->knobs.throttle_trigger_threshold / 100;
@@ -134,10 +140,10 @@ static unsigned needed_percent(const Classic *c, const PassReport *r)
     return ideal < share ? (unsigned)(share - ideal + 1) : 1;
 }
 
-static unsigned more_throttle(const Classic *c, const PassReport *r)
+static unsigned more_throttle(const Rates *c, const PassReport *r,
+                              unsigned steps)
 {
     const PolicyKnobs *k = &r->knobs;
-    unsigned steps = (unsigned)MIN(MAX(c->period_ns / PERIOD_NS, 1), STEPS_MAX);
     unsigned more = r->throttle ? k->cpu_throttle_increment * steps
                                 : k->cpu_throttle_initial;
 
@@ -147,36 +153,70 @@ static unsigned more_throttle(const Classic *c, const PassReport *r)
     return MIN(r->throttle + more, k->max_cpu_throttle);
 }
 
-static bool dirties_too_fast(const Classic *c, const PolicyKnobs *k)
+static bool dirties_too_fast(const Rates *c, const PolicyKnobs *k)
 {
     return (double)c->dirtied_bytes >
            (double)c->sent_bytes * k->throttle_trigger_threshold / 100;
 }
 
-/* Returns: percent after one more report; may switch the dirty limit on. */
-static unsigned look_at_rates(Classic *c, const PassReport *r)
+static void rates_add(Rates *c, const PassReport *r)
 {
-    const PolicyKnobs *k = &r->knobs;
-    unsigned throttle = r->throttle;
-
-    if (r->partial && !r->dirtied_pages) {
-        return throttle; /* not known yet: the report at the end has it */
-    }
     c->period_ns += MAX(r->duration_ns, 0);
     c->sent_bytes += r->sent_bytes;
     c->dirtied_bytes += r->dirtied_pages * RAM_PAGE_SIZE;
-    if (c->period_ns < PERIOD_NS) {
+}
+
+/* Returns: percent; may switch the dirty limit on. */
+static unsigned hold_back(Classic *c, const Rates *rates, const PassReport *r,
+                          unsigned steps)
+{
+    const PolicyKnobs *k = &r->knobs;
+
+    if (!steps || !dirties_too_fast(rates, k)) {
+        return r->throttle;
+    }
+    if (k->dirty_limit) {
+        c->dirty_limit = k->vcpu_dirty_limit;
+        return r->throttle;
+    }
+    return k->auto_converge ? more_throttle(rates, r, steps) : r->throttle;
+}
+
+/*
+ * In the middle of a long pass: one increment a second. Not in the first, which
+ * sends all memory however little the guest writes.
+ */
+static unsigned look_at_part(Classic *c, const PassReport *r)
+{
+    unsigned throttle = r->throttle;
+
+    if (r->pass <= 1) {
         return throttle;
     }
-    if (dirties_too_fast(c, k)) {
-        if (k->dirty_limit) {
-            c->dirty_limit = k->vcpu_dirty_limit;
-        } else if (k->auto_converge) {
-            throttle = more_throttle(c, r);
-        }
+    rates_add(&c->part, r);
+    if (c->part.period_ns >= PERIOD_NS) {
+        throttle = hold_back(c, &c->part, r, 1);
+        c->raised += throttle > r->throttle;
+        c->part = (Rates){ 0 };
     }
-    c->period_ns = 0;
-    c->sent_bytes = c->dirtied_bytes = 0;
+    return throttle;
+}
+
+/* At the end of one: the increments that it was not given on the way. */
+static unsigned look_at_whole(Classic *c, const PassReport *r)
+{
+    unsigned throttle = r->throttle;
+    unsigned steps;
+
+    rates_add(&c->whole, r);
+    if (c->whole.period_ns >= PERIOD_NS) {
+        steps =
+            (unsigned)MIN(MAX(c->whole.period_ns / PERIOD_NS, 1), STEPS_MAX);
+        throttle = hold_back(c, &c->whole, r, steps - MIN(steps, c->raised));
+        c->whole = (Rates){ 0 };
+    }
+    c->part = (Rates){ 0 };
+    c->raised = 0;
     return throttle;
 }
 
@@ -184,7 +224,7 @@ static void decide_throttle(Classic *c, const PassReport *r, Decision *d)
 {
     const PolicyKnobs *k = &r->knobs;
 
-    d->throttle = look_at_rates(c, r);
+    d->throttle = r->partial ? look_at_part(c, r) : look_at_whole(c, r);
     /* Switched off while it runs, or another number given. */
     if (!k->auto_converge || k->dirty_limit) {
         d->throttle = 0;
@@ -209,18 +249,20 @@ static int64_t expected_end(const PassReport *r, const Decision *d)
 
     for (unsigned i = 0; i < 1000; i++) {
         int64_t ram = policy_ram_ns(next.remaining_pages, r->bandwidth);
+        bool under_way = r->partial && i == 0; /* is made in any case */
         int64_t ns;
         uint64_t left;
 
         if (ram == INT64_MAX) {
             break;
         }
-        if (ram + r->switchover_fixed_ns <= limit ||
-            (d->action == POLICY_SWITCH && i == 0)) {
+        if (!under_way && (ram + r->switchover_fixed_ns <= limit ||
+                           (d->action == POLICY_SWITCH && i == 0))) {
             return total + ram + r->switchover_fixed_ns;
         }
         left = after_next_pass(&next, &ns);
-        if (left >= next.remaining_pages || total > FORECAST_MAX_NS) {
+        if ((left >= next.remaining_pages && !under_way) ||
+            total > FORECAST_MAX_NS) {
             break;
         }
         total += ns;

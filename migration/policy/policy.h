@@ -61,8 +61,9 @@ typedef struct PolicyKnobs {
  * PassReport: one pass, ended by a sync.
  * @pass: 1 is the first, over all RAM
  * @partial: asked in the middle of @pass: times, bytes and pages are since the
- *           last report, @remaining_pages is what the pass has left plus what
- *           is known to be dirty again
+ *           last report, but for @method, which is empty; @remaining_pages is
+ *           what the pass has left plus what is known to be dirty again. In the
+ *           first pass @dirtied_pages is an estimate: only what was sent is seen
  * @time_ns: since the migration began
  * @duration_ns: of the pass
  * @ram_pages: of all blocks

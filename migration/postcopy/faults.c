@@ -52,7 +52,6 @@ struct PostcopyFaults {
     bool has_quit;
     QemuThread thread;
     bool has_thread;
-    int tid; /* atomic; its own number */
 };
 
 /* -- blocks ------------------------------------------------------------------ */
@@ -241,7 +240,9 @@ static void *faults_thread(void *opaque)
     Error *err = NULL;
 
     postcopy_thread_urgent();
-    qatomic_set(&pf->tid, qemu_get_thread_id());
+    if (pf->ops->begins) {
+        pf->ops->begins(pf->opaque, qemu_get_thread_id());
+    }
     for (;;) {
         int n;
 
@@ -260,7 +261,6 @@ static void *faults_thread(void *opaque)
             faults_handle(pf, &fault[i]);
         }
     }
-    qatomic_set(&pf->tid, 0);
     return NULL;
 }
 
@@ -345,11 +345,6 @@ PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
                        QEMU_THREAD_JOINABLE);
     pf->has_thread = true;
     return g_steal_pointer(&pf);
-}
-
-int postcopy_faults_thread_id(const PostcopyFaults *pf)
-{
-    return qatomic_read(&pf->tid);
 }
 
 void postcopy_faults_stop(PostcopyFaults *pf)

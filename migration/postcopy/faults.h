@@ -21,8 +21,10 @@
 
 typedef struct PostcopyFaults PostcopyFaults;
 
-/* All mandatory. */
+/* All mandatory but for @begins. */
 typedef struct PostcopyFaultsOps {
+    /* The fault thread, which is @tid, begins; it calls this */
+    void (*begins)(void *opaque, int tid);
     /* Ask for the host page of @len bytes at @offset. Must not wait for the
      * page. A failure is the owner's to note; the page stays asked for.
      * Thread: the fault thread, or that in postcopy_faults_ask_again() */
@@ -62,10 +64,6 @@ bool postcopy_block_discard(RAMBlock *rb, uint64_t offset, uint64_t len,
 PostcopyFaults *postcopy_faults_new(const RAMBlockList *blocks,
                                     const PostcopyFaultsOps *ops, void *opaque,
                                     PostcopyTimes *times, Error **errp);
-
-/** postcopy_faults_thread_id: of the thread that hears of faults; 0: not known.
- *  Thread: any. */
-int postcopy_faults_thread_id(const PostcopyFaults *pf);
 
 /** postcopy_faults_stop: wait for the thread to end; pages that are missing
  *  stay so, and whoever touches them hangs until postcopy_faults_free(). */

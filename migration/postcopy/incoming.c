@@ -1,5 +1,5 @@
 /*
- * Post-copy on the destination: commands of the stream, faults, placing.
+ * Post-copy on the destination: commands of the stream, but those about memory.
  *
  * The commands come from a peer that is not trusted, in any order: each checks
  * that what must have been before it was.
@@ -10,39 +10,13 @@
 
 #include "migration/postcopy/incoming.h"
 
-#include <unistd.h>
-
 #include "migration/incoming/internal.h"
 #include "migration/postcopy/postcopy.h"
-#include "migration/postcopy/uffd.h"
 #include "migration/return/sender.h"
 #include "migration/source/source.h"
 #include "migration/stream/savevm.h"
 #include "trace/trace-migration.h"
 #include "util/timer.h"
-
-bool postcopy_supported(const RAMBlockList *blocks, Error **errp)
-{
-    bool shmem = false, huge = false, tids;
-    int fd;
-
-    for (unsigned i = 0; i < blocks->n; i++) {
-        const RAMBlock *rb = blocks->block[i];
-
-        if (!postcopy_block_supported(rb, errp)) {
-            return false;
-        }
-        shmem |= rb->fd >= 0;
-        huge |= rb->page_size > (size_t)sysconf(_SC_PAGESIZE);
-    }
-    fd = uffd_open(shmem, huge, &tids, errp);
-    if (fd < 0) {
-        error_prepend(errp, "post-copy is not possible: ");
-        return false;
-    }
-    close(fd);
-    return true;
-}
 
 bool postcopy_pause(MigrationState *ms, Error **errp)
 {
@@ -67,62 +41,9 @@ bool postcopy_pause(MigrationState *ms, Error **errp)
     return true;
 }
 
-static void incoming_step(const char *step)
+void postcopy_incoming_step(const char *step)
 {
     trace_postcopy_step("destination", step, get_clock());
-}
-
-/* -- faults ------------------------------------------------------------------ */
-
-static void incoming_request(void *opaque, RAMBlock *rb, uint64_t offset,
-                             uint32_t len)
-{
-    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
-    Error *err = NULL;
-
-    incoming_step("fault");
-    if (!return_sender_req_pages(pi->mis->to_src, rb, offset, len, &err)) {
-        /* The reader of the channel sees the break, and asks once more over
-         * the next one. */
-        trace_postcopy_request_failed(error_get_pretty(err));
-        error_free(err);
-    }
-}
-
-static bool incoming_received(void *opaque, RAMBlock *rb, uint64_t offset)
-{
-    PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
-
-    return ram_received_test(pi->mis->ram, rb, offset);
-}
-
-/* Nothing that could be done here would bring the guest's threads back. */
-static void incoming_faults_failed(void *opaque, Error *err)
-{
-    error_reportf_err(err, "post-copy: ");
-}
-
-static const PostcopyFaultsOps incoming_faults_ops = {
-    .request = incoming_request,
-    .received = incoming_received,
-    .failed = incoming_faults_failed,
-};
-
-bool postcopy_place(void *opaque, RAMBlock *rb, uint64_t offset,
-                    const void *page, Error **errp)
-{
-    MigrationIncoming *mis = (MigrationIncoming *)opaque;
-
-    return postcopy_faults_place(mis->postcopy->faults, rb, offset, page, errp);
-}
-
-static bool incoming_place_zeros(void *opaque, RAMBlock *rb, uint64_t offset,
-                                 uint64_t n, Error **errp)
-{
-    MigrationIncoming *mis = (MigrationIncoming *)opaque;
-
-    return postcopy_faults_place_zeros(mis->postcopy->faults, rb, offset, n,
-                                       errp);
 }
 
 /* -- commands -------------------------------------------------------------------- */
@@ -145,20 +66,22 @@ bool postcopy_incoming_advise(MigrationIncoming *mis, uint64_t page_sizes,
     MigrationState *ms = mis->ms;
     uint64_t ours = 0;
 
-    if (page_sizes == 0 && target_page_size == 0) {
-        return true; /* dirty bitmaps only */
-    }
     if (pi->advised) {
         error_setg(errp, "POSTCOPY_ADVISE came twice");
         return false;
+    }
+    pi->blocks = ms->host->ram_blocks(ms->host_opaque);
+    pi->registry = ms->host->registry(ms->host_opaque);
+    if (page_sizes == 0 && target_page_size == 0) {
+        /* Dirty bitmaps only; a source may say so that sends none. */
+        pi->advised = migrate_cap(ms, MIGRATION_CAPABILITY_DIRTY_BITMAPS);
+        return true;
     }
     if (!migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
         error_setg(errp, "the source may use post-copy, but capability "
                          "postcopy-ram is off here");
         return false;
     }
-    pi->blocks = ms->host->ram_blocks(ms->host_opaque);
-    pi->registry = ms->host->registry(ms->host_opaque);
     if (!postcopy_supported(pi->blocks, errp)) {
         return false;
     }
@@ -172,74 +95,8 @@ bool postcopy_incoming_advise(MigrationIncoming *mis, uint64_t page_sizes,
                    page_sizes, target_page_size, ours, RAM_PAGE_SIZE);
         return false;
     }
-    pi->advised = true;
+    pi->advised = pi->memory = true;
     return true;
-}
-
-static bool incoming_prepare(PostcopyIncoming *pi, Error **errp)
-{
-    for (unsigned i = 0; i < pi->blocks->n; i++) {
-        if (!postcopy_block_prepare(pi->blocks->block[i], errp)) {
-            return false;
-        }
-    }
-    pi->discards = true;
-    return true;
-}
-
-bool postcopy_incoming_discard(MigrationIncoming *mis, const char *block,
-                               const StreamRange *ranges, size_t n,
-                               Error **errp)
-{
-    PostcopyIncoming *pi = mis->postcopy;
-    size_t page;
-    RAMBlock *rb;
-
-    if (!pi->advised || qatomic_read(&pi->listening)) {
-        error_setg(errp, "POSTCOPY_RAM_DISCARD in the wrong place");
-        return false;
-    }
-    if (!pi->discards && !incoming_prepare(pi, errp)) {
-        return false;
-    }
-    rb = ram_incoming_block(mis->ram, block, strlen(block), errp);
-    if (!rb) {
-        return false;
-    }
-    page = postcopy_page_size(rb);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t start = ranges[i].start, len = ranges[i].len;
-
-        if (!ram_block_has_range(rb, start, len) || start % page ||
-            (len % page && start + len != rb->used_length)) {
-            error_setg(errp,
-                       "POSTCOPY_RAM_DISCARD of %" PRIu64 " bytes at 0x%" PRIx64
-                       ": not pages of RAM block '%s'",
-                       len, start, block);
-            return false;
-        }
-        if (!postcopy_block_discard(rb, start, ROUND_UP(len, page), errp)) {
-            return false;
-        }
-        ram_received_clear(mis->ram, rb, start, len);
-    }
-    incoming_step("discarded");
-    return true;
-}
-
-static PostcopyTimes *incoming_times_new(PostcopyIncoming *pi)
-{
-    MigrationState *ms = pi->mis->ms;
-    unsigned n = ms->host->vcpu_count(ms->host_opaque);
-    g_autofree int *tids = g_new0(int, MAX(n, 1));
-
-    if (!migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_BLOCKTIME)) {
-        return postcopy_times_new(NULL, 0);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        tids[i] = ms->host->vcpu_thread_id(ms->host_opaque, i);
-    }
-    return postcopy_times_new(tids, n);
 }
 
 bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
@@ -255,21 +112,13 @@ bool postcopy_incoming_listen(MigrationIncoming *mis, Error **errp)
                          "has not opened");
         return false;
     }
-    incoming_step("package came");
-    /* Without any discard blocks are prepared here. */
-    if (!pi->discards && !incoming_prepare(pi, errp)) {
+    postcopy_incoming_step("package came");
+    /* All of it is here, or it may come later. */
+    if (pi->memory ? !postcopy_incoming_watch(pi, errp)
+                   : !ram_load_finish(mis->ram, errp)) {
         return false;
     }
     pi->from_here = mis->run->near;
-    pi->times = incoming_times_new(pi);
-    pi->faults = postcopy_faults_new(pi->blocks, &incoming_faults_ops, pi,
-                                     pi->times, errp);
-    if (!pi->faults) {
-        return false;
-    }
-    incoming_step("faults are ours");
-    ram_incoming_postcopy(mis->ram);
-    ram_incoming_place_rows(mis->ram, incoming_place_zeros);
     bitmap_loader_listen(mis->bitmaps);
     qatomic_store_release(&pi->listening, true);
     migration_move(&mis->course, MIGRATION_STATUS_ACTIVE,
@@ -367,7 +216,7 @@ bool postcopy_incoming_give_up(MigrationIncoming *mis)
     error_setg(&err, "given up for another migration before the guest was "
                      "ours");
     qemu_mutex_lock(&pi->lock);
-    may = pi->paused && !pi->next_ioc && !pi->quit && !pi->package_error &&
+    may = pi->paused && pi->wanted && !pi->quit && !pi->package_error &&
           !postcopy_incoming_is_ours(pi);
     if (may) {
         incoming_let_go(pi, g_steal_pointer(&err));
@@ -385,15 +234,15 @@ bool postcopy_incoming_run(MigrationIncoming *mis, Error **errp)
         error_setg(errp, "POSTCOPY_RUN in the wrong place");
         return false;
     }
-    incoming_step("loaded");
+    postcopy_incoming_step("loaded");
     if (!incoming_wait_commit(pi, errp)) {
         return false;
     }
-    incoming_step("committed");
+    postcopy_incoming_step("committed");
     if (!migration_incoming_postcopy_run(mis, errp)) {
         return false;
     }
-    incoming_step("runs");
+    postcopy_incoming_step("runs");
     qemu_mutex_lock(&pi->lock);
     pi->ran = true;
     qemu_cond_broadcast(&pi->cond);
@@ -422,16 +271,22 @@ void postcopy_incoming_package_failed(MigrationIncoming *mis, const Error *err)
 bool postcopy_incoming_resume(MigrationIncoming *mis, Error **errp)
 {
     PostcopyIncoming *pi = mis->postcopy;
+    bool moved;
 
-    if (!migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_RECOVER,
-                        MIGRATION_STATUS_POSTCOPY_ACTIVE)) {
+    qemu_mutex_lock(&pi->lock); /* see postcopy_incoming_expect() */
+    moved = migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_RECOVER,
+                           MIGRATION_STATUS_POSTCOPY_ACTIVE);
+    qemu_mutex_unlock(&pi->lock);
+    if (!moved) {
         error_setg(errp, "POSTCOPY_RESUME in the wrong place");
         return false;
     }
     if (!return_sender_resume_ack(mis->to_src, errp)) {
         return false;
     }
-    trace_postcopy_asked_again(postcopy_faults_ask_again(pi->faults));
+    if (pi->memory) {
+        trace_postcopy_asked_again(postcopy_faults_ask_again(pi->faults));
+    }
     return true;
 }
 
@@ -481,7 +336,7 @@ bool postcopy_incoming_ran(const MigrationIncoming *mis)
 bool postcopy_incoming_times(const MigrationIncoming *mis,
                              PostcopyTimesReport *ret)
 {
-    if (!postcopy_incoming_listening(mis)) {
+    if (!postcopy_incoming_listening(mis) || !mis->postcopy->times) {
         return false;
     }
     postcopy_times_report(mis->postcopy->times, ret);

@@ -1,8 +1,10 @@
 /*
  * What the files of post-copy's destination side share.
  *
- *   postcopy/incoming.c   commands of the stream, faults, placing
- *   postcopy/listen.c     threads that read the channels; pause and recovery
+ *   postcopy/incoming.c          commands of the stream
+ *   postcopy/incoming-memory.c   what is missing: discards, faults, placing
+ *   postcopy/listen.c            the thread that reads; pause and recovery
+ *   postcopy/urgent-incoming.c   the channel of requested pages
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,6 +13,7 @@
 
 #include "migration/migration-internal.h"
 #include "migration/postcopy/faults.h"
+#include "migration/postcopy/thread.h"
 #include "migration/postcopy/times.h"
 #include "migration/ram/near.h"
 
@@ -30,6 +33,7 @@ struct PostcopyIncoming {
 
     /* The load thread's. */
     bool advised;
+    bool memory;   /* follows the guest, not only dirty bitmaps */
     bool discards; /* a discard has come: blocks are prepared */
 
     bool listening; /* atomic */
@@ -47,18 +51,23 @@ struct PostcopyIncoming {
     bool over;            /* nothing more is read, or taken */
     bool listen_done;     /* and does not look in here any more */
 
+    bool wanted; /* a connection may come: it is paused, or migrate-recover asks
+                    for one in place of that which it has just got */
     /* From postcopy_incoming_recover(). */
-    QIOChannel *next_ioc; /* reference */
+    QIOChannel *next_ioc; /* reference; then none is wanted */
     uint8_t prefill[POSTCOPY_PREFILL_MAX];
     size_t prefill_len;
 
-    bool from_here;    /* the source is on this host */
-    NearPin near;      /* of the listen thread; its own */
-    unsigned bulk_cpu; /* where that is, or NEAR_ANYWHERE */
-    int urgent_tid;    /* 0: not known */
+    bool from_here;          /* the source is on this host */
+    NearPin near;            /* of the listen thread; its own */
+    unsigned bulk_cpu;       /* where that is, or NEAR_ANYWHERE */
+    int fault_tid;           /* the thread that hears of faults; 0: not known */
+    PostcopyAway fault_away; /* the same, from there */
+    int urgent_tid;          /* 0: not known */
 
     bool urgent_asked;      /* the next PING is its word */
-    uint32_t urgent_word;   /* what it will bring; 0: not agreed upon */
+    uint32_t urgent_word;   /* what it will bring, once, while this main channel
+                               lasts; 0: not agreed upon */
     bool urgent_used;       /* the source says that pages will come on it */
     QIOChannel *urgent_ioc; /* reference; tracked */
     UrgentState urgent;
@@ -73,6 +82,13 @@ static inline bool postcopy_incoming_is_ours(const PostcopyIncoming *pi)
 {
     return !pi->will_commit || pi->committed || pi->ran;
 }
+
+/** postcopy_incoming_step: trace how far the switch is. Thread: any. */
+void postcopy_incoming_step(const char *step);
+
+/** postcopy_incoming_watch: pages may be missing from now on: they are asked for
+ *  and placed. Thread: the load thread. */
+bool postcopy_incoming_watch(PostcopyIncoming *pi, Error **errp);
 
 /** postcopy_incoming_taken_back: the source says that the guest goes on there.
  *  Thread: the listen thread. */

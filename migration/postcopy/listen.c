@@ -23,6 +23,7 @@
 #include "migration/return/sender.h"
 #include "migration/source/source.h"
 #include "migration/stream/savevm.h"
+#include "migration/transport/transport.h"
 #include "trace/trace-migration.h"
 #include "util/bitmap.h"
 #include "util/lockable.h"
@@ -32,7 +33,7 @@
 /* Returns: a block with a page that has not come; NULL: everything is here. */
 static RAMBlock *listen_missing(PostcopyIncoming *pi)
 {
-    for (unsigned i = 0; i < pi->blocks->n; i++) {
+    for (unsigned i = 0; pi->memory && i < pi->blocks->n; i++) {
         RAMBlock *rb = pi->blocks->block[i];
         const unsigned long *received = ram_received_bitmap(pi->mis->ram, rb);
 
@@ -98,11 +99,12 @@ static void listen_anywhere(PostcopyIncoming *pi)
 {
     near_unpin(&pi->near, qemu_get_thread_id());
     QEMU_LOCK_GUARD(&pi->lock);
+    postcopy_thread_back(&pi->fault_away);
     pi->bulk_cpu = NEAR_ANYWHERE;
 }
 
 /* The source is on this host: share its processor, and leave the others to
- * whom the guest waits for. Once for each connection: they do not come back. */
+ * whom the guest waits for. Once for each connection. */
 static bool listen_near(PostcopyIncoming *pi, unsigned cpu, Error **errp)
 {
     if (pi->bulk_cpu != NEAR_ANYWHERE) {
@@ -113,8 +115,32 @@ static bool listen_near(PostcopyIncoming *pi, unsigned cpu, Error **errp)
     }
     QEMU_LOCK_GUARD(&pi->lock);
     pi->bulk_cpu = cpu;
-    postcopy_thread_avoid(pi->urgent_tid, cpu);
-    postcopy_thread_avoid(postcopy_faults_thread_id(pi->faults), cpu);
+    postcopy_thread_avoid(pi->urgent_tid, cpu, NULL);
+    postcopy_thread_avoid(pi->fault_tid, cpu, &pi->fault_away);
+    return true;
+}
+
+/* What a source says of itself on each connection, here on one that recovers.
+ * Returns: false: @errp. */
+static bool listen_begin(PostcopyIncoming *pi, uint32_t value,
+                         bool *ret_answered, Error **errp)
+{
+    MigrationIncoming *mis = pi->mis;
+    NearPing near = near_ping_decode(value);
+    uint32_t answer;
+
+    if (migration_status(&mis->course) != MIGRATION_STATUS_POSTCOPY_RECOVER) {
+        return true;
+    }
+    if (near.kind == NEAR_PING_HOST && near.here &&
+        near_channel(mis->from_src)) {
+        pi->from_here = true;
+        return return_sender_pong(mis->to_src, NEAR_PONG, errp);
+    }
+    if (postcopy_incoming_urgent_ping(mis, value, &answer)) {
+        *ret_answered = true;
+        return return_sender_pong(mis->to_src, answer, errp);
+    }
     return true;
 }
 
@@ -122,7 +148,14 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = (MigrationIncoming *)opaque;
     NearPing near = near_ping_decode(value);
+    bool answered = false;
 
+    if (!listen_begin(mis->postcopy, value, &answered, errp)) {
+        return false;
+    }
+    if (answered) {
+        return true;
+    }
     if (near.kind == NEAR_PING_CPU && near.channel == NEAR_MAIN) {
         return !mis->postcopy->from_here ||
                listen_near(mis->postcopy, near.cpu, errp);
@@ -162,6 +195,7 @@ static bool listen_stream(PostcopyIncoming *pi, Error **errp)
 {
     MigrationIncoming *mis = pi->mis;
 
+    migration_socket_watch(mis->from_src);
     if (savevm_load_main(pi->registry, mis->from_src_file, &listen_ops, mis,
                          errp) != SAVEVM_LOAD_OK) {
         return false;
@@ -191,7 +225,10 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
     trace_postcopy_paused(error_get_pretty(why));
     qemu_mutex_lock(&pi->lock);
     pi->paused = true;
+    pi->wanted = !pi->next_ioc;
     pi->urgent_used = false;
+    pi->urgent_asked = false;
+    pi->urgent_word = 0;
     ours = postcopy_incoming_is_ours(pi);
     qemu_mutex_unlock(&pi->lock);
     listen_note(mis,
@@ -204,6 +241,7 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
                            "as well, then use migrate-recover",
                            error_get_pretty(why)));
     error_free(why);
+    pi->from_here = false;
     listen_anywhere(pi);
     /* In this order: somebody may be writing. */
     qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
@@ -235,17 +273,38 @@ static bool listen_recover(PostcopyIncoming *pi)
         migration_channel_track(ms, ioc);
         migration_channel_close(ms, mis->from_src);
         mis->from_src = ioc;
-        pi->paused = false;
     }
     qemu_mutex_unlock(&pi->lock);
     if (!ioc) {
         return false;
     }
+    ram_incoming_reconnect(mis->ram);
+    return_sender_replace(mis->to_src, ioc);
+    /* No other channel is taken before this one can answer. */
+    qemu_mutex_lock(&pi->lock);
+    pi->paused = false;
+    qemu_mutex_unlock(&pi->lock);
     migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_PAUSED,
                    MIGRATION_STATUS_POSTCOPY_RECOVER);
     listen_note(mis, NULL);
-    ram_incoming_reconnect(mis->ram);
-    return_sender_replace(mis->to_src, ioc);
+    return true;
+}
+
+bool postcopy_incoming_expect(MigrationIncoming *mis, Error **errp)
+{
+    PostcopyIncoming *pi = mis->postcopy;
+    MigrationStatus status;
+
+    QEMU_LOCK_GUARD(&pi->lock);
+    status = migration_status(&mis->course);
+    if (pi->over || pi->quit || !migration_status_may_recover(status)) {
+        error_setg(errp, POSTCOPY_NOT_PAUSED);
+        return false;
+    }
+    /* What has come before may have broken already, unseen. */
+    g_clear_pointer(&pi->next_ioc, object_unref);
+    qio_channel_shutdown(mis->from_src, QIO_CHANNEL_SHUTDOWN_BOTH, NULL);
+    pi->wanted = true;
     return true;
 }
 
@@ -256,9 +315,9 @@ bool postcopy_incoming_recover(MigrationIncoming *mis, QIOChannel *ioc,
     bool taken;
 
     qemu_mutex_lock(&pi->lock);
-    taken =
-        pi->paused && !pi->next_ioc && !pi->quit && len <= sizeof(pi->prefill);
+    taken = pi->wanted && !pi->quit && len <= sizeof(pi->prefill);
     if (taken) {
+        pi->wanted = false;
         pi->next_ioc = QIO_CHANNEL(object_ref(OBJECT(ioc)));
         memcpy(pi->prefill, prefill, len);
         pi->prefill_len = len;
@@ -309,7 +368,7 @@ static void listen_stop(PostcopyIncoming *pi)
 {
     postcopy_urgent_stop(pi);
     postcopy_faults_free(g_steal_pointer(&pi->faults));
-    for (unsigned i = 0; i < pi->blocks->n; i++) {
+    for (unsigned i = 0; pi->memory && i < pi->blocks->n; i++) {
         postcopy_block_restore(pi->blocks->block[i]);
     }
 }
@@ -342,19 +401,21 @@ static void *listen_thread(void *opaque)
 {
     PostcopyIncoming *pi = (PostcopyIncoming *)opaque;
     MigrationIncoming *mis = pi->mis;
-    VCPUSlices slices;
+    VCPUSlices slices = { 0 };
     Error *err = NULL;
     bool quit, apart;
 
     /* With a channel for urgent pages this thread brings few of them, though not
      * none: it must not stand back, but need not hurry. */
     qemu_mutex_lock(&pi->lock);
-    apart = postcopy_urgent_is_wanted(pi);
+    apart = !pi->memory || postcopy_urgent_is_wanted(pi);
     qemu_mutex_unlock(&pi->lock);
     if (!apart) {
         postcopy_thread_urgent();
     }
-    vcpus_shorten(mis->ms, &slices);
+    if (pi->memory) {
+        vcpus_shorten(mis->ms, &slices);
+    }
     listen_all(pi);
     listen_anywhere(pi);
     vcpus_restore(mis->ms, &slices);
@@ -370,7 +431,9 @@ static void *listen_thread(void *opaque)
     if (quit) {
         /* A guest whose memory is not all here must not see zeros instead. */
         postcopy_urgent_stop(pi);
-        postcopy_faults_stop(pi->faults);
+        if (pi->faults) {
+            postcopy_faults_stop(pi->faults);
+        }
     } else {
         listen_stop(pi);
     }

@@ -73,8 +73,12 @@ bool postcopy_pause(MigrationState *ms, Error **errp);
  *  postcopy-ram is on: sends ADVISE, makes ms->postcopy. */
 bool postcopy_source_setup(MigrationState *ms, Error **errp);
 
-/** postcopy_source_prepare: about to switch, the guest still runs: whatever else
- *  needs an answer. */
+/** postcopy_source_check: about to switch, the guest still runs. Errors: post-copy
+ *  would break at once. */
+bool postcopy_source_check(MigrationState *ms, Error **errp);
+
+/** postcopy_source_prepare: whatever else needs an answer; for a second at
+ *  most. */
 void postcopy_source_prepare(MigrationState *ms);
 
 /** postcopy_source_cleanup: at every end, before return_path_stop(). */
@@ -195,6 +199,20 @@ bool postcopy_incoming_urgent_ping(MigrationIncoming *mis, uint32_t value,
  *  now on the end of that channel is a break. Errors: it has ended already. Thread:
  *  that which reads the stream. */
 bool postcopy_incoming_urgent_used(MigrationIncoming *mis, Error **errp);
+
+/** The error of migrate-recover where nothing can be recovered. */
+#define POSTCOPY_NOT_PAUSED                                                    \
+    "Migrate recover can only be run when postcopy is paused."
+
+/**
+ * postcopy_incoming_expect:
+ *
+ * migrate-recover: another connection is wanted. One that has come before, and
+ * over which nothing is agreed yet, ends: the source may have given it up, which
+ * is seen here later. Thread: any.
+ * Errors: neither paused nor in a recovery.
+ */
+bool postcopy_incoming_expect(MigrationIncoming *mis, Error **errp);
 
 /**
  * postcopy_incoming_recover:

@@ -6,6 +6,7 @@
  * the truth: exactly the rest is dirty from then on, whatever was under way.
  *
  *   source                          destination
+ *   [the channel of urgent pages: postcopy/urgent.c]
  *   RECV_BITMAP block      ------>
  *                          <------  RECV_BITMAP, bitmap        each block
  *   POSTCOPY_RESUME        ------>
@@ -22,6 +23,7 @@
 #include "migration/postcopy/source.h"
 #include "migration/return/path.h"
 #include "migration/return/reader.h"
+#include "migration/source/source.h"
 #include "trace/trace-migration.h"
 
 bool recovery_bitmap(MigrationState *ms, ReturnReader *r, const char *name,
@@ -90,31 +92,44 @@ static void recovery_take_channel(PostcopySource *ps, QIOChannel *ioc)
     ram_source_reconnect(ps->ram, NULL);
 }
 
-static bool recovery_agree(PostcopySource *ps, Error **errp)
+/* What the destination holds. */
+static bool recovery_ask(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
     const RAMBlockList *blocks = ms->host->ram_blocks(ms->host_opaque);
     QEMUFile *f = ms->to_dst_file;
     unsigned asked = 0;
 
-    if (!return_path_start(ms, errp)) {
-        return false;
-    }
-    for (unsigned i = 0; i < blocks->n; i++) {
+    for (unsigned i = 0; ps->memory && i < blocks->n; i++) {
         if (blocks->block[i]->used_length > 0) {
             savevm_send_recv_bitmap(f, blocks->block[i]->idstr);
             asked++;
         }
     }
     qemu_fflush(f);
-    if (qemu_file_get_error_obj(f, errp) ||
-        !return_path_wait_bitmaps(ms, asked, errp) ||
-        !savevm_resume_prepare(ps->registry, errp) ||
-        !postcopy_urgent_open(ps, errp)) {
+    return qemu_file_get_error_obj(f, errp) == 0 &&
+           return_path_wait_bitmaps(ms, asked, errp);
+}
+
+static bool recovery_agree(PostcopySource *ps, Error **errp)
+{
+    MigrationState *ms = ps->ms;
+    QEMUFile *f = ms->to_dst_file;
+
+    if (!return_path_start(ms, errp)) {
         return false;
     }
+    source_near_offer(ms->run);
+    postcopy_urgent_offer(ps);
+    qemu_fflush(f);
+    /* First: its answers have a time limit, and do not stand behind bitmaps. The
+     * capability's is not asked for: it comes when the destination is known to
+     * be on the new connection. */
     postcopy_urgent_try(ps);
-    postcopy_urgent_attach(ps);
+    if (!recovery_ask(ps, errp) || !savevm_resume_prepare(ps->registry, errp) ||
+        !postcopy_urgent_open(ps, errp) || !postcopy_urgent_attach(ps, errp)) {
+        return false;
+    }
     /* It repeats its requests as soon as it has this. */
     qatomic_store_release(&ps->active, true);
     savevm_send_postcopy_resume(f);

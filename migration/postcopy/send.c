@@ -118,7 +118,7 @@ static void request_avoid_bulk(PostcopySource *ps)
     unsigned cpu = qatomic_read(&ps->bulk_cpu);
 
     if (cpu != ps->avoided_cpu && cpu != NEAR_ANYWHERE) {
-        postcopy_thread_avoid(qemu_get_thread_id(), cpu);
+        postcopy_thread_avoid(qemu_get_thread_id(), cpu, NULL);
     }
     ps->avoided_cpu = cpu;
 }
@@ -132,7 +132,8 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
         migration_status(&ms->course) == MIGRATION_STATUS_POSTCOPY_RECOVER;
     RAMBlock *rb;
 
-    if (!ps || !(qatomic_load_acquire(&ps->active) || recovers)) {
+    if (!ps || !ps->memory ||
+        !(qatomic_load_acquire(&ps->active) || recovers)) {
         error_setg(errp,
                    "return path: pages of '%s' were asked for outside of "
                    "post-copy",
@@ -200,6 +201,9 @@ static int64_t send_batch(PostcopySource *ps, Error **errp)
     uint64_t before;
     int n = -1;
 
+    if (!ps->memory) {
+        return 0;
+    }
     qemu_mutex_lock(&ps->send_lock);
     before = qemu_file_transferred(f);
     if (send_noted(ps, errp)) {
@@ -307,6 +311,8 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
 
     qemu_mutex_lock(&ps->send_lock);
     ps->finished = false;
+    /* Requests that came before that, behind RESUME, are noted only. */
+    qatomic_mb_set(&ps->urgent, ps->memory && !ps->urgent_file);
     qemu_mutex_unlock(&ps->send_lock);
     if (!ps->urgent_file) {
         postcopy_carrier_begin(&ps->carrier);
@@ -321,10 +327,6 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
         if (ps->near.pinned && !return_path_near(ms)) {
             postcopy_send_apart(ps); /* the destination may not go along */
         }
-        if (postcopy_urgent_is_dead(ps)) {
-            error_setg(errp, "the channel of urgent pages broke");
-            return false;
-        }
         stats_sample(&ms->stats, &period, get_clock());
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {
             error_setg(errp, "post-copy was interrupted");
@@ -332,10 +334,6 @@ bool postcopy_send_rest(PostcopySource *ps, Error **errp)
         }
     }
     while (n == 0 && (n = send_bitmaps(ps, errp)) > 0) {
-        if (postcopy_urgent_is_dead(ps)) {
-            error_setg(errp, "the channel of urgent pages broke");
-            return false;
-        }
         if (!pacer_charge(ms->pacer, (uint64_t)n)) {
             error_setg(errp, "post-copy was interrupted: dirty bitmaps");
             return false;

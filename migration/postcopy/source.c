@@ -29,8 +29,6 @@
 #define DISCARD_RANGES (STREAM_DISCARD_MAX * 64)
 /* Loading the devices may take so much longer than the downtime limit. */
 #define LOAD_SPARE_MS 10000
-/* While the destination's last word is awaited. */
-#define URGENT_LOOK_MS 1000
 
 static void source_step(const char *step)
 {
@@ -42,13 +40,26 @@ static const RAMBlockList *source_blocks(const MigrationState *ms)
     return ms->host->ram_blocks(ms->host_opaque);
 }
 
-bool postcopy_source_setup(MigrationState *ms, Error **errp)
+/* What the destination must be able to place. */
+static void source_advise(PostcopySource *ps)
 {
-    const RAMBlockList *blocks = source_blocks(ms);
-    PostcopySource *ps = g_new0(PostcopySource, 1);
+    const RAMBlockList *blocks = source_blocks(ps->ms);
     uint64_t sizes = 0;
 
+    for (unsigned i = 0; i < blocks->n; i++) {
+        sizes |=
+            MAX(blocks->block[i]->page_size, (uint64_t)sysconf(_SC_PAGESIZE));
+    }
+    savevm_send_postcopy_advise(ps->ms->to_dst_file, ps->memory ? sizes : 0,
+                                ps->memory ? RAM_PAGE_SIZE : 0);
+}
+
+bool postcopy_source_setup(MigrationState *ms, Error **errp)
+{
+    PostcopySource *ps = g_new0(PostcopySource, 1);
+
     ps->ms = ms;
+    ps->memory = migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM);
     qemu_mutex_init(&ps->send_lock);
     qemu_mutex_init(&ps->urgent_lock);
     qemu_mutex_init(&ps->lock);
@@ -58,15 +69,16 @@ bool postcopy_source_setup(MigrationState *ms, Error **errp)
     ms->postcopy = ps;
 
     ps->registry = ms->host->registry(ms->host_opaque);
-    for (unsigned i = 0; i < blocks->n; i++) {
-        sizes |=
-            MAX(blocks->block[i]->page_size, (uint64_t)sysconf(_SC_PAGESIZE));
-    }
-    savevm_send_postcopy_advise(ms->to_dst_file, sizes, RAM_PAGE_SIZE);
+    source_advise(ps);
     postcopy_urgent_offer(ps);
     qemu_fflush(ms->to_dst_file);
     return qemu_file_get_error_obj(ms->to_dst_file, errp) == 0 &&
            postcopy_urgent_open(ps, errp);
+}
+
+bool postcopy_source_check(MigrationState *ms, Error **errp)
+{
+    return postcopy_urgent_check(ms->postcopy, errp);
 }
 
 void postcopy_source_prepare(MigrationState *ms)
@@ -191,20 +203,35 @@ static bool source_sync_channels(PostcopySource *ps, QEMUFile *f, Error **errp)
     return true;
 }
 
-/*
- * A destination that waits for our commit: do not give the guest away before
- * all was loaded. Of another's nobody can say from now on whether it runs.
- */
+/* A destination that waits for our commit: do not give the guest away before
+ * all was loaded. */
 static bool source_wait_loaded(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
 
     source_step("package sent");
-    ps->commits = return_path_commits(ms);
     return !ps->commits ||
            return_path_wait_pong(
                ms, RETURN_PING_DEVICES,
                migrate_param(ms, downtime_limit) + LOAD_SPARE_MS, errp);
+}
+
+/* Up to here cancel and the budget of the pause may end it. Of a destination that
+ * does not wait nobody can say from the package on whether it runs. */
+static bool source_last_word(PostcopySource *ps)
+{
+    return source_decide(ps->ms->run, VERDICT_COMMIT);
+}
+
+static bool source_give_away(PostcopySource *ps, const SaveVMDevices *devices,
+                             Error **errp)
+{
+    QEMUFile *f = ps->ms->to_dst_file;
+
+    return (ps->commits || source_last_word(ps)) &&
+           source_send_package(ps, f, devices, errp) &&
+           source_wait_loaded(ps, errp) &&
+           (!ps->commits || source_last_word(ps));
 }
 
 void postcopy_commit(PostcopySource *ps)
@@ -219,21 +246,15 @@ void postcopy_commit(PostcopySource *ps)
     }
 }
 
-bool postcopy_start(MigrationState *ms, Error **errp)
+/* What goes before the package: all that does not follow the guest, and what
+ * becomes missing there of that which does. */
+static bool source_send_before(PostcopySource *ps, Error **errp)
 {
-    PostcopySource *ps = ms->postcopy;
-    QEMUFile *f = ms->to_dst_file;
-    g_auto(SaveVMDevices) devices = { 0 };
+    QEMUFile *f = ps->ms->to_dst_file;
 
-    ps->ram = ms->ram;
-    ps->entry = savevm_find(ps->registry, "ram", 0);
-    postcopy_urgent_attach(ps);
-    /* Devices first: saving some of them writes guest memory. */
-    source_step("start");
-    if (!source_capture(ps, &devices, errp)) {
-        return false;
+    if (!ps->memory) {
+        return savevm_complete(ps->registry, f, true, errp);
     }
-    source_step("devices captured");
     if (!ram_postcopy_start(ps->ram, errp) ||
         !source_sync_channels(ps, f, errp) ||
         !savevm_complete(ps->registry, f, true, errp)) {
@@ -243,9 +264,32 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     source_send_discards(ps, f);
     source_step("discards sent");
     savevm_send_ping(f, RETURN_PING_DISCARD);
+    return true;
+}
+
+bool postcopy_start(MigrationState *ms, Error **errp)
+{
+    PostcopySource *ps = ms->postcopy;
+    QEMUFile *f = ms->to_dst_file;
+    g_auto(SaveVMDevices) devices = { 0 };
+
+    ps->ram = ms->ram;
+    ps->entry = savevm_find(ps->registry, "ram", 0);
+    ps->commits = return_path_commits(ms);
+    if (!postcopy_urgent_attach(ps, errp)) {
+        return false;
+    }
+    /* Devices first: saving some of them writes guest memory. */
+    source_step("start");
+    if (!source_capture(ps, &devices, errp)) {
+        return false;
+    }
+    source_step("devices captured");
+    if (!source_send_before(ps, errp)) {
+        return false;
+    }
     qatomic_store_release(&ps->active, true);
-    if (!source_send_package(ps, f, &devices, errp) ||
-        !source_wait_loaded(ps, errp)) {
+    if (!source_give_away(ps, &devices, errp)) {
         qatomic_store_release(&ps->active, false);
         /* It listens already; if it does not hear this, it says that it waits. */
         savevm_send_ping(f, MIGRATION_PING_BACK);
@@ -262,16 +306,23 @@ bool postcopy_start(MigrationState *ms, Error **errp)
     return true;
 }
 
-/* The destination has everything. It waits for the end of urgent pages, too. */
-static bool source_wait_shut(PostcopySource *ps, Error **errp)
+/* To the destination's word that it has everything. */
+static bool source_send_all(PostcopySource *ps, Error **errp)
 {
-    while (!return_path_wait_ended(ps->ms, URGENT_LOOK_MS)) {
-        if (postcopy_urgent_is_dead(ps)) {
-            error_setg(errp, "the channel of urgent pages broke at its end");
-            return false;
-        }
+    MigrationState *ms = ps->ms;
+    Error *why;
+    bool ok;
+
+    ps->watch = postcopy_watch_new(ms->to_dst, ps->urgent_ioc);
+    ok = postcopy_send_rest(ps, errp) && return_path_wait_shut(ms, errp);
+    why = postcopy_watch_free(g_steal_pointer(&ps->watch));
+    if (!ok && why) {
+        /* What was in the way of who sent says less. */
+        error_free(g_steal_pointer(errp));
+        error_propagate(errp, g_steal_pointer(&why));
     }
-    return return_path_wait_shut(ps->ms, errp);
+    error_free(why);
+    return ok;
 }
 
 static PostcopyResult source_run(MigrationState *ms, Error **errp)
@@ -281,7 +332,7 @@ static PostcopyResult source_run(MigrationState *ms, Error **errp)
     for (;;) {
         Error *err = NULL;
 
-        if (postcopy_send_rest(ps, &err) && source_wait_shut(ps, &err)) {
+        if (source_send_all(ps, &err)) {
             return POSTCOPY_COMPLETED;
         }
         ps->runs |= return_path_guest_runs(ms, ps->commits);

@@ -4,6 +4,7 @@
  *   postcopy/source.c   setup, discards, the package
  *   postcopy/send.c     pages: the background's and requested ones
  *   postcopy/urgent.c   the channel of requested pages
+ *   postcopy/watch.c    is the other end there?
  *   postcopy/recovery.c          a broken connection and the next one
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -13,6 +14,7 @@
 
 #include "migration/migration-internal.h"
 #include "migration/postcopy/thread.h"
+#include "migration/postcopy/watch.h"
 #include "migration/qemu-file.h"
 #include "migration/ram/near.h"
 #include "migration/ram/ram.h"
@@ -24,6 +26,7 @@ struct PostcopySource {
     SaveVMRegistry *registry;    /* the machine's */
     const SaveStateEntry *entry; /* section "ram" */
 
+    bool memory;  /* follows the guest, not only dirty bitmaps */
     bool active;  /* atomic: requests may come */
     bool commits; /* the destination waits for the commit */
     bool runs;    /* it has said that the guest runs there */
@@ -41,15 +44,17 @@ struct PostcopySource {
     unsigned avoided_cpu;    /* by the return path's thread; its own */
     bool finished; /* under @send_lock: EOF was sent, or the channel broke */
 
-    uint32_t urgent_word; /* what it brings; 0: none, or none any more */
-    bool urgent_ok;       /* the destination has agreed */
+    PostcopyWatch *watch; /* of the connections that are used; or NULL */
+
+    uint32_t urgent_word; /* what it brings, if this connection's offer is
+                             taken up; 0: none was made */
+    bool urgent_given_up; /* none will be any more */
     /* Urgent channel; NULL: none. Only the thread of the
      * return path writes, but for its end: under @urgent_lock. */
     QemuMutex urgent_lock;
     QIOChannel *urgent_ioc;
     QEMUFile *urgent_file;
     RAMWriter *urgent_writer;
-    bool urgent_ended; /* the migration thread's: the end of its records went */
 
     QemuMutex lock; /* guards what follows; a leaf */
     QemuCond cond;
@@ -84,7 +89,7 @@ bool postcopy_source_request(MigrationState *ms, const char *name,
 /* postcopy/urgent.c, in the migration thread */
 
 /** postcopy_urgent_offer: ask whether there may be a channel, where the
- *  capability is off. */
+ *  capability is off; on each connection. */
 void postcopy_urgent_offer(PostcopySource *ps);
 /** postcopy_urgent_open: connect, where the capability is on; long before the
  *  guest stops, and in each recovery. */
@@ -92,12 +97,13 @@ bool postcopy_urgent_open(PostcopySource *ps, Error **errp);
 /** postcopy_urgent_try: connect, where it was agreed upon; the same. Without
  *  success there is none. */
 void postcopy_urgent_try(PostcopySource *ps);
+/** postcopy_urgent_check: Errors: the capability's channel has broken already.
+ *  Does not wait. */
+bool postcopy_urgent_check(const PostcopySource *ps, Error **errp);
 /** postcopy_urgent_attach: from now on it carries pages; if there is one. One
- *  that nobody insists on is dropped if it has broken meanwhile. */
-void postcopy_urgent_attach(PostcopySource *ps);
-/** postcopy_urgent_is_dead: its connection broke, or its reader went before the
- *  end of its records. Does not wait. */
-bool postcopy_urgent_is_dead(PostcopySource *ps);
+ *  that nobody insists on is dropped if it has broken meanwhile. Errors: as
+ *  postcopy_urgent_check(). */
+bool postcopy_urgent_attach(PostcopySource *ps, Error **errp);
 /** postcopy_urgent_finish: its records end, for which the destination waits; if
  *  there is one. */
 bool postcopy_urgent_finish(PostcopySource *ps, Error **errp);

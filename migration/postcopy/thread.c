@@ -22,7 +22,6 @@
 
 #include "migration/postcopy/thread.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -131,19 +130,35 @@ void postcopy_thread_urgent(void)
     }
 }
 
-void postcopy_thread_avoid(int tid, unsigned cpu)
+void postcopy_thread_avoid(int tid, unsigned cpu, PostcopyAway *ret)
 {
-    cpu_set_t set;
+    PostcopyAway away = { .tid = tid };
 
+    if (ret) {
+        ret->tid = 0;
+    }
     /* 0 would be the caller. */
     if (tid <= 0 || cpu >= CPU_SETSIZE ||
-        sched_getaffinity(tid, sizeof(set), &set) < 0) {
+        sched_getaffinity(tid, sizeof(away.before), &away.before) < 0) {
         return;
     }
-    CPU_CLR(cpu, &set);
-    if (CPU_COUNT(&set) > 0) {
-        sched_setaffinity(tid, sizeof(set), &set);
+    away.since = away.before;
+    CPU_CLR(cpu, &away.since);
+    if (CPU_COUNT(&away.since) > 0 &&
+        sched_setaffinity(tid, sizeof(away.since), &away.since) == 0 && ret) {
+        *ret = away;
     }
+}
+
+void postcopy_thread_back(PostcopyAway *away)
+{
+    cpu_set_t now;
+
+    if (away->tid && sched_getaffinity(away->tid, sizeof(now), &now) == 0 &&
+        CPU_EQUAL(&now, &away->since)) {
+        sched_setaffinity(away->tid, sizeof(away->before), &away->before);
+    }
+    away->tid = 0;
 }
 
 /* -- both in turn --------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef MIGRATION_POSTCOPY_THREAD_H
 #define MIGRATION_POSTCOPY_THREAD_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,9 +20,20 @@
  */
 void postcopy_thread_urgent(void);
 
+/* Where a thread ran before it stayed away. All zero: it does not. */
+typedef struct PostcopyAway {
+    int tid;
+    cpu_set_t before;
+    cpu_set_t since;
+} PostcopyAway;
+
 /** postcopy_thread_avoid: thread @tid (0: none) stays off @cpu, if it may run
- *  elsewhere. */
-void postcopy_thread_avoid(int tid, unsigned cpu);
+ *  elsewhere. @ret: (out) (optional) for postcopy_thread_back(). */
+void postcopy_thread_avoid(int tid, unsigned cpu, PostcopyAway *ret);
+
+/** postcopy_thread_back: it runs where it did before, unless somebody else has
+ *  sent it elsewhere meanwhile. It has not ended. */
+void postcopy_thread_back(PostcopyAway *away);
 
 /* A thread whose time slices were shortened. All zero: none. */
 typedef struct PostcopySlice {

@@ -67,7 +67,7 @@ static bool urgent_read(PostcopyIncoming *pi, Error **errp)
     WITH_QEMU_LOCK_GUARD(&pi->lock)
     {
         pi->urgent_tid = qemu_get_thread_id();
-        postcopy_thread_avoid(pi->urgent_tid, pi->bulk_cpu);
+        postcopy_thread_avoid(pi->urgent_tid, pi->bulk_cpu, NULL);
     }
     ret = ram_load_postcopy(reader, false, &err);
     if (ret < 0 && !err) {

@@ -18,17 +18,17 @@
  * Nothing is sent there before the destination has said that it has it, so a
  * connection that ends somewhere else does no harm: without "FUHA" requested
  * pages go by the main channel. Strangers do not know the word. Other programs
- * answer the PINGs as any. A recovery brings another connection with the same
- * word; but one that could not be made in time is not tried again.
+ * answer the PINGs as any. A recovery agrees upon another word, over its own main
+ * channel: one that was seen lets nobody in later. But what could not be made in
+ * time is not tried again.
+ *
+ * Whether it broke is seen by postcopy/watch.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
-#include <poll.h>
-
 #include "crypto/random.h"
-#include "io/channel-socket.h"
 #include "migration/postcopy/source.h"
 #include "migration/return/path.h"
 #include "migration/source/source.h"
@@ -47,13 +47,20 @@ static bool urgent_is_capability(const PostcopySource *ps)
     return migrate_cap(ps->ms, MIGRATION_CAPABILITY_POSTCOPY_PREEMPT);
 }
 
+static bool urgent_may_be(const PostcopySource *ps)
+{
+    return ps->memory && !urgent_is_capability(ps) && !ps->urgent_given_up &&
+           migrate_param(ps->ms, urgent_channel) &&
+           transport_is_socket(ps->ms->target->kind);
+}
+
 void postcopy_urgent_offer(PostcopySource *ps)
 {
     MigrationState *ms = ps->ms;
     uint32_t word;
 
-    if (urgent_is_capability(ps) || !migrate_param(ms, urgent_channel) ||
-        !transport_is_socket(ms->target->kind) ||
+    ps->urgent_word = 0;
+    if (!urgent_may_be(ps) ||
         qcrypto_random_bytes(&word, sizeof(word), NULL) < 0) {
         return;
     }
@@ -109,44 +116,44 @@ void postcopy_urgent_try(PostcopySource *ps)
     if (!ps->urgent_word) {
         return;
     }
-    /* A path that was opened for a recovery does not hear the answer. */
-    if (!ps->urgent_ok) {
-        ps->urgent_ok = return_path_wait_urgent_ok(ps->ms, URGENT_LIMIT_MS);
-    }
-    if (ps->urgent_ok && urgent_make(ps, end_ns)) {
+    if (return_path_wait_urgent_ok(ps->ms, URGENT_LIMIT_MS) &&
+        urgent_make(ps, end_ns)) {
         return;
     }
     migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
     if (!return_path_wait_ended(ps->ms, 0)) {
-        ps->urgent_word = 0; /* not once more: each try would take as long */
+        ps->urgent_given_up = true; /* each try would take as long */
     }
 }
 
-bool postcopy_urgent_is_dead(PostcopySource *ps)
+static bool urgent_is_dead(const PostcopySource *ps)
 {
-    QIOChannelSocket *sioc =
-        ps->urgent_ioc ? migration_socket(ps->urgent_ioc) : NULL;
-    struct pollfd p = { .events = ps->urgent_ended ? 0 : POLLRDHUP };
-
-    if (!sioc) {
-        return false;
-    }
-    p.fd = sioc->fd;
-    return poll(&p, 1, 0) == 1 && (!ps->urgent_ended || p.revents & POLLERR);
+    return ps->urgent_ioc && migration_socket_has_ended(ps->urgent_ioc);
 }
 
-void postcopy_urgent_attach(PostcopySource *ps)
+bool postcopy_urgent_check(const PostcopySource *ps, Error **errp)
+{
+    if (!urgent_is_capability(ps) || !urgent_is_dead(ps)) {
+        return true;
+    }
+    error_setg(errp, "the channel of urgent pages (capability "
+                     "postcopy-preempt) broke before post-copy began");
+    return false;
+}
+
+bool postcopy_urgent_attach(PostcopySource *ps, Error **errp)
 {
     bool optional = !urgent_is_capability(ps);
 
-    if (optional && postcopy_urgent_is_dead(ps)) {
+    if (!postcopy_urgent_check(ps, errp)) {
+        return false;
+    }
+    if (optional && urgent_is_dead(ps)) {
         migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
     }
     if (!ps->urgent_ioc) {
-        return;
+        return true;
     }
-    /* Not before: an outage that pre-copy outlives must not cost it. */
-    migration_socket_watch(ps->urgent_ioc);
     if (optional) {
         savevm_send_ping(ps->ms->to_dst_file, MIGRATION_PING_URGENT_USED);
     }
@@ -155,6 +162,7 @@ void postcopy_urgent_attach(PostcopySource *ps)
     ps->urgent_writer = ram_writer_new(ps->ram, ps->urgent_file);
     qemu_mutex_unlock(&ps->urgent_lock);
     ram_set_urgent_channel(ps->ram, true);
+    return true;
 }
 
 void postcopy_urgent_shutdown(PostcopySource *ps)
@@ -171,13 +179,14 @@ void postcopy_urgent_close(PostcopySource *ps)
     qemu_file_free(g_steal_pointer(&ps->urgent_file));
     qemu_mutex_unlock(&ps->urgent_lock);
     migration_channel_close(ps->ms, g_steal_pointer(&ps->urgent_ioc));
-    ps->urgent_ended = false;
 }
 
 bool postcopy_urgent_finish(PostcopySource *ps, Error **errp)
 {
     bool ok = true;
 
+    /* First: its reader goes as soon as it has that. */
+    postcopy_watch_urgent_over(ps->watch);
     qemu_mutex_lock(&ps->urgent_lock);
     if (ps->urgent_file) {
         ram_put_eos(ps->urgent_file);
@@ -185,6 +194,5 @@ bool postcopy_urgent_finish(PostcopySource *ps, Error **errp)
         ok = qemu_file_get_error_obj(ps->urgent_file, errp) == 0;
     }
     qemu_mutex_unlock(&ps->urgent_lock);
-    ps->urgent_ended = true;
     return ok;
 }

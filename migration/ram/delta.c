@@ -7,9 +7,11 @@
  * record itself is applied to the cache and both stay equal without a copy of
  * the page. What changed too late is dirty again.
  *
- * A page that goes in a way the cache does not see is taken off it or, as zero,
- * noted there; with channels of multifd the cache is not used at all. It begins
- * empty with the second pass that uses it: most pages are sent once only.
+ * Zero pages are noted in the cache; with channels of multifd it is not used at
+ * all. Most pages are sent once only, so the cache begins empty with the second
+ * pass that uses it. But where the bandwidth limit makes the sender wait, the first
+ * pass fills what is free of it: else what is written again would go whole twice
+ * before a difference can.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -214,20 +216,36 @@ static void send_delta(RAMWriter *w, RAMBlock *rb, uint64_t offset,
     }
 }
 
-/* Returns: false: the cache has no room for the page. */
+/* The limit has the sender wait more than half of the time. */
+static bool link_is_slow(const RAMSource *rs)
+{
+    uint64_t waited = pacer_waited_ns(rs->config.pacer) - rs->pass_wait_ns;
+
+    return waited > (uint64_t)(ram_now_ns() - rs->pass_start_ns) / 2;
+}
+
+/* Returns: false: the page is not to go to the cache, or has no room there. */
 static bool delta_page(RAMWriter *w, RAMBlock *rb, uint64_t offset)
 {
     RAMSource *rs = w->rs;
     uint64_t key = page_key(rs, rb, offset);
     uint8_t *cached = xbzrle_cache_find(rs->xbzrle, key, rs->pass);
+    uint64_t pass = rs->pass;
 
-    w->count[PAGE_METHOD_XBZRLE].bytes_in += RAM_PAGE_SIZE;
     if (cached) {
+        w->count[PAGE_METHOD_XBZRLE].bytes_in += RAM_PAGE_SIZE;
         send_delta(w, rb, offset, cached);
         return true;
     }
-    stats_add(&rs->config.stats->xbzrle_cache_miss, 1);
-    cached = xbzrle_cache_insert(rs->xbzrle, key, rs->pass);
+    if (pass >= rs->xbzrle_from_pass) {
+        w->count[PAGE_METHOD_XBZRLE].bytes_in += RAM_PAGE_SIZE;
+        stats_add(&rs->config.stats->xbzrle_cache_miss, 1);
+    } else if (link_is_slow(rs)) {
+        pass--; /* leaves its place to the first that is written again */
+    } else {
+        return false;
+    }
+    cached = xbzrle_cache_insert(rs->xbzrle, key, pass);
     if (!cached) {
         return false;
     }
@@ -254,8 +272,7 @@ bool ram_delta_page(RAMWriter *w, RAMBlock *rb, uint64_t offset)
 {
     RAMSource *rs = w->rs;
 
-    if (rs->xbzrle && rs->pass >= rs->xbzrle_from_pass &&
-        try_delta(w, rb, offset)) {
+    if (rs->xbzrle && try_delta(w, rb, offset)) {
         return true;
     }
     if (!rs->compress) {

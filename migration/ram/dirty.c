@@ -33,6 +33,12 @@ static bool sync_block(RAMSource *rs, RAMSourceBlock *sb, uint64_t *ret_new,
                           sb->dirty, ret_new, errp)) {
         return false;
     }
+    /* What was reported within the pass may not be again. */
+    for (uint64_t i = 0, n = BITS_TO_LONGS(sb->pages); i < n; i++) {
+        *ret_new += (uint64_t)__builtin_popcountl(sb->again[i] & ~sb->dirty[i]);
+        sb->dirty[i] |= sb->again[i];
+        sb->again[i] = 0;
+    }
     bitmap_set(sb->uncleared, 0,
                (long)DIV_ROUND_UP(sb->pages, RAM_CHUNK_PAGES));
     return true;
@@ -59,6 +65,40 @@ bool ram_dirty_sync(RAMSource *rs, uint64_t *ret_new, Error **errp)
     QEMU_LOCK_GUARD(&rs->lock);
     rs->cursor_block = 0;
     rs->cursor_page = 0;
+    return true;
+}
+
+bool ram_dirty_again(RAMSource *rs, uint64_t *ret_pages)
+{
+    const MigrationHost *host = rs->config.host;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < rs->n; i++) {
+        RAMSourceBlock *sb = &rs->block[i];
+        g_autofree unsigned long *map = bitmap_try_new((long)sb->pages);
+        uint64_t fresh = 0;
+        bool ok;
+
+        if (!map) {
+            return false;
+        }
+        WITH_QEMU_LOCK_GUARD(&rs->lock)
+        {
+            bitmap_copy(map, sb->dirty, (long)sb->pages);
+        }
+        /* The log is not cleared; but what devices wrote is told once only. */
+        ok = host->dirty_sync(rs->config.host_opaque, sb->rb, 0, sb->pages, map,
+                              &fresh, NULL);
+        QEMU_LOCK_GUARD(&rs->lock);
+        for (uint64_t k = 0, n = BITS_TO_LONGS(sb->pages); k < n; k++) {
+            sb->again[k] |= map[k] & ~sb->dirty[k];
+            sum += (uint64_t)__builtin_popcountl(sb->again[k] & ~sb->dirty[k]);
+        }
+        if (!ok) {
+            return false;
+        }
+    }
+    *ret_pages = sum;
     return true;
 }
 

@@ -44,6 +44,7 @@ typedef struct RAMSourceBlock {
     uint64_t key_base;        /* number of its first page in all of RAM */
     uint64_t host_pages;      /* target pages in a page of the mapping */
     unsigned long *dirty;     /* to be sent; under RAMSource.lock */
+    unsigned long *again;     /* reported within the pass: for the next */
     unsigned long *uncleared; /* chunks to be cleared in the log yet */
     unsigned long *touched;   /* post-copy out of the first pass, background:
                                  pages that hold something; or NULL */
@@ -70,6 +71,7 @@ typedef struct WriterCount {
 struct RAMWriter {
     RAMSource *rs;
     QEMUFile *f;
+    bool copies;    /* what the channel would copy is copied here */
     RAMBlock *last; /* named last, NULL = none yet */
     WriterCount count[PAGE_METHOD__MAX];
     uint64_t cpu_ns;  /* estimate for the sampled methods, in this slice */
@@ -124,7 +126,7 @@ struct RAMSource {
 
     XBZRLECache *xbzrle;       /* or NULL */
     uint8_t *xbzrle_out;       /* XBZRLE_BYTES_MAX bytes */
-    uint64_t xbzrle_from_pass; /* pages go through the cache from this on */
+    uint64_t xbzrle_from_pass; /* all pages go through the cache from this on */
     CompressPool *compress;    /* or NULL; made with these: */
     unsigned compress_threads;
     unsigned compress_level;

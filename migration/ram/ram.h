@@ -122,6 +122,13 @@ bool ram_pass_begin(RAMSource *rs, RAMPassReport *report, Error **errp);
 /** ram_dirty_bytes: still to be sent in this pass. Thread: any. */
 uint64_t ram_dirty_bytes(RAMSource *rs);
 
+/**
+ * ram_dirty_again: pages that were sent, or clean, when this pass came to them and
+ *  are dirty now. Of memory that the first pass has not come to nothing is known.
+ *  Returns: false = it cannot be told now.
+ */
+bool ram_dirty_again(RAMSource *rs, uint64_t *ret_pages);
+
 typedef enum RAMSendResult {
     RAM_SEND_ERROR = -1, /* @errp, or the error of the file, says why */
     RAM_SEND_MORE = 0,   /* the slice is over, the pass is not */

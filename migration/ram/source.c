@@ -53,7 +53,8 @@ static bool block_init(RAMSourceBlock *sb, RAMBlock *rb, Error **errp)
     chunks = DIV_ROUND_UP(sb->pages, RAM_CHUNK_PAGES);
     sb->dirty = bitmap_try_new((long)sb->pages);
     sb->uncleared = bitmap_try_new((long)chunks);
-    if (!sb->dirty || !sb->uncleared) {
+    sb->again = bitmap_try_new((long)sb->pages);
+    if (!sb->dirty || !sb->again || !sb->uncleared) {
         error_setg(errp, "no memory for the dirty bitmap of RAM block '%s'",
                    rb->idstr);
         return false;
@@ -147,6 +148,7 @@ void ram_source_free(RAMSource *rs)
     for (unsigned i = 0; i < rs->n; i++) {
         rs->block[i].rb->priv_ram = NULL;
         g_free(rs->block[i].dirty);
+        g_free(rs->block[i].again);
         g_free(rs->block[i].uncleared);
         g_free(rs->block[i].touched);
     }

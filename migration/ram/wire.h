@@ -45,6 +45,8 @@
 #define RAM_WIRE_HEADER_MAX (8 + 1 + RAM_BLOCK_NAME_MAX)
 /* A ZERO record with CONTINUE. */
 #define RAM_WIRE_ZERO_SIZE 9
+/* A PAGE record with CONTINUE. */
+#define RAM_WIRE_PLAIN_SIZE (8 + RAM_PAGE_SIZE)
 
 /**
  * ram_wire_word_decode:

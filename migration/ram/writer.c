@@ -1,10 +1,10 @@
 /*
  * RAM records on one channel.
  *
- * A plain page costs eight bytes in the file's buffer and a reference: its bytes
- * go from the guest's memory to the channel without a copy here. They are read
- * when the file is flushed, after the page's dirty bit was cleared, so whatever
- * the guest writes in between is either sent or dirty again.
+ * A plain page costs eight bytes in the file's buffer and a reference, or a copy
+ * where the channel is a bare socket (qemu_put_buffer_far()). Either is read after
+ * the page's dirty bit was cleared, so whatever the guest writes in between is
+ * either sent or dirty again.
  *
  * The statistics are told once a run, not once a page; the time of the methods
  * is measured on one page in METHOD_SAMPLE.
@@ -13,6 +13,7 @@
  */
 #include "util/osdep.h"
 
+#include "io/channel-socket.h"
 #include "migration/mapped/file-ram.h"
 #include "migration/multifd/multifd.h"
 #include "migration/ram/internal.h"
@@ -28,6 +29,8 @@ RAMWriter *ram_writer_new(RAMSource *rs, QEMUFile *f)
 
     w->rs = rs;
     w->f = f;
+    w->copies = object_dynamic_cast(OBJECT(qemu_file_get_ioc(f)),
+                                    TYPE_QIO_CHANNEL_SOCKET);
     w->counted = qemu_file_transferred(f);
     return w;
 }
@@ -96,10 +99,12 @@ void ram_writer_plain(RAMWriter *w, RAMBlock *rb, uint64_t offset,
     ram_writer_header(w, rb, offset, RAM_WIRE_PAGE);
     if (copy) {
         qemu_put_buffer(w->f, copy, RAM_PAGE_SIZE);
+    } else if (w->copies && !may_free) {
+        qemu_put_buffer_far(w->f, rb->host + offset, RAM_PAGE_SIZE);
     } else {
         qemu_put_buffer_async(w->f, rb->host + offset, RAM_PAGE_SIZE, may_free);
     }
-    count(w, PAGE_METHOD_PLAIN, 1, RAM_PAGE_SIZE + 8);
+    count(w, PAGE_METHOD_PLAIN, 1, RAM_WIRE_PLAIN_SIZE);
 }
 
 void ram_writer_plain_from(RAMWriter *w, RAMBlock *rb, uint64_t offset,
@@ -107,7 +112,7 @@ void ram_writer_plain_from(RAMWriter *w, RAMBlock *rb, uint64_t offset,
 {
     ram_writer_header(w, rb, offset, RAM_WIRE_PAGE);
     qemu_put_buffer_async(w->f, page, RAM_PAGE_SIZE, false);
-    count(w, PAGE_METHOD_PLAIN, 1, RAM_PAGE_SIZE + 8);
+    count(w, PAGE_METHOD_PLAIN, 1, RAM_WIRE_PLAIN_SIZE);
 }
 
 /* Pages known to be zero without reading them. */
@@ -142,6 +147,34 @@ static bool send_untouched(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
 
 /* -- runs ----------------------------------------------------------------------- */
 
+/* @offset: in the block that holds @page. */
+static bool test_zero(RAMWriter *w, const uint8_t *page, uint64_t offset)
+{
+    WriterCount *c = &w->count[PAGE_METHOD_ZERO];
+    RAMSource *rs = w->rs;
+    bool zero;
+
+    if (rs->ahead_on &&
+        zero_ahead_knows(
+            rs->ahead, (unsigned)((offset >> RAM_PAGE_BITS) - rs->window_first),
+            &zero)) {
+        /* Nothing to look at; the delta's samples go by this, too. */
+        w->sample = (w->sample + 1) % METHOD_SAMPLE;
+    } else if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
+        zero = page_is_zero(page);
+    } else {
+        int64_t start = ram_now_ns();
+
+        zero = page_is_zero(page);
+        c->sampled_ns += (uint64_t)(ram_now_ns() - start);
+        w->sample = 0;
+    }
+    if (!zero) {
+        c->bytes_in += RAM_PAGE_SIZE;
+    }
+    return zero;
+}
+
 /* A row of pages to the channels, or to their places in a file. */
 static bool queue_run(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
                       uint64_t n, Error **errp)
@@ -169,7 +202,7 @@ static bool queue_nonzero(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
     for (uint64_t p = page; p < page + n; p++) {
         uint64_t offset = p << RAM_PAGE_BITS;
 
-        if (!page_is_zero(sb->rb->host + offset)) {
+        if (!test_zero(w, sb->rb->host + offset, offset)) {
             continue;
         }
         if (!queue_run(w, sb, row, p - row, errp)) {
@@ -202,34 +235,6 @@ static inline void prefetch_page(const uint8_t *p)
     __builtin_prefetch(p + 64);
 }
 
-/* @offset: in the block that holds @page. */
-static bool test_zero(RAMWriter *w, const uint8_t *page, uint64_t offset)
-{
-    WriterCount *c = &w->count[PAGE_METHOD_ZERO];
-    RAMSource *rs = w->rs;
-    bool zero;
-
-    if (rs->ahead_on &&
-        zero_ahead_knows(
-            rs->ahead, (unsigned)((offset >> RAM_PAGE_BITS) - rs->window_first),
-            &zero)) {
-        /* Nothing to look at; the delta's samples go by this, too. */
-        w->sample = (w->sample + 1) % METHOD_SAMPLE;
-    } else if (G_LIKELY(++w->sample < METHOD_SAMPLE)) {
-        zero = page_is_zero(page);
-    } else {
-        int64_t start = ram_now_ns();
-
-        zero = page_is_zero(page);
-        c->sampled_ns += (uint64_t)(ram_now_ns() - start);
-        w->sample = 0;
-    }
-    if (!zero) {
-        c->bytes_in += RAM_PAGE_SIZE;
-    }
-    return zero;
-}
-
 /* Pages one by one on the channel of @w. */
 static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
                        uint64_t n)
@@ -252,6 +257,9 @@ static void send_pages(RAMWriter *w, RAMSourceBlock *sb, uint64_t page,
         }
         if (delta) {
             ram_delta_prefetch(rs, sb, offset + PREFETCH_AHEAD);
+        }
+        if (!detect) { /* else test_zero() counts */
+            w->sample = (w->sample + 1) % METHOD_SAMPLE;
         }
         if (detect && test_zero(w, p, offset)) {
             zeros++;

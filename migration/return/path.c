@@ -3,7 +3,8 @@
  *
  * The reader's thread notes what came and wakes who waits; requests for pages
  * it serves itself. Waiting needs no limit in time: cancel, pause and yank
- * shut the channel down, the reader ends, and that ends every wait.
+ * shut the channel down, the reader ends, and that ends every wait. But one
+ * that has not said a word by the end has FIRST_ANSWER_MS.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -19,6 +20,8 @@
 #include "migration/source/source.h"
 #include "util/lockable.h"
 #include "util/timer.h"
+
+#define FIRST_ANSWER_MS 30000
 
 struct ReturnPath {
     MigrationState *ms;
@@ -323,7 +326,8 @@ bool return_path_wait_resume_ack(MigrationState *ms, Error **errp)
 
 bool return_path_wait_known(MigrationState *ms, Error **errp)
 {
-    return path_wait(ms, path_is_known, 0, errp);
+    return path_wait_until(ms, path_is_known, 0,
+                           get_clock() / SCALE_MS + FIRST_ANSWER_MS, errp);
 }
 
 static bool path_wait_ms(MigrationState *ms, PathCondition *done,

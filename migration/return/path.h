@@ -20,6 +20,7 @@ enum {
     RETURN_PING_DISCARD = 2, /* post-copy: what is dirty was discarded */
     RETURN_PING_DEVICES = 3, /* in the package: the guest is about to run */
     RETURN_PING_PACKAGE = 4, /* behind the package */
+    RETURN_PING_SETUP = 5,   /* before the first page: all fits so far */
 };
 
 /**
@@ -52,7 +53,7 @@ bool return_path_wait_pong(MigrationState *ms, uint32_t value,
                            uint64_t limit_ms, Error **errp);
 
 /** return_path_wait_known: until the destination has said whether it waits for
- *  the commit. */
+ *  the commit, for at most 30 s. */
 bool return_path_wait_known(MigrationState *ms, Error **errp);
 
 /** return_path_wait_urgent_ok: until the destination has said whether urgent

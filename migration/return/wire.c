@@ -18,6 +18,9 @@
 
 enum {
     REQ_LEN = 8 + 4, /* start, len */
+    /* RFC 8446 5.1: the first bytes of a record */
+    TLS_RECORD_ALERT = 21,
+    TLS_MAJOR = 3,
 };
 
 static const struct {
@@ -43,6 +46,12 @@ const char *return_type_name(unsigned type)
     return return_types[type].name;
 }
 
+/* A record as a TLS server answers with to what is not TLS: ALERT, version. */
+static bool is_tls(const uint8_t hdr[RETURN_HEADER_LEN])
+{
+    return hdr[0] == TLS_RECORD_ALERT && hdr[1] == TLS_MAJOR;
+}
+
 bool return_header_decode(const uint8_t hdr[RETURN_HEADER_LEN],
                           ReturnType *ret_type, uint16_t *ret_len, Error **errp)
 {
@@ -51,7 +60,10 @@ bool return_header_decode(const uint8_t hdr[RETURN_HEADER_LEN],
     uint16_t len = wire_get_be16(&b);
 
     if (type >= RETURN_TYPE__MAX || !return_types[type].name) {
-        error_setg(errp, "return path: message of unknown type 0x%04x", type);
+        error_setg(errp, "return path: message of unknown type 0x%04x%s", type,
+                   is_tls(hdr) ? ": it seems that the destination expects TLS "
+                                 "(parameter 'tls-creds')"
+                               : "");
         return false;
     }
     if (len < return_types[type].min || len > return_types[type].max) {

@@ -3,8 +3,8 @@
  *
  * At the end of each pass a PassReport goes to the policy, whose Decision is
  * carried out: throttle, methods of the next pass, or the switchover. A long
- * first pass is reported on the way as well, so that the guest can be slowed
- * down before the pass is over.
+ * pass is reported each second on the way as well, so that there is a forecast
+ * from its first second on, and the guest can be slowed down before it is over.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -27,8 +27,8 @@
 
 /*
  * The parts of a pause that are not memory: stopping the guest, giving the
- * disks up, saving and loading devices. Guesses until one was measured; the
- * round trips and the sync are measured.
+ * disks up, saving and loading devices. A guess: nothing of it happens before the
+ * pause. The round trips and the sync are measured.
  */
 #define PAUSE_GUESS_NS (INT64_C(3) * 1000 * 1000)
 /* Less than this says only that the link is at least so fast. */
@@ -179,11 +179,11 @@ static void limit_vcpus(MigrationState *ms, const Decision *d)
                              NULL);
 }
 
-static void carry_out(MigrationRun *run, const Decision *d)
+/* What holds at once, and what is expected. */
+static void slow_down(MigrationRun *run, const Decision *d)
 {
     MigrationState *ms = run->ms;
 
-    trace_migration_decision(d->action, d->throttle, d->why);
     qatomic_set(&ms->expected_downtime_ns, d->expected_pause_ns);
     qatomic_set(&run->expected_end_ms,
                 d->expected_end_ns == INT64_MAX
@@ -191,6 +191,13 @@ static void carry_out(MigrationRun *run, const Decision *d)
                     : (uint64_t)(d->expected_end_ns / SCALE_MS));
     ms->host->throttle_set(ms->host_opaque, d->throttle);
     limit_vcpus(ms, d);
+    run->limited = d->dirty_limit;
+}
+
+static void carry_out(MigrationRun *run, const Decision *d)
+{
+    trace_migration_decision(d->action, d->throttle, d->why);
+    slow_down(run, d);
     set_methods(run, d);
 }
 
@@ -228,38 +235,89 @@ static bool send_slice(MigrationRun *run, const SaveStateEntry *se, bool *done,
     return true;
 }
 
-static void report_partial(MigrationRun *run, const RAMPassReport *ram,
-                           int64_t pass_start, int64_t *last)
+/* What was counted at the last report in the middle of a pass. */
+typedef struct Partial {
+    int64_t start_ns; /* of the pass */
+    int64_t last_ns;
+    uint64_t bytes;
+    uint64_t pages;
+    uint64_t wait_ns;
+    uint64_t again; /* ram_dirty_again() */
+} Partial;
+
+static void partial_note(const MigrationState *ms, Partial *p)
+{
+    p->last_ns = now_ns();
+    p->bytes = stats_transferred(&ms->stats);
+    p->pages = stats_pages_sent(&ms->stats);
+    p->wait_ns = pacer_waited_ns(ms->pacer);
+}
+
+/*
+ * What the guest dirtied since the last report. The first pass sees only memory
+ * that it has sent: the rest counts as written as that is, and on average over the
+ * pass, which is what its end will tell.
+ */
+static uint64_t dirtied_since(const Partial *last, const PassReport *r,
+                              uint64_t again, uint64_t left)
+{
+    uint64_t seen = r->ram_pages - MIN(left, r->ram_pages);
+    int64_t ns = last->last_ns + r->duration_ns - last->start_ns;
+
+    if (r->pass > 1) {
+        return again - MIN(again, last->again);
+    }
+    return seen ? (uint64_t)((double)again * (double)r->ram_pages /
+                             (double)seen * (double)r->duration_ns / (double)ns)
+                : 0;
+}
+
+static void fill_partial(MigrationRun *run, const RAMPassReport *ram,
+                         Partial *last, PassReport *r)
 {
     MigrationState *ms = run->ms;
-    int64_t now = now_ns();
-    uint64_t rate = stats_get(&ms->stats.bytes_per_second);
+    uint64_t left = ram_dirty_bytes(ms->ram) / RAM_PAGE_SIZE;
+    RAMPassReport part = { .pass = ram->pass + 1,
+                           .total_bytes = ram->total_bytes };
+    Partial before = *last;
+
+    partial_note(ms, last);
+    part.sync_ns = run->sync_ns;
+    part.duration_ns = last->last_ns - before.last_ns;
+    part.sent_bytes = last->bytes - before.bytes;
+    part.sent_pages = last->pages - before.pages;
+    part.wait_ns = (int64_t)(last->wait_ns - before.wait_ns);
+    part.dirty_bytes = left * RAM_PAGE_SIZE;
+    fill_report(run, &part, r);
+    r->partial = true;
+    if (ram_dirty_again(ms->ram, &last->again)) {
+        r->dirtied_pages = dirtied_since(&before, r, last->again, left);
+        r->remaining_pages += last->again;
+    }
+}
+
+static void report_partial(MigrationRun *run, const RAMPassReport *ram,
+                           Partial *last)
+{
     PassReport r;
     Decision d;
 
-    if (now - *last < PARTIAL_NS) {
+    if (now_ns() - last->last_ns < PARTIAL_NS) {
         return;
     }
-    fill_report(run, ram, &r);
-    r.pass = ram->pass;
-    r.partial = true;
-    r.duration_ns = now - *last;
-    r.sent_bytes = rate * (uint64_t)(now - *last) / SCALE_MS / 1000;
-    r.sent_pages = r.sent_bytes / RAM_PAGE_SIZE;
-    r.dirtied_pages = 0;
-    r.remaining_pages = ram_dirty_bytes(ms->ram) / RAM_PAGE_SIZE;
-    policy_decide(ms->policy, &r, &d);
-    ms->host->throttle_set(ms->host_opaque, d.throttle);
-    *last = now;
+    fill_partial(run, ram, last, &r);
+    policy_decide(run->ms->policy, &r, &d);
+    slow_down(run, &d);
 }
 
 static SourceNext send_pass(MigrationRun *run, const SaveStateEntry *se,
                             const RAMPassReport *ram, Error **errp)
 {
     MigrationState *ms = run->ms;
-    int64_t start = now_ns();
-    int64_t last = start;
+    Partial last = { .start_ns = now_ns() };
     bool done = false;
+
+    partial_note(ms, &last);
 
     while (!done) {
         bool near = source_near_wanted(run, ram->dirty_bytes);
@@ -275,14 +333,32 @@ static SourceNext send_pass(MigrationRun *run, const SaveStateEntry *se,
         if (near) {
             source_near_slice_end(run);
         }
-        if (qatomic_read(&ms->start_postcopy)) {
+        if (qatomic_read(&ms->start_postcopy) &&
+            migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)) {
             return SOURCE_POSTCOPY;
         }
         if (!done) {
-            report_partial(run, ram, start, &last);
+            report_partial(run, ram, &last);
         }
     }
     return SOURCE_SWITCH;
+}
+
+/* migrate-start-postcopy without postcopy-ram: the bits may follow the guest; its
+ * memory goes before it. One that has never answered cannot be given it so. */
+static bool bitmaps_may_follow(MigrationState *ms)
+{
+    return ms->postcopy && ms->bitmap_section.sender &&
+           qatomic_read(&ms->start_postcopy) && qatomic_read(&ms->last_pong);
+}
+
+/* Without migrate-start-postcopy memory that may follow need not. */
+static SourceNext how_to_switch(MigrationState *ms)
+{
+    return ms->bitmap_section.postcopy &&
+                   !migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM)
+               ? SOURCE_POSTCOPY
+               : SOURCE_SWITCH;
 }
 
 /* After a pass: may the next one be skipped? */
@@ -291,6 +367,8 @@ static bool decide(MigrationRun *run, const RAMPassReport *ram)
     PassReport report;
     Decision d;
 
+    run->ms->bitmap_section.postcopy |= bitmaps_may_follow(run->ms);
+    source_throttle_pass(run, ram);
     fill_report(run, ram, &report);
     policy_decide(run->ms->policy, &report, &d);
     carry_out(run, &d);
@@ -311,6 +389,7 @@ SourceNext source_passes(MigrationRun *run, Error **errp)
     SourceNext next;
 
     stats_set(&ms->stats.phase, MIGRATION_PHASE_PRECOPY);
+    source_throttle_begin(run);
     if (migrate_param(ms, mode) == MIG_MODE_CPR_REBOOT) {
         return SOURCE_SWITCH; /* all of it while the guest stands */
     }
@@ -327,7 +406,7 @@ SourceNext source_passes(MigrationRun *run, Error **errp)
             return SOURCE_FAILED;
         }
         if (decide(run, &ram)) {
-            return SOURCE_SWITCH;
+            return how_to_switch(ms);
         }
     }
 }

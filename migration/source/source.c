@@ -37,6 +37,9 @@
 /* How long the destination's own words are awaited when a write fails. */
 #define LAST_WORDS_MS 300
 
+/* How long the first page waits for a word about what came before it. */
+#define SETUP_PONG_MS 1000
+
 /* How long a program that passes the stream on may take to end. */
 #define RELAY_END_MS 5000
 
@@ -103,8 +106,10 @@ static void send_header(MigrationState *ms)
         config.has_cpr = true;
     }
     if (migrate_param(ms, send_devices)) {
+        host->lock(ms->host_opaque);
         config.devices = config_devices_of(host->registry(ms->host_opaque),
                                            host->vcpu_count(ms->host_opaque));
+        host->unlock(ms->host_opaque);
     }
     savevm_send_header(host->registry(ms->host_opaque), ms->to_dst_file,
                        &config);
@@ -201,6 +206,31 @@ static bool hold_bitmaps(MigrationState *ms, Error **errp)
     return !err;
 }
 
+/* May the guest run there before all is? Of dirty bitmaps alone: where the
+ * destination's word can be had. */
+static bool wants_postcopy(MigrationState *ms)
+{
+    return migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
+           (ms->bitmap_section.sender && ms->return_path &&
+            !is_cpr_transfer(ms));
+}
+
+/* What the destination finds wrong in the configuration and the list of
+ * memory, it says now. One that is far away or silent is not waited for. */
+static bool wait_for_doubts(MigrationState *ms, Error **errp)
+{
+    if (!ms->return_path) {
+        return true;
+    }
+    savevm_send_ping(ms->to_dst_file, RETURN_PING_SETUP);
+    if (qemu_fflush(ms->to_dst_file) < 0) {
+        qemu_file_get_error_obj(ms->to_dst_file, errp);
+        return false;
+    }
+    return_path_wait_pong(ms, RETURN_PING_SETUP, SETUP_PONG_MS, NULL);
+    return !migration_has_failed(ms);
+}
+
 static bool source_setup(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
@@ -216,8 +246,7 @@ static bool source_setup(MigrationRun *run, Error **errp)
     if (wants_return_path(ms) && !open_return_path(run, errp)) {
         return false;
     }
-    if (migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) &&
-        !postcopy_source_setup(ms, errp)) {
+    if (wants_postcopy(ms) && !postcopy_source_setup(ms, errp)) {
         return false;
     }
     if (qemu_fflush(ms->to_dst_file) < 0) {
@@ -226,7 +255,8 @@ static bool source_setup(MigrationRun *run, Error **errp)
     }
     return multifd_send_start(ms, errp) && make_ram(run, errp) &&
            savevm_setup(ms->host->registry(ms->host_opaque), ms->to_dst_file,
-                        errp);
+                        errp) &&
+           wait_for_doubts(ms, errp);
 }
 
 static bool source_run(MigrationRun *run, Error **errp)
@@ -281,6 +311,7 @@ static void source_cleanup(MigrationState *ms)
     g_clear_pointer(&ms->bitmap_section.sender, bitmap_sender_free);
     g_clear_pointer(&ms->ram, ram_source_free);
     g_clear_pointer(&ms->policy, policy_free);
+    source_throttle_end(ms);
     ms->host->throttle_set(ms->host_opaque, 0);
     dirty_tracking_limit_all(dirty_tracking_find(), 0, 0, NULL);
     g_clear_pointer(&ms->to_dst_file, qemu_file_free);
@@ -394,6 +425,7 @@ static void run_free(MigrationRun *run)
     if (run->has_resumer) {
         qemu_thread_join(&run->resumer);
     }
+    g_free(run->vcpu_slept_ns);
     g_free(run);
 }
 
@@ -449,6 +481,7 @@ static void reset_state(MigrationState *ms)
     qatomic_set(&ms->end_ns, 0);
     qatomic_set(&ms->downtime_ns, 0);
     qatomic_set(&ms->expected_downtime_ns, 0);
+    ms->throttling = (MigrationThrottling){ 0 };
     qatomic_set(&ms->start_ns, qemu_clock_get_ns(QEMU_CLOCK_REALTIME));
     stats_reset(&ms->stats);
     bitmap_stats_clear(&ms->bitmap_stats);

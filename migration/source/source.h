@@ -104,6 +104,10 @@ struct MigrationRun {
     uint64_t expected_end_ms; /* atomic; UINT64_MAX: not known */
     MigrationStatsPeriod period;
     RAMMethods methods; /* as last set */
+    /* See throttle.c. */
+    bool limited; /* dirty-limit is in effect */
+    unsigned vcpus;
+    uint64_t *vcpu_slept_ns; /* at the last look; @vcpus elements */
     SourceNear near;
     struct MigrationBudget *budget;
 };
@@ -117,6 +121,15 @@ void source_methods(MigrationState *ms, RAMMethods *ret);
 
 /** source_set_rate: the limit that holds at this moment. Thread: any. */
 void source_set_rate(MigrationState *ms);
+
+/** source_throttle_begin: passes begin; from now on it counts. */
+void source_throttle_begin(MigrationRun *run);
+/** source_throttle_pass: one ended; before the next decision is carried out. */
+void source_throttle_pass(MigrationRun *run, const RAMPassReport *ram);
+/** source_throttle_end: before the guest is let go. */
+void source_throttle_end(MigrationState *ms);
+/** source_throttle_slept_ns: by all vCPUs together. Thread: any. */
+uint64_t source_throttle_slept_ns(MigrationState *ms);
 
 typedef enum SourceNext {
     SOURCE_FAILED,

@@ -247,20 +247,19 @@ static bool send_rest(MigrationRun *run, Error **errp)
 
 /* -- the destination's word --------------------------------------------------------------- */
 
-/* Does anybody answer? Where it was not asked for, nobody has to; but one that
- * was passed memory is of our kind. */
+/* Somebody was asked to answer; and one that is passed memory is of our kind. */
+static bool must_answer(const MigrationState *ms)
+{
+    return migrate_cap(ms, MIGRATION_CAPABILITY_RETURN_PATH) ||
+           migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
+           migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER;
+}
+
+/* Has a destination that need not answer done so? */
 static bool is_answered(MigrationState *ms)
 {
     int64_t end = now_ns() + FIRST_PONG_MS * SCALE_MS;
 
-    if (!ms->return_path) {
-        return false;
-    }
-    if (migrate_cap(ms, MIGRATION_CAPABILITY_RETURN_PATH) ||
-        migrate_cap(ms, MIGRATION_CAPABILITY_POSTCOPY_RAM) ||
-        migrate_param(ms, mode) == MIG_MODE_CPR_TRANSFER) {
-        return true;
-    }
     while (!qatomic_read(&ms->last_pong) && !migration_has_failed(ms)) {
         int64_t left = (end - now_ns()) / SCALE_MS;
 
@@ -269,6 +268,18 @@ static bool is_answered(MigrationState *ms)
         }
     }
     return qatomic_read(&ms->last_pong) != 0;
+}
+
+/* Is anybody there who will tell whether all has come? The guest does not stop
+ * for one that has to answer and never did. */
+static bool find_answered(MigrationState *ms, bool *ret, Error **errp)
+{
+    if (!ms->return_path || !must_answer(ms)) {
+        *ret = ms->return_path && is_answered(ms);
+        return true;
+    }
+    *ret = true;
+    return return_path_wait_known(ms, errp);
 }
 
 void source_finish_downtime(MigrationRun *run)
@@ -323,10 +334,11 @@ static void give_guest_away(MigrationRun *run)
 
 bool source_switch(MigrationRun *run, Error **errp)
 {
-    bool answered = is_answered(run->ms);
+    bool answered;
     bool ok;
 
-    if (migration_has_failed(run->ms)) {
+    if (!find_answered(run->ms, &answered, errp) ||
+        migration_has_failed(run->ms)) {
         return false;
     }
     if (migrate_param(run->ms, mode) != MIG_MODE_CPR_REBOOT) {
@@ -366,6 +378,19 @@ static bool run_postcopy(MigrationRun *run, Error **errp)
     return false;
 }
 
+/* The guest stands; from here to the destination that may run it. */
+static bool start_postcopy(MigrationRun *run, bool prepare, Error **errp)
+{
+    MigrationState *ms = run->ms;
+
+    budget_start(run);
+    if (prepare) {
+        postcopy_source_prepare(ms);
+    }
+    pacer_set_rate(ms->pacer, 0);
+    return give_disks_up(run, errp) && postcopy_start(ms, errp);
+}
+
 bool source_postcopy(MigrationRun *run, Error **errp)
 {
     MigrationState *ms = run->ms;
@@ -374,7 +399,7 @@ bool source_postcopy(MigrationRun *run, Error **errp)
 
     ms->host->throttle_set(ms->host_opaque, 0);
     /* One that has not even answered yet cannot be given the guest. */
-    if (!return_path_wait_known(ms, errp)) {
+    if (!return_path_wait_known(ms, errp) || !postcopy_source_check(ms, errp)) {
         return false;
     }
     /* The guest need not stand for it; but a pause may take hours, in which
@@ -382,17 +407,12 @@ bool source_postcopy(MigrationRun *run, Error **errp)
     if (!pauses) {
         postcopy_source_prepare(ms);
     }
-    if (migration_has_failed(ms) || !source_stop_guest(run, errp) ||
-        !wait_for_continue(run)) {
+    if (migration_has_failed(ms)) {
         return false;
     }
-    if (pauses) {
-        postcopy_source_prepare(ms);
-    }
-    pacer_set_rate(ms->pacer, 0);
-    budget_start(run);
-    ok = give_disks_up(run, errp) && source_decide(run, VERDICT_COMMIT) &&
-         postcopy_start(ms, errp);
+    budget_make(run);
+    ok = source_stop_guest(run, errp) && wait_for_continue(run) &&
+         start_postcopy(run, pauses, errp);
     budget_end(run);
     return ok && run_postcopy(run, errp);
 }

@@ -12,6 +12,7 @@
 #include "migration/stream/config-devices.h"
 
 #include "migration/qemu-file.h"
+#include "migration/stream/config-constants.h"
 #include "migration/stream/savevm-internal.h"
 #include "util/error.h"
 
@@ -30,6 +31,7 @@ void config_devices_free(ConfigDevices *d)
 {
     if (d) {
         g_array_unref(d->list);
+        g_clear_pointer(&d->constants, g_byte_array_unref);
         g_free(d);
     }
 }
@@ -54,6 +56,7 @@ ConfigDevices *config_devices_of(const SaveVMRegistry *reg, uint32_t cpus)
             g_array_append_val(d->list, one);
         }
     }
+    d->constants = config_constants_of(reg);
     return d;
 }
 
@@ -231,7 +234,8 @@ bool config_devices_check(const ConfigDevices *theirs, SaveVMRegistry *reg,
         return false;
     }
     if (!here[0] && !there[0]) {
-        return true;
+        return !theirs->constants ||
+               config_constants_check(theirs->constants, reg, errp);
     }
     error_setg(errp, "the devices differ:%s%s%s%s%s",
                here[0] ? " only the source has " : "", here,

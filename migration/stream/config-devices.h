@@ -38,11 +38,13 @@ typedef struct ConfigDevice {
 
 typedef struct ConfigDevices {
     uint32_t cpus;
-    GArray *list; /* of ConfigDevice, in the order of the stream */
+    GArray *list;          /* of ConfigDevice, in the order of the stream */
+    GByteArray *constants; /* (nullable) see stream/config-constants.h; a
+                              subsection of its own */
 } ConfigDevices;
 
-/** config_devices_of: (transfer full) what @reg is going to send. Thread: with
- *  the machine lock, or while devices cannot change. */
+/** config_devices_of: (transfer full) what @reg is going to send, and its
+ *  constants. Thread: machine lock. */
 ConfigDevices *config_devices_of(const SaveVMRegistry *reg, uint32_t cpus);
 /** config_devices_free: accepts NULL. */
 void config_devices_free(ConfigDevices *d);
@@ -61,7 +63,7 @@ ConfigDevices *config_devices_get(QEMUFile *f, Error **errp);
  *
  * Thread: as config_devices_of().
  * Errors: another number of CPUs; a device that is on one side only (all are
- * named); a version that this side cannot load.
+ * named); a version that this side cannot load; a constant that differs.
  */
 bool config_devices_check(const ConfigDevices *theirs, SaveVMRegistry *reg,
                           uint32_t cpus, Error **errp);

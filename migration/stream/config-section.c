@@ -12,6 +12,7 @@
 #include "migration/stream/config-section.h"
 
 #include "migration/qemu-file.h"
+#include "migration/stream/config-constants.h"
 #include "migration/stream/stream-wire.h"
 #include "util/error.h"
 
@@ -23,6 +24,8 @@ static const char sub_capabilities[] = "configuration/capabilities";
 static const char sub_uuid[] = "configuration/uuid";
 static const char sub_cpr[] = "configuration/ferry-cpr";
 static const char sub_devices[] = "configuration/ferry-devices";
+/* Behind the devices. */
+static const char sub_constants[] = "configuration/ferry-constants";
 
 void config_section_init(ConfigSection *c, const char *machine)
 {
@@ -96,6 +99,10 @@ void config_section_put(QEMUFile *f, const ConfigSection *c)
         put_subsection(f, sub_devices);
         config_devices_put(f, c->devices);
     }
+    if (c->devices && c->devices->constants && c->devices->constants->len) {
+        put_subsection(f, sub_constants);
+        config_constants_put(f, c->devices->constants);
+    }
 }
 
 static bool get_capabilities(QEMUFile *f, ConfigSection *c, Error **errp)
@@ -157,6 +164,11 @@ static bool get_subsection(QEMUFile *f, ConfigSection *c, Error **errp)
     if (strcmp(name, sub_devices) == 0 && !c->devices) {
         c->devices = config_devices_get(f, errp);
         return c->devices || qemu_file_get_error(f);
+    }
+    if (strcmp(name, sub_constants) == 0 && c->devices &&
+        !c->devices->constants) {
+        c->devices->constants = config_constants_get(f, errp);
+        return c->devices->constants || qemu_file_get_error(f);
     }
     error_setg(errp, "unknown or repeated subsection '%s' in the configuration",
                name);

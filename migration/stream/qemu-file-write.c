@@ -1,8 +1,10 @@
 /*
  * QEMUFile, the writing direction.
  *
- * A page costs 8 bytes copied into the file's buffer, two iovecs, and the
- * kernel's one copy: nothing else looks at its contents.
+ * What is put by reference costs two iovecs with the small values before it, and
+ * whatever the channel does with it. Sockets copy it, from memory and to where the
+ * small values have moved it: there a page goes to the buffer by a loop that is
+ * good at that (util/bulk-copy.h), and the kernel copies from a warm cache.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -10,6 +12,7 @@
 
 #include "migration/stream/qemu-file-internal.h"
 #include "util/atomic.h"
+#include "util/bulk-copy.h"
 #include "util/error.h"
 #include "util/iov.h"
 
@@ -180,6 +183,18 @@ void qemu_put_buffer_async(QEMUFile *f, const uint8_t *buf, size_t size,
 {
     if (size > 0) {
         file_put_ref(f, buf, size, may_free);
+    }
+}
+
+void qemu_put_buffer_far(QEMUFile *f, const uint8_t *buf, size_t size)
+{
+    if ((size_t)(f->c.end - f->c.pos) < size) {
+        qemu_fflush(f);
+    }
+    bulk_copy_in(f->c.pos, buf, size);
+    f->c.pos += size;
+    if (f->iov_bytes + qemu_file_unsealed(f) >= f->piece) {
+        qemu_fflush(f);
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 
 #include "io/channel-command.h"
 #include "io/channel-tls.h"
@@ -22,9 +23,10 @@
 #define CONNECT_LIMIT_MS 30000
 #define CONNECT_LOOK_MS  20
 
-/* A peer that is silent for so long is asked, and so often. */
-#define WATCH_IDLE_S 5
-#define WATCH_PROBES 2
+/* A peer that is silent for so long is asked, so often, and has as long to
+ * answer the last time: MIGRATION_SILENT_MS in all. */
+#define ASK_IDLE_S 5
+#define ASK_TIMES  2
 
 /* Room for a few writes of pages; a wish, the system may give less. */
 #define UNIX_BUFFER_BYTES (4 << 20)
@@ -100,18 +102,37 @@ QIOChannelSocket *migration_socket(QIOChannel *ioc)
                                                    TYPE_QIO_CHANNEL_SOCKET);
 }
 
-void migration_socket_watch(QIOChannel *ioc)
+bool migration_socket_has_ended(QIOChannel *ioc)
 {
     QIOChannelSocket *sioc = migration_socket(ioc);
-    int on = 1, idle = WATCH_IDLE_S, probes = WATCH_PROBES;
-    unsigned limit_ms = WATCH_IDLE_S * (WATCH_PROBES + 1) * 1000;
+    struct pollfd p = { .fd = sioc ? sioc->fd : -1, .events = POLLRDHUP };
 
-    /* A wish: a UNIX socket has nothing of it, and needs nothing. */
+    return poll(&p, 1, 0) == 1;
+}
+
+QEMU_BUILD_BUG_ON(ASK_IDLE_S *(ASK_TIMES + 1) * 1000 != MIGRATION_SILENT_MS);
+
+/* A wish, here and below: a UNIX socket has nothing of it, and needs nothing. */
+void migration_socket_ask(QIOChannel *ioc)
+{
+    QIOChannelSocket *sioc = migration_socket(ioc);
+    int on = 1, idle = ASK_IDLE_S, times = ASK_TIMES;
+
     if (sioc) {
         setsockopt(sioc->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
         setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
         setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof(idle));
-        setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+        setsockopt(sioc->fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+    }
+}
+
+void migration_socket_watch(QIOChannel *ioc)
+{
+    QIOChannelSocket *sioc = migration_socket(ioc);
+    unsigned limit_ms = MIGRATION_SILENT_MS;
+
+    migration_socket_ask(ioc);
+    if (sioc) {
         setsockopt(sioc->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms,
                    sizeof(limit_ms));
     }

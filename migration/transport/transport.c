@@ -12,6 +12,8 @@
 
 #include "migration/transport/transport.h"
 
+#include <sys/un.h>
+
 #include "io/channel-file.h"
 #include "io/channel-util.h"
 #include "io/socket-address.h"
@@ -50,11 +52,17 @@ static MigrationAddress *parse_socket(const char *text, Error **errp)
     return a;
 }
 
-static MigrationAddress *parse_exec(const char *command)
+static MigrationAddress *parse_exec(const char *command, Error **errp)
 {
-    MigrationAddress *a = address_new(MIGRATION_ADDRESS_TYPE_EXEC);
-    strList **tail = &a->u.exec.args;
+    MigrationAddress *a;
+    strList **tail;
 
+    if (!command[strspn(command, " \t\n")]) {
+        error_setg(errp, "exec: there is no command");
+        return NULL;
+    }
+    a = address_new(MIGRATION_ADDRESS_TYPE_EXEC);
+    tail = &a->u.exec.args;
     QAPI_LIST_APPEND(tail, g_strdup("/bin/sh"));
     QAPI_LIST_APPEND(tail, g_strdup("-c"));
     QAPI_LIST_APPEND(tail, g_strdup(command));
@@ -96,7 +104,7 @@ MigrationAddress *migration_address_parse(const char *uri, Error **errp)
         return parse_socket(uri, errp);
     }
     if (strstart(uri, "exec:", &rest)) {
-        return parse_exec(rest);
+        return parse_exec(rest, errp);
     }
     if (strstart(uri, "file:", &rest)) {
         return parse_file(rest, errp);
@@ -157,6 +165,10 @@ static bool check_caps(MigrationState *ms, const MigrationTarget *t,
         !transport_is_socket(t->kind)) {
         return refuse(t, "Capability 'postcopy-preempt'",
                       "it cannot be connected to more than once", errp);
+    }
+    if (migrate_cap(ms, MIGRATION_CAPABILITY_ZERO_COPY_SEND) &&
+        t->kind != TRANSPORT_INET) {
+        return refuse(t, "Capability 'zero-copy-send'", "it is not TCP", errp);
     }
     if (mapped && t->kind != TRANSPORT_FILE) {
         return refuse(t, "Capability 'mapped-ram'", "it is not a file", errp);
@@ -310,6 +322,22 @@ static bool check_port(const InetSocketAddress *inet, Error **errp)
     return true;
 }
 
+/* An abstract name has a byte before it. */
+static bool check_path(const UnixSocketAddress *addr, Error **errp)
+{
+    const size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) -
+                       (addr->has_abstract && addr->abstract);
+
+    if (!addr->path[0] || strlen(addr->path) > max) {
+        error_setg(errp,
+                   "unix:%s: a socket's path has 1 to %zu bytes, this one "
+                   "has %zu",
+                   addr->path, max, strlen(addr->path));
+        return false;
+    }
+    return true;
+}
+
 static bool set_socket(MigrationState *ms, MigrationTarget *t,
                        const SocketAddress *addr, Error **errp)
 {
@@ -322,6 +350,10 @@ static bool set_socket(MigrationState *ms, MigrationTarget *t,
 
     if (addr->type == SOCKET_ADDRESS_TYPE_INET &&
         !check_port(&addr->u.inet, errp)) {
+        return false;
+    }
+    if (addr->type == SOCKET_ADDRESS_TYPE_UNIX &&
+        !check_path(&addr->u.q_unix, errp)) {
         return false;
     }
     t->socket = QAPI_CLONE(SocketAddress, addr);

@@ -95,9 +95,21 @@ QIOChannel *migration_connect_within(MigrationState *ms,
  *  NULL: there is none. */
 QIOChannelSocket *migration_socket(QIOChannel *ioc);
 
-/** migration_socket_watch: @ioc breaks when its peer's host has not answered,
- *  or its peer has not read, for 15 seconds; the first also while nothing is
- *  sent. For channels that others wait behind. */
+/** migration_socket_has_ended: nothing more will come on @ioc than is here
+ *  already: its peer has gone, or it broke. Does not wait. False also for what is no
+ *  socket. Thread: any. */
+bool migration_socket_has_ended(QIOChannel *ioc);
+
+/* A peer of post-copy whose host has not answered for so long is gone. */
+#define MIGRATION_SILENT_MS 15000
+
+/** migration_socket_ask: while nothing is sent on @ioc its peer's host is asked
+ *  whether it is there; it breaks when there was no answer for
+ *  MIGRATION_SILENT_MS. */
+void migration_socket_ask(QIOChannel *ioc);
+
+/** migration_socket_watch: the same, and it breaks, too, when what was sent was
+ *  not taken for so long. For a peer that reads what it gets. */
 void migration_socket_watch(QIOChannel *ioc);
 
 /** migration_open_file: of a TRANSPORT_FILE: the file once more, at its own

@@ -6,8 +6,9 @@
  *
  * Makes the point-to-point device `link0` in each namespace and carries packets
  * from one to the other until its standard input ends. Lines there change it
- * while it runs: "delay=20 loss=1.5 rate=100 down=1" (milliseconds, percent,
- * megabits per second with 0 = no limit, and the pulled cable). A kernel without
+ * while it runs: "delay=20 loss=1.5 rate=100 down=1 firewall=1" (milliseconds,
+ * percent, megabits per second with 0 = no limit, the pulled cable, and one that
+ * drops the first packet of each TCP connection). A kernel without
  * netem can do none of that; TUN devices are nearly everywhere.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -16,6 +17,7 @@
 
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -42,6 +44,7 @@ typedef struct Direction {
 static struct {
     double delay_ms, loss_percent, rate_mbit;
     bool down;
+    bool firewall; /* TCP connections that begin are dropped */
 } shape;
 
 static int64_t now_ns(void)
@@ -98,8 +101,19 @@ static void set_shape(const char *line)
             shape.rate_mbit = x;
         } else if (g_str_has_prefix(*w, "down=")) {
             shape.down = x != 0;
+        } else if (g_str_has_prefix(*w, "firewall=")) {
+            shape.firewall = x != 0;
         }
     }
+}
+
+/* IPv4 with the SYN of TCP, and no ACK. */
+static bool is_first(const uint8_t *data, size_t len)
+{
+    size_t header = (data[0] & 0xf) * 4u;
+
+    return len >= header + 20 && data[0] >> 4 == 4 && data[9] == IPPROTO_TCP &&
+           (data[header + 13] & 0x12) == 0x02;
 }
 
 static void queue_packet(Direction *d, const uint8_t *data, size_t len)
@@ -108,6 +122,7 @@ static void queue_packet(Direction *d, const uint8_t *data, size_t len)
     Packet *p;
 
     if (shape.down || d->queued == QUEUE_MAX ||
+        (shape.firewall && is_first(data, len)) ||
         g_random_double() * 100 < shape.loss_percent) {
         return;
     }

@@ -84,6 +84,7 @@ class Relay:
                     time.sleep(0.005)
                 if not data:
                     break
+                data = self.edit(src, data, there)
                 if not there:
                     self.back += data
                 dst.sendall(data)
@@ -94,7 +95,16 @@ class Relay:
                         return
             dst.shutdown(socket.SHUT_WR)
         except OSError:
-            pass
+            # A reset, or nobody to pass it on to: both ends learn of it.
+            for s in (src, dst):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def edit(self, src: socket.socket, data: bytes, there: bool) -> bytes:
+        """What is passed on in place of @data."""
+        return data
 
     def cut(self) -> None:
         with self.lock:
@@ -147,6 +157,7 @@ class Pair:
         self.count = 0
         self.program = program
         self.source_args, self.target_args = source_args, target_args
+        self.append = append
         self.common = ['-accel', accel, '-m', memory, '-smp', str(smp),
                        '-kernel', str(kernel), '-append', append,
                        '-no-reboot', *map(str, args)]
@@ -295,10 +306,16 @@ class Pair:
         text = self.text()
         n = len(re.findall(r'kept round', text))
         passes = len(re.findall(r'pass \d+ cpu', text))
+        # What the guest was told to look at, too.
+        also = [what for what in ('state', 'whole')
+                if re.search(rf'\b{what}\b', self.append)]
+        seen = {what: text.count(f'{what} round') for what in also}
 
         def on():
             text = self.text()
             assert 'WRONG' not in text and 'exception' not in text, text[-2000:]
+            if any(text.count(f'{what} round') <= seen[what] for what in also):
+                return False
             return (len(re.findall(r'kept round \d+ pages \d+ errors 0', text))
                     >= n + rounds
                     and len(re.findall(r'pass \d+ cpu', text)) >= passes + 2)

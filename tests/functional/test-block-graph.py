@@ -7,6 +7,7 @@ import os
 
 import ferrytest
 from ferrytest import QmpError, Test, wait_for
+from images import contents, img
 from linuxguest import Linux
 
 SOFT = ['-accel', 'soft']
@@ -78,6 +79,13 @@ def test_drive_spellings(t: Test) -> None:
         f'file=json:{name.replace(",", ",,")}',
         'driver=null-co,size=8M',
         f'file={image}',
+        f'file={image},file.locking=off,format=raw',
+        f'file={image},file.aio=threads',
+        f'file.cache.direct=on,file={image},format=raw,readonly',
+        f'file={image},format=raw,discard=on,group=g,iops=10',
+        f'file={image},format=raw,discard=off,copy-on-read',
+        f'read-only,file={image},format=raw,snapshot',
+        f'file={raw(t, "a,,b").parent}/a,,,,b,format=raw,file.locking=off',
     ]
     for s in spellings:
         f = t.ferry('-machine', 'none', '-drive', f'{s},if=none,id=d,read-only=on')
@@ -89,6 +97,159 @@ def test_drive_spellings(t: Test) -> None:
                        (f'file={image},format=raw,if=none,bad=1', 'bad'),
                        (f'file={t.path("none")},format=raw', 'No such file')):
         assert message in t.fails('-drive', s), s
+
+
+def test_backing_names(t: Test) -> None:
+    """What a snapshot notes about the image below shows the same contents to
+    whoever opens it, to QEMU too; what it needs besides a path is there."""
+    t.requires('qemu-img')
+    disk = t.path('a.raw')
+    disk.write_bytes(b''.join(bytes([i]) * MIB for i in range(4)))
+    f = t.ferry('-machine', 'none', '-object', 'secret,id=s0,data=12345678')
+    q = f.qmp
+    cases = {
+        'part': {'driver': 'raw', 'offset': MIB, 'size': MIB},
+        'end': {'driver': 'raw', 'offset': 3 * MIB},
+        'all': {'driver': 'raw'},
+        'twice': {'driver': 'raw', 'offset': 512,
+                  'file': {'driver': 'raw', 'size': 2 * MIB, 'file': {
+                      'driver': 'file', 'filename': str(disk)}}},
+        'throttled': {'driver': 'raw', 'size': MIB,
+                      'file': {'driver': 'throttle', 'throttle-group': 'g',
+                               'file': {'driver': 'file',
+                                        'filename': str(disk)}}},
+    }
+    q.cmd('object-add', **{'qom-type': 'throttle-group', 'id': 'g'})
+    for name, options in cases.items():
+        q.cmd('blockdev-add', **{'node-name': name, 'file': {
+            'driver': 'file', 'filename': str(disk), 'locking': 'off'},
+            'read-only': True} | options)
+        overlay = t.path(f'{name}.qcow2')
+        q.cmd('blockdev-snapshot-sync', **{
+            'node-name': name, 'snapshot-file': str(overlay)})
+        node = next(n for n in q.cmd('query-named-block-nodes')
+                    if n['node-name'] == name)
+        noted = json.loads(t.run('qemu-img', 'info', '--output=json', '-U',
+                                 overlay).stdout)['backing-filename']
+        assert node['file'] == noted, (node['file'], noted)
+        assert (noted == str(disk)) == (name == 'all'), noted
+        q.cmd('blockdev-add', **{'driver': 'qcow2', 'node-name': 'again',
+                                 'file': {'driver': 'file',
+                                          'filename': str(overlay)}})
+        q.cmd('blockdev-del', **{'node-name': 'again'})
+        begin = options.get('offset', 0)
+        want = disk.read_bytes()[begin:]
+        size = {'part': MIB, 'throttled': MIB, 'twice': 2 * MIB - 512}
+        assert contents(t, overlay) == want[:size.get(name)], name
+    # Of secrets the name has the id, and not the value.
+    luks = t.path('a.luks')
+    img(t, 'create', '-q', '--object', 'secret,id=s0,data=12345678', '-f',
+        'luks', '-o', 'key-secret=s0,iter-time=10', luks, '1M')
+    q.cmd('blockdev-add', **{'driver': 'luks', 'node-name': 'l',
+                             'key-secret': 's0', 'file': {
+                                 'driver': 'file', 'filename': str(luks)}})
+    q.cmd('blockdev-snapshot-sync', **{
+        'node-name': 'l', 'snapshot-file': str(t.path('l.qcow2'))})
+    text = t.run('qemu-img', 'info', '--backing-chain', '-U', '--object',
+                 'secret,id=s0,data=12345678', t.path('l.qcow2')).stdout
+    assert '"key-secret":"s0"' in text and '12345678' not in text, text
+    assert text.count('virtual size: 1 MiB') == 2, text
+    f.quit()
+
+
+def test_reopen_children(t: Test) -> None:
+    """Options of a child inside those of its parent count, or are refused; a
+    backing file comes and goes."""
+    image = t.path('a.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', image, '8M')
+    f = t.ferry('-machine', 'none')
+    q = f.qmp
+    top = {'driver': 'qcow2', 'node-name': 'top', 'backing': None,
+           'file': {'driver': 'file', 'filename': str(image)}}
+    q.cmd('blockdev-add', **top)
+    q.cmd('blockdev-add', **{'driver': 'raw', 'node-name': 'low', 'file': {
+        'driver': 'file', 'filename': str(raw(t, 'low'))}})
+
+    def reopen(**more) -> None:
+        q.cmd('blockdev-reopen', options=[top | more])
+
+    def shown(name: str) -> dict:
+        nodes = {n['node-name']: n for n in q.cmd('query-named-block-nodes')}
+        if name == 'file':
+            own = [n for n in nodes.values() if n['file'] == str(image)
+                   and n['drv'] == 'file']
+            return own[0]
+        return nodes[name]
+
+    assert not shown('file')['cache']['direct']
+    reopen(file=top['file'] | {'cache': {'direct': True}})
+    assert shown('file')['cache']['direct']
+    assert not shown('top')['cache']['direct']
+    reopen(cache={'no-flush': True}, **{'read-only': True})
+    assert shown('file')['ro'] and shown('file')['cache']['no-flush']
+    reopen()
+    assert not shown('file')['ro'] and not shown('file')['cache']['direct']
+    for change, word in ((({'filename': '/x'}), "'filename'"),
+                         ({'driver': 'null-co'}, "'file'"),
+                         ({'node-name': 'low'}, "'file'"),
+                         ({'bad': 1}, 'bad')):
+        e = error(q, 'blockdev-reopen',
+                  options=[top | {'file': top['file'] | change}])
+        assert word in e, e
+    low = {'driver': 'raw', 'node-name': 'low', 'file': {
+        'driver': 'file', 'filename': str(t.path('low'))}}
+    q.cmd('blockdev-reopen', options=[low | {'offset': MIB, 'size': MIB}])
+    assert shown('low')['image']['virtual-size'] == MIB
+    e = error(q, 'blockdev-reopen', options=[low | {'offset': 9 * MIB}])
+    assert 'inside the file' in e, e
+    assert shown('low')['image']['virtual-size'] == MIB
+    q.cmd('blockdev-reopen', options=[low])
+    assert shown('low')['image']['virtual-size'] == 8 * MIB
+    reopen(backing='low')
+    assert shown('top')['backing_file_depth'] == 1
+    e = error(q, 'blockdev-del', **{'node-name': 'low'})
+    assert 'in use' in e, e
+    reopen()
+    assert shown('top')['backing_file_depth'] == 0
+    q.cmd('blockdev-del', **{'node-name': 'low'})
+    f.quit()
+
+
+def test_histograms(t: Test) -> None:
+    """Boundaries of one kind leave the others as they are; none: all go."""
+    f = t.ferry('-machine', 'none', '-drive', 'driver=null-co,if=none,id=d')
+    q = f.qmp
+
+    def kinds() -> set:
+        stats = q.cmd('query-blockstats')[0]['stats']
+        return {k[:2] for k in stats if k.endswith('latency_histogram')}
+
+    q.cmd('block-latency-histogram-set', id='d',
+          **{'boundaries-write': [10, 50]})
+    q.cmd('block-latency-histogram-set', id='d', **{'boundaries-read': [10]})
+    assert kinds() == {'rd', 'wr'}, kinds()
+    q.cmd('block-latency-histogram-set', id='d', boundaries=[10, 20])
+    assert kinds() == {'rd', 'wr', 'fl'}, kinds()
+    q.cmd('block-latency-histogram-set', id='d')
+    assert kinds() == set()
+    f.quit()
+
+
+def test_drive_behaviour(t: Test) -> None:
+    """What older spellings say is done."""
+    image = t.path('a.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', image, '1M')
+    f = t.ferry('-machine', 'none', '-drive',
+                f'file={image},format=qcow2,if=none,id=d,snapshot,copy-on-read,'
+                'stats-account-failed=off,file.aio=threads,group=g,iops=10')
+    q = f.qmp
+    inserted = q.cmd('query-block')[0]['inserted']
+    assert inserted['drv'] == 'copy-on-read', inserted
+    assert inserted['image']['backing-image']['filename'] == str(image)
+    assert inserted['group'] == 'g' and inserted['iops'] == 10, inserted
+    stats = q.cmd('query-blockstats')[0]['stats']
+    assert not stats['account_failed'] and stats['account_invalid'], stats
+    f.quit()
 
 
 def test_probed_raw_is_guarded(t: Test) -> None:

@@ -3,108 +3,13 @@
 """Jobs on disks and transactions, while another program writes to the disk
 through an NBD export; results read by qemu-img."""
 import json
-import threading
 import time
 
 import ferrytest
+from disks import (SIZE, Disks, Writer, backing_of, chain, check, failing,
+                   full_raw, nodes, qcow2, refused)
 from ferrytest import QmpError, Test, wait_for
 from images import KIB, MIB, contents, make_raw
-
-SIZE = 8 * MIB
-
-
-class Disks:
-    """A process without a machine, that has disks."""
-
-    def __init__(self, t: Test, *args: str):
-        t.requires('qemu-img', 'qemu-io')
-        self.t = t
-        self.f = t.ferry('-machine', 'none', *args)
-        self.qmp = self.f.qmp
-        self.uri = ''
-
-    def add(self, name: str, path, driver: str = 'qcow2', **more) -> None:
-        self.qmp.raw('blockdev-add', {
-            'driver': driver, 'node-name': name,
-            'file': {'driver': 'file', 'filename': str(path)}, **more})
-
-    def export(self, node: str) -> None:
-        sock = self.t.path('nbd.sock')
-        self.qmp.raw('nbd-server-start', {
-            'addr': {'type': 'unix', 'data': {'path': str(sock)}}})
-        self.qmp.raw('block-export-add', {
-            'type': 'nbd', 'id': 'e0', 'node-name': node, 'name': 'disk',
-            'writable': True})
-        self.uri = f'nbd+unix:///disk?socket={sock}'
-
-    def io(self, *commands: str) -> None:
-        r = self.t.run('qemu-io', '-f', 'raw', self.uri,
-                       *[w for c in commands for w in ('-c', c)])
-        assert 'failed' not in r.stdout + r.stderr, r.stdout + r.stderr
-
-    def done(self, job: str) -> dict:
-        """Its last event."""
-        while True:
-            ev = self.qmp.event('BLOCK_JOB_COMPLETED', 4 * ferrytest.TIMEOUT)
-            if ev['data']['device'] == job:
-                return ev['data']
-
-    def ready(self, job: str) -> None:
-        ev = self.qmp.event('BLOCK_JOB_READY', 4 * ferrytest.TIMEOUT)
-        assert ev['data']['device'] == job, ev
-
-
-class Writer(threading.Thread):
-    """Writes to the export until it is told to stop."""
-
-    def __init__(self, d: Disks):
-        super().__init__(daemon=True)
-        self.d = d
-        self.over = threading.Event()
-        self.rounds = 0
-        self.start()
-
-    def run(self) -> None:
-        while not self.over.is_set():
-            n = self.rounds
-            self.d.io(*[f'write -q -P {(n * 7 + i) % 255 + 1} '
-                        f'{(n * 5 + i * 37) % 120 * 64}k {4 + i * 12}k'
-                        for i in range(8)])
-            self.rounds += 1
-
-    def stop(self) -> None:
-        self.over.set()
-        self.join()
-        assert self.rounds > 0
-
-
-def qcow2(t: Test, name: str, seed: int = 0, backing=None):
-    """An image with some contents of its own."""
-    path = t.path(name)
-    more = ['-b', str(backing), '-F', 'qcow2'] if backing else []
-    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', *more, path, str(SIZE))
-    if seed:
-        t.run('qemu-io', '-f', 'qcow2', str(path), *[
-            w for i in range(12) for w in
-            ('-c', f'write -q -P {seed * 16 + i} '
-                   f'{(seed * 331 + i * 613) % 7800}k {64 + 13 * i}k')])
-    return path
-
-
-def chain(t: Test) -> list:
-    base = qcow2(t, 'base.qcow2', 1)
-    mid = qcow2(t, 'mid.qcow2', 2, base)
-    low = qcow2(t, 'low.qcow2', 3, mid)
-    return [base, mid, low, qcow2(t, 'top.qcow2', 4, low)]
-
-
-def backing_of(t: Test, path) -> str | None:
-    info = json.loads(t.run('qemu-img', 'info', '--output=json', path).stdout)
-    return info.get('full-backing-filename')
-
-
-def check(t: Test, path) -> None:
-    t.run('qemu-img', 'check', '-q', '-f', 'qcow2', path)
 
 
 def test_stream(t: Test) -> None:
@@ -127,6 +32,40 @@ def test_stream(t: Test) -> None:
     assert contents(t, images[-1]) == want
 
 
+def test_chain_of_lengths(t: Test) -> None:
+    """What a shorter image in the middle hides stays hidden without it."""
+    base = qcow2(t, 'base.qcow2', 1)
+    mid = t.path('mid.qcow2')
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2',
+          mid, str(3 * MIB + 512))
+    t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 9 1M 64k', mid)
+    d = Disks(t)
+    for options in ('compat=0.10', 'compat=1.1', 'cluster_size=2M',
+                    'extended_l2=on'):
+        top = t.path('top.qcow2')
+        t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', mid, '-F',
+              'qcow2', '-o', options, top, str(2 * SIZE))
+        t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 7 5M 64k', top)
+        want = contents(t, top)
+        d.add('top', top)
+        refused(d, 'would show', 'block-commit', job_id='c', device='top',
+                top=str(mid))
+        d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top',
+                                   'base': str(base)})
+        assert 'error' not in d.done('s')
+        d.qmp.raw('blockdev-del', {'node-name': 'top'})
+        check(t, top)
+        assert backing_of(t, top) == str(base)
+        assert contents(t, top) == want, options
+        d.add('top', top)
+        d.qmp.raw('block-stream', {'job-id': 's', 'device': 'top'})
+        assert 'error' not in d.done('s')
+        d.qmp.raw('blockdev-del', {'node-name': 'top'})
+        assert backing_of(t, top) is None
+        assert contents(t, top) == want, options
+    assert d.f.quit() == 0
+
+
 def test_stream_while_written(t: Test) -> None:
     images = chain(t)
     d = Disks(t)
@@ -145,16 +84,6 @@ def test_stream_while_written(t: Test) -> None:
     check(t, images[-1])
     assert backing_of(t, images[-1]) is None
     assert contents(t, images[-1]) == want
-
-
-def refused(d: Disks, words: str, command: str, **arguments) -> None:
-    try:
-        d.qmp.raw(command, {k.replace('_', '-'): v
-                            for k, v in arguments.items()})
-    except QmpError as e:
-        assert words in e.desc, e
-        return
-    raise AssertionError(f'{command} {arguments} went well')
 
 
 def test_commit_down(t: Test) -> None:
@@ -236,6 +165,70 @@ def test_commit(t: Test) -> None:
     assert contents(t, images[0]) == seen
     assert seen != want
     assert backing_of(t, images[-1]) == str(images[0])
+
+
+def test_commit_grows(t: Test) -> None:
+    """A base that is shorter than what goes into it becomes as long; the image
+    below it, which is longer, does not show where it grew."""
+    deep = qcow2(t, 'deep.qcow2', 1)
+    images = [t.path(f'{name}.qcow2') for name in ('base', 'mid', 'top')]
+    for image, below, size in zip(images, [deep, *images],
+                                  (3 * MIB + 512, SIZE, SIZE)):
+        t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', below, '-F',
+              'qcow2', image, str(size))
+    t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 9 1M 64k', images[0])
+    t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 8 5M 64k', images[1])
+    t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 7 7M 64k', images[2])
+    want = contents(t, images[2])
+    assert want[4 * MIB:5 * MIB] == bytes(MIB)
+    d = Disks(t)
+    d.add('top', images[2])
+    d.export('top')
+    w = Writer(d)
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top',
+                               'top': str(images[1]), 'base': str(images[0]),
+                               'filter-node-name': 'seen'})
+    assert 'error' not in d.done('c')
+    w.stop()
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top',
+                               'base': str(images[0])})
+    d.ready('c')
+    t.run('qemu-img', 'convert', '-f', 'raw', '-O', 'raw', d.uri,
+          t.path('seen.raw'))
+    want = t.path('seen.raw').read_bytes()
+    d.qmp.raw('block-job-complete', {'device': 'c'})
+    assert 'error' not in d.done('c')
+    assert d.f.quit() == 0
+    check(t, images[0])
+    assert len(want) == SIZE and contents(t, images[0]) == want
+
+
+def test_commit_active_grows(t: Test) -> None:
+    """The same with the disk's own image, into a file without a format; where
+    that cannot grow, nothing is lost."""
+    base, top = t.path('base.raw'), t.path('top.qcow2')
+    make_raw(base, 3 * MIB + 512)
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw',
+          top, str(SIZE))
+    t.run('qemu-io', '-f', 'qcow2', '-c', 'write -q -P 7 3M 1M', top)
+    want = contents(t, top)
+    d = Disks(t)
+    # A host's file is as long as it is: here one that is never longer.
+    d.add('fixed', base, 'raw', size=3 * MIB, **{'read-only': True})
+    d.add('top', top, backing='fixed')
+    refused(d, 'cannot be made as long', 'block-commit', job_id='c',
+            device='top')
+    assert base.stat().st_size == 3 * MIB + 512
+    d.qmp.raw('blockdev-del', {'node-name': 'top'})
+    d.qmp.raw('blockdev-del', {'node-name': 'fixed'})
+    assert contents(t, top) == want
+    d.add('top', top)
+    d.qmp.raw('block-commit', {'job-id': 'c', 'device': 'top'})
+    d.ready('c')
+    d.qmp.raw('block-job-complete', {'device': 'c'})
+    assert 'error' not in d.done('c')
+    assert d.f.quit() == 0
+    assert base.read_bytes() == want
 
 
 def test_backup_incremental(t: Test) -> None:
@@ -399,10 +392,6 @@ def test_errors(t: Test) -> None:
     assert copy.read_bytes() == want
 
 
-def nodes(d: Disks) -> dict:
-    return {n['node-name']: n for n in d.qmp.cmd('query-named-block-nodes')}
-
-
 def test_below_read_only(t: Test) -> None:
     """Images below a disk are open read-only: what has to note another
     backing file is opened read-write for the job, or the job is refused."""
@@ -517,24 +506,6 @@ def test_named_filters(t: Test) -> None:
     assert d.f.quit() == 0
     check(t, images[-1])
     assert contents(t, images[-1]) == want
-
-
-def failing(d: Disks, name: str, path, iotype: str, *sectors: int,
-            once: bool = False) -> None:
-    """A raw node with sectors that are broken."""
-    d.qmp.raw('blockdev-add', {
-        'driver': 'raw', 'node-name': name, 'file': {
-            'driver': 'blkdebug', 'inject-error': [
-                {'event': 'none', 'iotype': iotype, 'sector': sector,
-                 'once': once} for sector in sectors],
-            'image': {'driver': 'file', 'filename': str(path)}}})
-
-
-def full_raw(t: Test):
-    """No piece of it is zero."""
-    raw = t.path('disk.raw')
-    raw.write_bytes((bytes(range(1, 251)) * (SIZE // 250 + 1))[:SIZE])
-    return raw
 
 
 def test_ignored(t: Test) -> None:

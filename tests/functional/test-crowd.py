@@ -3,7 +3,6 @@
 """A crowd of useless connections keeps no good client out, on a serial port
 and on a QMP monitor, plain and over TLS, and leaves nothing behind."""
 import re
-import resource
 import socket
 import ssl
 import statistics
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import ferrytest
+from crowds import connect, crowd, half_hellos, many_descriptors
 from ferrytest import FERRY, Ferry, Qmp, STRESS, Test, read_until, wait_for
 from pki import Pki
 
@@ -24,11 +24,6 @@ def limit_s() -> float:
     """A second; sanitizers make everything slower."""
     program = FERRY.read_bytes()
     return 5 if b'__asan_init' in program or b'__tsan_init' in program else 1
-
-
-def many_descriptors() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def pki_args(t: Test) -> tuple[list[str], ssl.SSLContext]:
@@ -58,11 +53,6 @@ def qmp(t: Test, *args: str, options: str = '') -> tuple[Ferry, int]:
     return f, f.chardev_port('c')
 
 
-def connect(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
-    s = socket.create_connection(('127.0.0.1', port), ferrytest.TIMEOUT)
-    return context.wrap_socket(s, server_hostname='localhost') if context else s
-
-
 def good_serial(port: int, context: ssl.SSLContext | None = None) -> None:
     """Types a letter and sees the guest's echo of it."""
     with connect(port, context) as s:
@@ -85,21 +75,6 @@ def good_qmp(port: int, context: ssl.SSLContext | None = None) -> None:
     q = Qmp(connect(port, context))
     assert q.cmd('query-name') == {}
     q.close()
-
-
-def crowd(port: int, count: int, payload: bytes = b'',
-          context: ssl.SSLContext | None = None) -> list[socket.socket]:
-    """Connections that say @payload, or nothing, and then no more."""
-    them = []
-    for _ in range(count):
-        try:
-            s = connect(port, context)
-            them.append(s)
-            if payload:
-                s.sendall(payload)
-        except (ConnectionError, ssl.SSLError):
-            pass                    # evicted already: that is its right
-    return them
 
 
 def check(t: Test, f: Ferry, port: int, good, gather) -> None:
@@ -180,28 +155,11 @@ def test_silent_after_the_tls_handshake(t: Test) -> None:
           lambda: crowd(port, STUCK, context=context))
 
 
-def client_hello() -> bytes:
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = ssl.create_default_context().wrap_bio(incoming, outgoing,
-                                                server_hostname='localhost')
-    try:
-        tls.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return outgoing.read()
-
-
 def test_stuck_in_the_client_hello(t: Test) -> None:
     args, context = pki_args(t)
     f, port = qmp(t, *args, options=',tls-creds=tls0')
-    hello = client_hello()
-
-    def gather() -> list[socket.socket]:
-        # In the record header, in the message, one byte short, and whole.
-        cuts = (1, 4, 40, len(hello) - 1, len(hello))
-        return [s for cut in cuts
-                for s in crowd(port, STUCK // len(cuts), hello[:cut])]
-    check(t, f, port, lambda: good_qmp(port, context), gather)
+    check(t, f, port, lambda: good_qmp(port, context),
+          lambda: half_hellos(port, STUCK))
 
 
 def good_websocket(port: int) -> None:

@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ferry-io: what it prints and writes is what qemu-io prints and writes."""
+import json
 import os
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import ferrytest
-from ferrytest import TIMEOUT, Test, wait_for
+from ferrytest import TIMEOUT, Test, read_until, wait_for
 from images import IO, MIB, commands, contents, img, io, timeless
 
 SAME = [
@@ -258,6 +261,55 @@ def test_stopped_in_front(t: Test) -> None:
         if 'write' in line:
             assert b'wrote 4096/4096' in said, said
             assert disk.read_bytes()[:8192] == b'\7' * 4096 + bytes(4096), said
+
+
+def test_reopen(t: Test) -> None:
+    """Status, with qemu-io's; and what it comes to."""
+    t.requires('qemu-io', 'qemu-img')
+    raw, top = t.path('a.raw'), t.path('top.qcow2')
+    raw.write_bytes(bytes(MIB))
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', raw, '-F', 'raw', top)
+    for status, how in ((0, '-c none'), (0, '-c unsafe'), (0, '-c writethrough'), (0, '-c directsync'), (1, '-c bad'),
+                        (0, '-o cache.direct=on'), (0, '-o cache.no-flush=on,discard=unmap'), (1, '-o bad=on'),
+                        (1, '-o cache.direct=bad'), (1, '-r -w'), (1, '-w -o read-only=on'), (0, '-w'),
+                        (0, '-o read-only=off'), (1, '-c none -o cache.direct=off')):
+        for fmt, image in (('raw', raw), ('qcow2', top)):
+            for program in ('qemu-io', IO):
+                r = t.run(program, '-f', fmt, '-c', f'reopen {how}', '-c', 'write 0 4k', image, check=False)
+                assert r.returncode == status, (program, how, r)
+    for how, flag, value in (('-c none', os.O_DIRECT, os.O_DIRECT), ('-r', os.O_ACCMODE, os.O_RDONLY)):
+        p = t.spawn(IO, '-f', 'qcow2', top)
+        p.stdin.write(f'reopen {how}\nlength\n'.encode())
+        p.stdin.flush()
+        read_until(p.stdout, '1 MiB')
+        fds = [fd for fd in os.listdir(f'/proc/{p.pid}/fd') if os.readlink(f'/proc/{p.pid}/fd/{fd}') == str(top)]
+        flags = [int(re.search(r'flags:\s*(\d+)', Path(f'/proc/{p.pid}/fdinfo/{fd}').read_text())[1], 8) for fd in fds]
+        assert any(f & flag == value for f in flags), (how, flags)
+        p.stdin.close()
+        assert p.wait(TIMEOUT) == 0
+    r = t.run(IO, '-f', 'qcow2', '-c', 'reopen -o read-only=on', '-c', 'write 0 4k', top, check=False)
+    assert r.returncode == 1 and 'write failed' in r.stdout, r
+
+
+def test_ends_as_qemu_io_does(t: Test) -> None:
+    t.requires('qemu-io', 'qemu-img')
+    raw, top = t.path('a.raw'), t.path('top.qcow2')
+    raw.write_bytes(bytes(MIB))
+    t.run('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', raw, '-F', 'raw', top)
+    for argv in (['-d', 'bad', '-c', 'length'], ['-d', 'ignore', '-c', 'length'], ['-C', '-c', 'read -q 0 4k'], ['-c', 'abort'],
+                 ['-c', 'aio_read -i 0 512'], ['-c', 'aio_write -i 0 512'], ['-c', 'alloc 2M 512'],
+                 ['-c', 'alloc 0 4M'], ['-c', 'alloc 1M'], ['-c', 'aio_read 2M 512', '-c', 'aio_flush'],
+                 ['-c', 'aio_write 2M 512', '-c', 'aio_flush'], ['-c', 'aio_read -q -P 9 0 512', '-c', 'aio_flush'],
+                 ['-c', 'read -v -q 0 16'], ['-c', 'aio_read -v -q 0 512', '-c', 'aio_flush']):
+        ours, theirs = (subprocess.run([p, '-f', 'raw', *argv, raw], stdin=subprocess.DEVNULL, capture_output=True,
+                                       text=True, timeout=TIMEOUT) for p in (IO, 'qemu-io'))
+        assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), (argv, ours, theirs)
+    r = t.run(IO, '-c', f'open -d bad {raw}', check=False)
+    assert r.returncode == 1 and 'Invalid discard option: bad' in r.stderr, r
+    t.run(IO, '-f', 'qcow2', '-C', '-c', 'read -P 0 64k 64k', top)
+    t.run(IO, '-c', f'open -C {top}', '-c', 'read -P 0 256k 64k')
+    data = [e['start'] for e in json.loads(t.run('qemu-img', 'map', '--output=json', top).stdout) if not e['depth']]
+    assert data == [65536, 262144], data
 
 
 if __name__ == '__main__':

@@ -82,7 +82,10 @@ def test_truncated(t: Test) -> None:
     """Cut in each of its tables, and in the header."""
     path = make_qcow2(t, 'cut.qcow2')
     whole = path.read_bytes()
-    for length, words in ((20, 'Unsupported cluster size'), (60, 'qcow2 header length'),
+    header = ('the image is truncated: the file ends in its first 512 bytes, '
+              'where the header is')
+    for length, words in ((20, header), (103, header), (512, header),
+                          (513, 'the image is truncated: its refcount table'),
                           (65536, 'the image is truncated: its refcount table (8 bytes at '
                            '0x10000) ends behind the end of the file (65536 bytes)'),
                           (3 * 65536, 'the image is truncated: its L1 table (8 bytes at '

@@ -29,7 +29,7 @@ def test_formats(t: Test) -> None:
                 [], ['-o', 'compat=0.10'], ['-o', 'cluster_size=512'],
                 ['-o', 'cluster_size=2M'], ['-o', 'extended_l2=on'],
                 ['-c'], ['-c', '-o', 'compression_type=zstd'],
-                ['-W'], ['-m', '1'], ['-m', '64', '-W'],
+                ['-W'], ['-m', '1'], ['-m', '16', '-W'],
                 ['-o', 'preallocation=metadata'])):
             q = t.path(f'{size}.{n}.qcow2')
             img(t, 'convert', '-f', 'raw', '-O', 'qcow2', *opts, raw, q)

@@ -3,10 +3,13 @@
 """Dirty bitmaps go with the guest: what was written before, during and after
 the migration is in the incremental backup that is made over there."""
 import json
+import os
+import random
+import time
 
 import ferrytest
 from ferrytest import QmpError, Test, wait_for
-from migrate import Pair
+from migrate import Pair, Relay
 
 KIB, MIB = 1 << 10, 1 << 20
 SIZE = 64 * MIB
@@ -447,6 +450,123 @@ def test_postcopy(t: Test) -> None:
     source.quit()
     d.write(target, 'write -q -P 5 7G 64k')
     d.check_chain(target, full, 'b0')
+
+
+def test_postcopy_of_bitmaps_alone(t: Test) -> None:
+    """Without postcopy-ram: memory goes before the guest, bits follow it, also
+    over another connection."""
+    d = Disk(t, size=16 << 30, options='cluster_size=2M')
+    p, source = d.pair, d.pair.source
+    d.write(source, 'write -q -P 1 0 8M')
+    d.add('b0', persistent=True, granularity=512)
+    d.add('wide', granularity=1 << 30)
+    full = d.backup(source, 'full', 'top')
+    d.write(source, 'write -q -P 2 100M 300k', 'write -q -P 2 15G 300k')
+    d.start([], {'max-postcopy-bandwidth': 64 << 10})
+    d.write(source, 'write -q -P 3 3G 10k')
+    source.qmp.cmd('migrate-start-postcopy')
+    d.to_switchover()
+    source.qmp.cmd('migrate-continue', state='pre-switchover')
+    p.wait_status('postcopy-active')
+    target = p.target
+    for again in False, True:
+        wait_for(lambda: target.qmp.cmd('query-status')['running'], 'the guest')
+        offset = 7 if again else 5
+        d.write(target, f'write -q -P 4 {offset}G 10k', 'write -q -P 4 100M 1k')
+        have = d.bitmaps(target)
+        assert have['b0']['busy'] and have['b0']['recording'], have
+        info = target.qmp.cmd('query-migrate')
+        assert info['status'] == 'postcopy-active', info
+        assert info['dirty-bitmaps']['completed'] < 2, info
+        if again:
+            break
+        source.qmp.cmd('migrate-pause')
+        for f in source, target:
+            p.wait_status('postcopy-paused', f=f)
+        uri = f'unix:{t.path("again")}'
+        target.qmp.cmd('migrate-recover', uri=uri)
+        source.qmp.cmd('migrate', uri=uri, resume=True)
+        p.wait_status('postcopy-active')
+    source.qmp.raw('migrate-set-parameters', {'max-postcopy-bandwidth': 0})
+    assert p.finish()['dirty-bitmaps']['completed'] == 2
+    have = wait_for(lambda: not any(
+        b['busy'] for b in d.bitmaps(target).values()) and d.bitmaps(target),
+        'the bitmaps')
+    assert have['b0']['count'] == (300 + 300 + 10 + 10 + 10) * KIB, have
+    assert p.wait_status('completed', f=target)['dirty-bitmaps']['completed'] == 2
+    p.check()
+    source.quit()
+    d.check_chain(target, full, 'b0')
+
+
+def cut_bitmaps_alone(t: Test, name: str, late: bool, wait: float) -> str:
+    """@late: the guest is over there already. Returns: the status of the source
+    after the cut."""
+    d = Disk(t, size=4 << 30, options='cluster_size=2M')
+    p = d.pair
+    d.add('b0', persistent=True, granularity=512)
+    d.write(p.source, 'write -q -P 2 100M 300k')
+    p.new_target()
+    p.settings([CAP], {'max-bandwidth': 2 << 20,
+                       'max-postcopy-bandwidth': 16 << 10})
+    relay = Relay(t, p.listen('unix', **{
+        'exit-on-error': False}).removeprefix('unix:'), name)
+    p.source.qmp.cmd('migrate', uri=relay.uri)
+    p.wait_status('active')
+    p.source.qmp.cmd('migrate-start-postcopy')
+    p.source.qmp.raw('migrate-set-parameters', {'max-bandwidth': 0})
+    if late:
+        p.wait_status('postcopy-active')
+    time.sleep(wait)
+    relay.cut()
+    status = wait_for(lambda: (s := p.status()['status']) in (
+        'failed', 'postcopy-paused', 'completed') and s, 'the end')
+    if status == 'failed':
+        p.still_here()
+        assert not d.bitmaps(p.source)['b0']['busy']
+        d.write(p.source, 'write -q -P 2 200M 300k')
+        assert d.bitmaps(p.source)['b0']['count'] == 600 * KIB
+    elif status == 'postcopy-paused':
+        p.wait_status('postcopy-paused', f=p.target)
+        uri = f'unix:{t.path(name)}-again'
+        p.target.qmp.cmd('migrate-recover', uri=uri)
+        p.source.qmp.cmd('migrate', uri=uri, resume=True)
+        p.source.qmp.raw('migrate-set-parameters',
+                         {'max-postcopy-bandwidth': 0})
+        p.finish()
+        p.check(1)
+        wait_for(lambda: not d.bitmaps(p.source)['b0']['busy'], 'the bitmap')
+        assert d.bitmaps(p.source)['b0']['count'] == 300 * KIB
+    t.cleanup_ferries()
+    return status
+
+
+def test_cuts_of_bitmaps_alone(t: Test) -> None:
+    """At any moment: one of the two has the guest, and all bits."""
+    seed = int.from_bytes(os.urandom(4), 'big')
+    rnd = random.Random(seed)
+    ends = [cut_bitmaps_alone(t, f'cut{i}', i % 3 == 2, rnd.random() * 0.03)
+            for i in range(6)]
+    assert 'postcopy-paused' in ends, ends
+    print(f'# {ends}, seed {seed}', flush=True)
+
+
+def test_postcopy_of_no_bitmap(t: Test) -> None:
+    """... or to where nobody can answer, is a pre-copy."""
+    d = Disk(t)
+    d.start()
+    d.pair.source.qmp.cmd('migrate-start-postcopy')
+    d.to_switchover()
+    d.go_on()
+    d.pair.check(1)
+    q = d.pair.source.qmp
+    d.add('b0')
+    q.raw('migrate-set-parameters', {'max-bandwidth': 1 << 20})
+    q.cmd('migrate', uri=f'exec:cat > {t.path("stream")}')
+    d.pair.wait_status('active')
+    q.cmd('migrate-start-postcopy')
+    q.raw('migrate-set-parameters', {'max-bandwidth': 0})
+    d.pair.wait_status('completed')
 
 
 ferrytest.main()

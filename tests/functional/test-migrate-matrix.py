@@ -15,9 +15,12 @@ import ferrytest
 from ferrytest import LONG, QmpError, Test, wait_for
 from migrate import Pair
 
-# The guest writes all the time; the faster processor has more to write.
-GUESTS = {'soft': 'mem=20M kept=8M pattern=verify rate=0 tick=20000 end=halt',
-          'kvm': 'mem=8M kept=4M pattern=verify rate=0 tick=20000 end=halt'}
+# The guest writes all the time, and looks at its devices and registers, too; the
+# faster processor has more to write.
+GUEST = 'state pattern=verify rate=0 tick=20000 end=halt '
+GUESTS = {'soft': GUEST + 'mem=all kept=8M whole=1M',
+          'kvm': GUEST + ('mem=all kept=8M whole=512K' if LONG else
+                          'mem=8M kept=2M whole=128K')}
 METHODS = {
     'plain': ([], {}),
     'multifd': (['multifd'], {}),

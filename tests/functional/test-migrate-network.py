@@ -5,8 +5,11 @@ that delays, loses, is slow, or is pulled (link-shaper.c). Needs root, for the
 namespaces, and TUN."""
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
+from pathlib import Path
 
 import ferrytest
 from ferrytest import BUILD, LONG, Skip, Test, read_until, wait_for
@@ -179,6 +182,109 @@ def test_pulled_in_the_switchover(t: Test, net: Network) -> None:
 
 
 @with_network
+def test_cancel_in_the_switchover(t: Test, net: Network) -> None:
+    """... of a post-copy: until the guest was given away it comes back."""
+    p = FarPair(t, net, append=VERIFY)
+    p.new_target()
+    p.settings(['postcopy-ram'], {}, ['pause-before-switchover'])
+    p.source.qmp.cmd('migrate', uri=p.listen(**{'exit-on-error': False}))
+    p.wait_status('active', 'pre-switchover')
+    p.source.qmp.cmd('migrate-start-postcopy')
+    p.wait_status('pre-switchover')
+    net.set(down=1)
+    p.source.qmp.cmd('migrate-continue', state='pre-switchover')
+    p.wait_status('device')
+    time.sleep(1.5)  # no urgent channel was to be had
+    start = time.monotonic()
+    p.source.qmp.cmd('migrate_cancel')
+    wait_for(lambda: p.status()['status'] == 'cancelled', 'the end')
+    assert time.monotonic() - start < 5
+    p.still_here()
+
+
+def threads(f: ferrytest.Ferry, name: str) -> int:
+    n = 0
+    for task in Path(f'/proc/{f.proc.pid}/task').iterdir():
+        with contextlib.suppress(OSError):
+            n += (task / 'comm').read_text().strip() == name
+    return n
+
+
+def recover(p: FarPair) -> None:
+    uri = f'tcp:{p.target.address}:45454'
+    p.target.qmp.cmd('migrate-recover', uri=uri)
+    p.source.qmp.cmd('migrate', uri=uri, resume=True)
+    p.wait_status('postcopy-active', 'completed')
+
+
+@with_network
+def test_firewall(t: Test, net: Network) -> None:
+    """It drops a second connection: urgent pages go without one, which costs a
+    second once."""
+    p = FarPair(t, net, append=BUSY.replace('20M', '36M'))
+    p.new_target()
+    p.settings(['postcopy-ram'], {'max-bandwidth': 20 << 20,
+                                  'max-postcopy-bandwidth': 64 << 10})
+    p.source.qmp.cmd('migrate', uri=p.listen())
+    p.wait_status('active')
+    net.set(firewall=1)
+    start = time.monotonic()
+    p.source.qmp.cmd('migrate-start-postcopy')
+    p.wait_status('postcopy-active')
+    assert time.monotonic() - start < 5
+    assert threads(p.target, 'postcopy/urgent') == 0
+    p.source.qmp.cmd('migrate-pause')
+    for f in (p.source, p.target):
+        p.wait_status('postcopy-paused', f=f)
+    net.set(firewall=0)
+    recover(p)
+    assert threads(p.target, 'postcopy/urgent') == 0
+    p.source.qmp.raw('migrate-set-parameters', {'max-postcopy-bandwidth': 0})
+    p.finish()
+    p.check(1)
+
+
+@with_network
+def test_silence(t: Test, net: Network) -> None:
+    """No packet passes any more, and nobody is told: both sides pause by
+    themselves, be there little or much on its way. A destination that does not
+    read, while its host answers, is no reason."""
+    if not LONG:
+        raise Skip('takes its time')
+    for bandwidth in (64 << 10, 0):
+        net.set(rate=20)
+        p = FarPair(t, net, append=BUSY.replace('20M', '36M'))
+        p.new_target()
+        p.settings(['postcopy-ram'], {'max-postcopy-bandwidth': bandwidth})
+        p.source.qmp.cmd('migrate', uri=p.listen())
+        p.wait_status('active')
+        p.source.qmp.cmd('migrate-start-postcopy')
+        p.wait_status('postcopy-active')
+        if not bandwidth:
+            p.target.proc.send_signal(signal.SIGSTOP)
+            time.sleep(18)
+            assert p.status()['status'] == 'postcopy-active', p.status()
+            p.target.proc.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+        net.set(down=1)
+        start = time.monotonic()
+        for f in (p.source, p.target):
+            p.wait_status('postcopy-paused', f=f)
+        took = time.monotonic() - start
+        print(f'# {bandwidth} bytes/s: paused after {took:.1f} s: '
+              f'{p.status().get("error-desc")}; '
+              f'{p.status(p.target).get("error-desc")}', flush=True)
+        assert took < 22, took
+        net.set(down=0, rate=0)
+        recover(p)
+        p.source.qmp.raw('migrate-set-parameters',
+                         {'max-postcopy-bandwidth': 0})
+        p.finish()
+        p.check(1)
+        t.cleanup_ferries()
+
+
+@with_network
 def test_postcopy_recovers(t: Test, net: Network) -> None:
     """The link dies in post-copy; both sides are told to pause, and go on over
     the link when it is back."""
@@ -202,10 +308,7 @@ def test_postcopy_recovers(t: Test, net: Network) -> None:
         net.set(down=0)
         if p.status()['status'] == 'completed':
             break
-        uri = f'tcp:{p.target.address}:45454'
-        p.target.qmp.cmd('migrate-recover', uri=uri)
-        p.source.qmp.cmd('migrate', uri=uri, resume=True)
-        p.wait_status('postcopy-active', 'completed')
+        recover(p)
     p.source.qmp.raw('migrate-set-parameters', {'max-postcopy-bandwidth': 0})
     p.finish()
     p.check(1)

@@ -50,8 +50,9 @@ class Recoverable:
 
     def __init__(self, t: Test, capabilities=(), tls=None, accel='soft',
                  transport='unix', bandwidth=10 << 20, append=BUSY, args=(),
-                 before_switch=lambda relay: None):
+                 before_switch=lambda relay: None, relay=Relay):
         self.t = t
+        self.relay_class = relay
         self.p = p = Pair(t, memory='96', append=append, tls=tls,
                           accel=accel, args=args)
         p.new_target()
@@ -71,7 +72,7 @@ class Recoverable:
         kind, rest = uri.split(':', 1)
         target = rest if kind == 'unix' else \
             (rest.split(':')[0], int(rest.split(':')[1]))
-        return Relay(self.t, target, f'relay{next(self.number)}')
+        return self.relay_class(self.t, target, f'relay{next(self.number)}')
 
     def wait_paused(self) -> None:
         self.p.wait_status('postcopy-paused')
@@ -96,7 +97,8 @@ def crosses(t: Test, transport: str, capabilities=(), **kw) -> dict:
               {'max-bandwidth': 30 << 20}, after_start=start_postcopy)
     p.check()
     print(f'# {transport} {capabilities} {kw}')
-    times = p.source.qmp.cmd('query-migrate')
+    times = p.wait_status('completed', f=p.source)
+    times['hmp'] = p.source.qmp.hmp('info migrate')
     t.cleanup_ferries()
     return times
 
@@ -123,6 +125,9 @@ def test_blocktime(t: Test) -> None:
     info = crosses(t, 'unix', ['postcopy-blocktime'])
     assert len(info['postcopy-vcpu-blocktime']) == 1, info
     assert 'postcopy-blocktime' in info, info
+    median = info['postcopy-latency-median'] / 1000
+    assert f'median {median:.1f} us, 99 % within' in info['hmp'], info
+    assert 'postcopy latency distribution:\n  from ' in info['hmp'], info
 
 
 def cut_at_random(r: Recoverable, rnd: random.Random, cuts: int) -> int:
@@ -230,21 +235,42 @@ def test_requests_are_urgent_again(t: Test) -> None:
     r.finish()
 
 
+def urgent(r: Recoverable) -> int:
+    return len(scheduling(r.p.target, 'postcopy/urgent'))
+
+
+class Listening(Relay):
+    """Notes what each connection begins with."""
+
+    def __init__(self, *args):
+        self.first: dict[socket.socket, bytes] = {}
+        super().__init__(*args)
+
+    def edit(self, src, data: bytes, there: bool) -> bytes:
+        if there:
+            self.first.setdefault(src, data[:8])
+        return data
+
+    def words(self) -> list[bytes]:
+        return [b[4:] for b in self.first.values() if b.startswith(b'FURG')]
+
+
 def test_urgent_channel(t: Test) -> None:
-    """Both sides agree upon it without the capability, also for a recovery. A
-    connection that does not get there, or a stranger's, does no harm."""
+    """Both sides agree upon it without the capability, also for a recovery, by
+    another word. A connection that does not get there, or a stranger's, does no
+    harm."""
     requires_userfaultfd(t)
 
-    def urgent(r: Recoverable) -> int:
-        return len(scheduling(r.p.target, 'postcopy/urgent'))
-
-    r = Recoverable(t, bandwidth=64 << 10)
+    r = Recoverable(t, bandwidth=64 << 10, relay=Listening)
     assert urgent(r) == 1
+    words = r.relay.words()
     r.relay.cut()
     r.wait_paused()
     r.recover()
     r.p.wait_status('postcopy-active')
     assert urgent(r) == 1
+    words += r.relay.words()
+    assert len(words) == len(set(words)) == 2, words
     r.finish()
     t.cleanup_ferries()
 
@@ -281,6 +307,145 @@ def test_urgent_channel(t: Test) -> None:
     t.cleanup_ferries()
 
 
+class Echoing(Relay):
+    """The destination answers that PING as any other, as one does that knows
+    nothing of it."""
+
+    def __init__(self, *args):
+        self.asked = False
+        super().__init__(*args)
+
+    def edit(self, src, data: bytes, there: bool) -> bytes:
+        if there:
+            self.asked |= b'FURG' in data
+            return data
+        return data.replace(b'FUOK', b'FURG')
+
+
+def test_peer_that_echoes(t: Test) -> None:
+    """It gets one connection, and is not asked again in a recovery."""
+    requires_userfaultfd(t)
+    r = Recoverable(t, bandwidth=64 << 10, relay=Echoing)
+    for asked in True, False:
+        assert r.relay.asked == asked
+        assert len(r.relay.conns) == 1 and urgent(r) == 0
+        if asked:
+            r.relay.cut()
+            r.wait_paused()
+            r.recover()
+            r.p.wait_status('postcopy-active')
+    r.finish()
+
+
+def test_preempt_channel_that_broke(t: Test) -> None:
+    """... long before post-copy begins: the guest is not stopped for that."""
+    requires_userfaultfd(t)
+    p = Pair(t, memory='96', append=BUSY)
+    p.new_target()
+    p.settings(['postcopy-ram', 'postcopy-preempt'],
+               {'max-bandwidth': 60 << 20})
+    relay = Relay(t, p.listen('unix', **{
+        'exit-on-error': False}).removeprefix('unix:'))
+    p.source.qmp.cmd('migrate', uri=relay.uri)
+    first_pass(p)
+    wait_for(lambda: len(relay.conns) == 2, 'both channels')
+    for s in relay.conns[1]:
+        s.shutdown(socket.SHUT_RDWR)
+    p.source.qmp.cmd('migrate-start-postcopy')
+    info = p.wait_status('failed')
+    assert 'postcopy-preempt' in info['error-desc'], info
+    assert not any(e['event'] == 'STOP' for e in p.source.qmp.events)
+    p.still_here()
+
+
+def affinity(f: ferrytest.Ferry, name: str) -> set[int]:
+    """Where the thread of that name may run."""
+    for task in Path(f'/proc/{f.proc.pid}/task').iterdir():
+        with contextlib.suppress(OSError):
+            if (task / 'comm').read_text().strip() == name:
+                return os.sched_getaffinity(int(task.name))
+    return set()
+
+
+def test_near_again(t: Test) -> None:
+    """On one host both ends of the background share a processor, and who waits
+    for faults stays away from it: after a recovery as before."""
+    requires_userfaultfd(t)
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        raise Skip('one processor')
+    r = Recoverable(t, bandwidth=64 << 10)
+    for again in False, True:
+        if again:
+            r.p.source.qmp.cmd('migrate-pause')
+            r.wait_paused()
+            assert affinity(r.p.target, 'postcopy/fault') == allowed
+            r.recover()
+            r.p.wait_status('postcopy-active')
+        here = wait_for(lambda: len(a := affinity(
+            r.p.target, 'postcopy/listen')) == 1 and a, 'the shared processor')
+        assert affinity(r.p.source, 'migration') == here
+        wait_for(lambda: affinity(r.p.target, 'postcopy/fault') ==
+                 allowed - here, f'faults off {here}: '
+                 f'{affinity(r.p.target, "postcopy/fault")}, {again}')
+    r.finish()
+
+
+def stranger(t: Test, r: Recoverable, first: bytes = b'\x08') -> socket.socket:
+    """Takes the place of a source that recovers, and says no more."""
+    path = t.path(f'strange{next(r.number)}')
+    r.p.target.qmp.cmd('migrate-recover', uri=f'unix:{path}')
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(path))
+    s.sendall(first)
+    return s
+
+
+def test_recover_again(t: Test) -> None:
+    """Another migrate-recover counts, whatever has come before it: also what
+    has broken without the destination having seen that."""
+    requires_userfaultfd(t)
+    r = Recoverable(t, bandwidth=64 << 10)
+    r.relay.cut()
+    r.wait_paused()
+    with stranger(t, r):
+        r.p.wait_status('postcopy-recover', f=r.p.target)
+        r.recover()
+        r.p.wait_status('postcopy-active')
+    for _ in range(8):
+        r.relay.cut()
+        r.wait_paused()
+        stranger(t, r).close()
+        r.recover()
+        r.p.wait_status('postcopy-active')
+    r.finish()
+
+
+def mute(t: Test, r: Recoverable) -> socket.socket:
+    """The source recovers over a connection that nobody reads."""
+    path = t.path(f'mute{next(r.number)}')
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(str(path))
+    s.listen(4)
+    r.p.source.qmp.cmd('migrate', uri=f'unix:{path}', resume=True)
+    r.p.wait_status('postcopy-recover')
+    return s
+
+
+def test_pause_while_recovering(t: Test) -> None:
+    requires_userfaultfd(t)
+    r = Recoverable(t, bandwidth=64 << 10)
+    r.relay.cut()
+    r.wait_paused()
+    with stranger(t, r), mute(t, r):
+        r.p.wait_status('postcopy-recover', f=r.p.target)
+        r.p.source.qmp.cmd('migrate-pause')
+        r.p.target.qmp.cmd('migrate-pause')
+        r.wait_paused()
+    r.recover()
+    r.finish()
+
+
 def test_commands_refuse(t: Test) -> None:
     requires_userfaultfd(t)
     r = Recoverable(t)
@@ -312,7 +477,8 @@ def test_destination_cannot_load(t: Test) -> None:
     guest goes on where it was."""
     requires_userfaultfd(t)
     p = Pair(t, memory='96', append=BUSY,
-             source_args=('-device', 'virtio-rng-pci'),
+             source_args=('-device', 'virtio-rng-pci', '-global',
+                          'migration.x-send-devices=off'),
              target_args=('-device', 'virtio-rng-pci,max-bytes=1,period=1000'))
     p.new_target()
     p.settings(['postcopy-ram'], {'max-bandwidth': 30 << 20})

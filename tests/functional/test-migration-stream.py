@@ -46,7 +46,8 @@ def extract(t, path, name):
 
 
 def started(t, *args):
-    f = t.ferry('-accel', 'soft', '-m', '32', '-S', '-device', 'VGA',
+    accel = () if '-accel' in args else ('-accel', 'soft')
+    f = t.ferry(*accel, '-m', '32', '-S', '-device', 'VGA',
                 '-device', 'virtio-net-pci', '-device', 'virtio-serial-pci',
                 '-serial', 'null', '-uuid',
                 '12345678-1234-1234-1234-123456789abc', *args)
@@ -134,9 +135,11 @@ class Recorder:
             pass
 
 
-def record(t, capabilities, after_start=None, **parameters):
-    p = Pair(t, 'soft', append='mem=8M kept=4M pattern=verify rate=2000 '
-             'tick=20000 end=halt', memory='32')
+def recorded(t, capabilities, after_start=None, accel='soft', smp=1,
+             **parameters):
+    """A crossing of a guest that writes; what its main channel carried."""
+    p = Pair(t, accel, smp=smp, append='mem=4M kept=2M pattern=verify '
+             f'rate=4000 tick=20000 end=halt cpus={smp}', memory='32')
     p.new_target()
     p.settings(capabilities, {k.replace('_', '-'): v
                               for k, v in parameters.items()})
@@ -149,7 +152,12 @@ def record(t, capabilities, after_start=None, **parameters):
     p.check(1)
     out = t.path('recorded')
     out.write_bytes(recorder.data)
-    return analyze(t, out, '-d', 'sections').splitlines()
+    return out
+
+
+def record(t, capabilities, after_start=None, **kw):
+    return analyze(t, recorded(t, capabilities, after_start, **kw), '-d',
+                   'sections').splitlines()
 
 
 def test_return_path(t):
@@ -199,6 +207,37 @@ def test_postcopy(t):
     assert places == sorted(places), kinds
     assert 'FULL' not in kinds[kinds.index('end'):], kinds
     assert kinds[-1] == 'EOF' and 'END' in kinds, kinds
+
+
+def test_kvm(t):
+    """... with the states that only KVM's devices have: its clock, its vCPUs,
+    interrupt controllers and timer in the kernel; each described and read to
+    its last field."""
+    t.requires_kvm()
+    for capabilities, after_start in (
+            ([], None), (['multifd'], None), (['postcopy-ram'], switch)):
+        if after_start and not ferrytest_uffd():
+            continue
+        path = recorded(t, capabilities, after_start, accel='kvm', smp=2)
+        lines = analyze(t, path, '-d', 'sections').splitlines()
+        assert any(line.startswith('END') for line in lines), lines
+        t.cleanup_ferries()
+    f = started(t, '-accel', 'kvm', '-smp', '2')
+    path = capture(t, f, 'kvm-stream')
+    state = json.loads(analyze(t, path))
+    desc = json.loads(analyze(t, path, '-d', 'desc'))
+    f.quit()
+    soft = json.loads(analyze(t, capture(t, started(t), 'soft-stream')))
+    own = {'kvmclock (0)', 'kvm-irqchip (0)', 'kvm-pit (0)'}
+    assert own <= state.keys() and not own & soft.keys(), (state.keys(),
+                                                          soft.keys())
+    assert 'cpu (1)' in state and 'clock' in str(state['kvmclock (0)']), state
+    # A device is described alike, whoever runs the guest.
+    for name in soft.keys() & state.keys() - {'configuration', 'ram (0)',
+                                              'cpu (0)'}:
+        assert soft[name].keys() == state[name].keys(), name
+    names = {d['vmsd_name'] for d in desc['devices'] if 'vmsd_name' in d}
+    assert {'kvmclock', 'cpu', 'kvm-irqchip', 'kvm-pit'} <= names, names
 
 
 def ferrytest_uffd():

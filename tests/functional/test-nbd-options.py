@@ -218,6 +218,17 @@ def test_places(t: Test) -> None:
     assert second.wait(TIMEOUT) == 0
 
 
+def test_one_place_is_not_many(t: Test) -> None:
+    """A client that is told of many connections waits for each of them."""
+    t.requires('nbdinfo', 'nbdcopy')
+    disk, sock = make_disk(t), t.path('nbd.sock')
+    for args, many in ((['-r'], False), (['-e', '1'], False), (['-r', '-e', '4'], True), (['-e', '4'], True)):
+        p = start(t, str(NBD), '-t', '-k', str(sock), '-f', 'raw', *args, str(disk), at=sock)
+        assert info(t, sock)['can_multi_conn'] == many, args
+        t.run('nbdcopy', uri(sock), 'null:')
+        end(p)
+
+
 def test_qemu_is_a_client_with_tls(t: Test) -> None:
     t.requires('qemu-io', 'qemu-nbd', 'certtool', 'psktool')
     srv, cli = Pki(t.path('pki')).standard()
@@ -283,13 +294,14 @@ def test_machine_with_tls_and_authz(t: Test) -> None:
 
 
 def test_machine_places(t: Test) -> None:
-    t.requires('nbdinfo')
+    t.requires('nbdinfo', 'nbdcopy')
     sock = t.path('m.sock')
     _, f = machine(t)
     f.qmp.cmd('nbd-server-start', **{'addr': {'type': 'unix', 'data': {'path': str(sock)}},
                                      'max-connections': 1, 'handshake-max-seconds': 1})
-    export(f, name='d0', writable=True)
-    assert not info(t, sock, 'd0')['can_multi_conn']
+    for writable in (False, True):
+        export(f, id=f'w{writable}', name=f'd{int(writable)}', writable=writable)
+        assert not info(t, sock, f'd{int(writable)}')['can_multi_conn']
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(sock))
         s.settimeout(TIMEOUT)
@@ -298,6 +310,7 @@ def test_machine_places(t: Test) -> None:
             got = s.recv(64)
         assert 0.5 < time.monotonic() - begin < 20
     info(t, sock, 'd0')
+    t.run('nbdcopy', uri(sock, 'd0'), 'null:')
 
 
 def test_machine_export_options(t: Test) -> None:
@@ -343,6 +356,33 @@ def test_old_commands(t: Test) -> None:
     assert not out['exports'][0]['is_read_only']
     assert f.qmp.hmp('nbd_server_remove -f two') == ''
     assert f.qmp.hmp('nbd_server_stop') == ''
+
+
+def test_background_and_label(t: Test) -> None:
+    """What the kernel is told; neither a device nor SELinux is needed to see it."""
+    t.requires('strace')
+    disk, trace = make_disk(t), t.path('trace')
+
+    def calls(*args: str) -> str:
+        t.run('strace', '-f', '-e', 'trace=setsid,write,openat', '-o', trace, str(NBD), '-f', 'raw', *args, str(disk),
+              check=False)
+        return trace.read_text()
+
+    assert 'setsid(' in calls('-c', '/dev/null')
+    assert 'setsid(' not in calls('-v', '-c', '/dev/null')
+    label = 'system_u:object_r:svirt_t:s0'
+    nowhere = str(t.path('none/l.sock'))    # with SELinux the label may fit
+    assert 'attr/sockcreate' in calls('-k', nowhere, '--selinux-label', label)
+    r = t.run(str(NBD), '-k', nowhere, '-f', 'raw', '--selinux-label', label, str(disk), check=False)
+    assert r.returncode == 1 and ('of SELinux: ' in r.stderr or nowhere in r.stderr), r.stderr
+
+
+def test_vsock_names(t: Test) -> None:
+    """There is nobody on the other side: the message tells whom it looked for."""
+    for name, why in (('nbd+vsock://77:99/x', '77'), ('nbd+vsock://host/x', 'context ID'),
+                      ('nbds+vsock://77/x', 'tls-creds'), ('nbd+vsock://4294967296/x', 'context ID')):
+        r = t.run(str(IMG), 'info', '-f', 'raw', name, check=False)
+        assert r.returncode == 1 and why in r.stderr and 'No such file' not in r.stderr, (name, r.stderr)
 
 
 # -- the client --------------------------------------------------------------------

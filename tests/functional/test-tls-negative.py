@@ -3,11 +3,14 @@
 """What TLS must refuse: each case ends in a clear message, and the listener
 serves the next good client."""
 import os
+import re
 import socket
 
 import ferrytest
+import tlstable
 from ferrytest import Ferry, Test, read_until, wait_port
-from pki import (CA, CLIENT, FUTURE, PAST, Pki, SERVER, without_dates)
+from pki import CA, FUTURE, PAST, Pki, SERVER, without_dates
+from tlstable import CLIENTS, GOOD_USER, SERVERS, Certificates
 
 
 def creds(folder, role: str, extra: str = '') -> list[str]:
@@ -77,25 +80,16 @@ def bad_client(t: Test, pki: Pki, port: int, cert: str | None,
 
 def test_server_refuses_clients(t: Test) -> None:
     t.requires('certtool', 'openssl')
-    pki = Pki(t.path('pki'))
-    pki.standard()
-    pki.ca('other', CA)
-    pki.leaf('cexpired', without_dates(CLIENT) + PAST)
-    pki.leaf('cfuture', without_dates(CLIENT) + FUTURE)
-    pki.leaf('cstranger', CLIENT, 'other')
-    pki.leaf('cpurpose', CLIENT.replace('tls_www_client', 'tls_www_server'))
-    pki.leaf('crevoked', CLIENT.replace('client1', 'client2'))
-    pki.crl('crl', 'crevoked')
-    folder = pki.creds('srvcrl', 'server', 'server', crl='crl')
-    f, port = listener(t, pki, folder)
-    good_client(t, pki, port)
-    for cert in ('cexpired', 'cfuture', 'cstranger', 'cpurpose', 'crevoked',
-                 None):
-        bad_client(t, pki, port, cert)
-        good_client(t, pki, port)
-    bad_client(t, pki, port, 'client', '-tls1_1', '-cipher',
+    certs = Certificates(t.path('pki'), CLIENTS)
+    f, port = listener(t, certs, certs.srv, '-object', tlstable.AUTHZ,
+                       chardev=',tls-authz=az')
+    good_client(t, certs, port)
+    for row in CLIENTS:
+        bad_client(t, certs, port, row.name if row.template else None)
+        good_client(t, certs, port)
+    bad_client(t, certs, port, 'client', '-tls1_1', '-cipher',
                'ALL:@SECLEVEL=0')
-    good_client(t, pki, port)
+    good_client(t, certs, port)
 
 
 def test_plain_client_of_a_tls_server(t: Test) -> None:
@@ -137,8 +131,8 @@ def test_tls_client_of_a_plain_server(t: Test) -> None:
 
 
 def client_sees(t: Test, pki: Pki, server_cert: str, cli, extra: str,
-                ok: bool) -> None:
-    """ferry as TLS client of openssl s_server."""
+                why: str = '') -> None:
+    """ferry as TLS client of openssl s_server; @why it refuses it."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
@@ -147,48 +141,27 @@ def client_sees(t: Test, pki: Pki, server_cert: str, cli, extra: str,
                      pki.dir / f'{server_cert}-cert.pem', '-key',
                      pki.dir / f'{server_cert}-key.pem')
     wait_port(port)
-    log = t.path(f'{server_cert}{extra}.log')
     f = t.ferry(*creds(cli, 'client'), '-machine', 'none', '-chardev',
                 f'socket,id=c,host=localhost,ipv4=on,port={port},'
                 f'tls-creds=tls0{extra}', '-mon', 'chardev=c')
-    if ok:
-        read_until(server.stdout, r'\(ferry\) ')
+    if why:
+        ferrytest.wait_for(lambda: re.search(why, f.output()),
+                           f'a message {why!r} about {server_cert}')
     else:
-        ferrytest.wait_for(lambda: 'certificate' in f.output().lower(),
-                           'a message about the certificate')
+        read_until(server.stdout, r'\(ferry\) ')
     f.stop()
     server.kill()
     server.wait()
-    log.touch()
 
 
 def test_client_checks_the_server(t: Test) -> None:
     t.requires('certtool', 'openssl')
-    pki = Pki(t.path('pki'))
-    _, cli = pki.standard()
-    pki.ca('other', CA)
-    pki.leaf('named', SERVER.replace('localhost', 'elsewhere.example')
-             .replace('ip_address=127.0.0.1\n', '')
-             .replace('ip_address=::1\n', ''))
-    pki.leaf('sexpired', without_dates(SERVER) + PAST)
-    pki.leaf('sstranger', SERVER, 'other')
-    client_sees(t, pki, 'server', cli, '', True)
-    client_sees(t, pki, 'named', cli, '', False)
-    client_sees(t, pki, 'named', cli, ',tls-hostname=elsewhere.example', True)
-    client_sees(t, pki, 'sexpired', cli, '', False)
-    client_sees(t, pki, 'sstranger', cli, '', False)
-
-
-def test_authz(t: Test) -> None:
-    t.requires('certtool', 'openssl')
-    pki = Pki(t.path('pki'))
-    srv, _ = pki.standard()
-    pki.leaf('intruder', CLIENT.replace('client1', 'intruder'))
-    f, port = listener(
-        t, pki, srv, '-object', 'authz-simple,id=az,identity=O=Test,,CN=client1',
-        chardev=',tls-authz=az')
-    bad_client(t, pki, port, 'intruder')
-    good_client(t, pki, port)
+    certs = Certificates(t.path('pki'), SERVERS)
+    cli = certs.cli
+    client_sees(t, certs, 'server', cli, '')
+    for row in SERVERS:
+        client_sees(t, certs, row.name, cli, '', row.why)
+    client_sees(t, certs, 'sname', cli, ',tls-hostname=elsewhere.example')
 
 
 def test_authz_that_cannot_be_enforced(t: Test) -> None:
@@ -210,10 +183,11 @@ def test_authz_that_cannot_be_enforced(t: Test) -> None:
 
 def test_psk(t: Test) -> None:
     t.requires('openssl')
-    key, other = os.urandom(32).hex(), os.urandom(32).hex()
+    keys = {k: os.urandom(32).hex() for k in ('good', 'other')}
     t.path('psk').mkdir()
-    t.path('psk/keys.psk').write_text(f'alice:{key}\nbob:{other}\n')
-    f = t.ferry('-object', 'authz-simple,id=az,identity=alice', '-object',
+    t.path('psk/keys.psk').write_text(
+        f'{GOOD_USER}:{keys["good"]}\nbob:{keys["other"]}\n')
+    f = t.ferry('-object', f'authz-simple,id=az,identity={GOOD_USER}', '-object',
                 f'tls-creds-psk,id=tls0,endpoint=server,dir={t.path("psk")}',
                 '-machine', 'none', '-chardev', 'socket,id=c,host=127.0.0.1,'
                 'port=0,server,wait=off,tls-creds=tls0,tls-authz=az',
@@ -225,11 +199,11 @@ def test_psk(t: Test) -> None:
                        psk, '-psk_identity', user, '-connect',
                        f'127.0.0.1:{port}')
     for version in ('-tls1_2', '-tls1_3'):
-        for user, psk in (('alice', other), ('mallory', key), ('bob', other)):
-            p = client(user, psk, version)
+        for row in tlstable.PSK_CLIENTS:
+            p = client(row.user, keys[row.key], version)
             out, _ = p.communicate(timeout=ferrytest.TIMEOUT)
-            assert b'(ferry)' not in out, (user, version, out)
-        p = client('alice', key, version)
+            assert b'(ferry)' not in out, (row, version, out)
+        p = client(GOOD_USER, keys['good'], version)
         read_until(p.stdout, r'\(ferry\) ')
         p.kill()
         p.wait()

@@ -150,6 +150,8 @@ class Flow:
                 n = self.list(n, 0)
             elif text.endswith(b'ferry-devices'):
                 n = self.list(n + 4, 8)
+            elif text.endswith(b'ferry-constants'):
+                n += 4 + self.peek('>I', n)
             else:
                 raise AssertionError(f'{text} in the configuration')
         self.item('configuration', n)

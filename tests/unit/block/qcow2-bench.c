@@ -46,7 +46,14 @@ static int fault(MemNode *mem, int *left)
     if (*left < 0) {
         return 0;
     }
-    return (*left)-- == 0 ? -mem->error : 0;
+    if (*left > 0) {
+        --*left;
+        return 0;
+    }
+    if (left != &mem->fail_writes_after || --mem->fail_writes_for <= 0) {
+        *left = -1;
+    }
+    return -mem->error;
 }
 
 void mem_apply(GByteArray *bytes, const MemEntry *e, const uint8_t *sectors)

@@ -37,6 +37,7 @@ struct MemNode {
     bool jitter; /* requests wait for each other at random */
     uint32_t seed;
     int fail_writes_after; /* -1: never */
+    int fail_writes_for;   /* so many in a row; 0: one */
     int fail_reads_after;
     int error;
 };

@@ -371,7 +371,6 @@ static void test_drives(void)
     refuse_drive("file=x,cache=some", "invalid cache");
     refuse_drive("file=x,werror=maybe", "error action");
     refuse_drive("file=x,rerror=enospc", "error action");
-    refuse_drive("file=x,snapshot=on,copy-on-read=on", "copy-on-read");
     refuse_drive(unknown, "speed");
     refuse_drive("if=none,speed=1", "no option 'speed'");
     refuse_drive("file=foo:localhost:10809", "Unknown protocol 'foo'");

@@ -493,6 +493,56 @@ static void test_bad_sizes(void)
     g_unlink(path);
 }
 
+/* -- how fast ------------------------------------------------------------------ */
+
+#define SECOND 1000000000LL
+
+static void test_rate(void)
+{
+    ProgressRate r = { 0 };
+    uint64_t done = 0;
+    int64_t now = 77;
+    uint64_t eta;
+    double rate;
+
+    g_assert_false(progress_rate_get(&r, &rate));
+    progress_rate_sample(&r, 0, now);
+    progress_rate_sample(&r, 100, now + SECOND / 10);
+    g_assert_false(progress_rate_get(&r, &rate));
+    g_assert_false(progress_rate_eta(&r, 100, 1000, &eta));
+    /* Its true rate from the first second on, however it is sampled. */
+    while (now < 10 * SECOND) {
+        now += SECOND / 20 * (1 + (int64_t)(done % 7));
+        done = (uint64_t)now / (SECOND / 1000);
+        progress_rate_sample(&r, done, now);
+        if (now > SECOND) {
+            g_assert_true(progress_rate_get(&r, &rate));
+            g_assert_cmpfloat(rate, >, 950);
+            g_assert_cmpfloat(rate, <, 1100);
+        }
+    }
+    g_assert_true(progress_rate_eta(&r, done, done + 60000, &eta));
+    g_assert_cmpuint(eta, >=, 57);
+    g_assert_cmpuint(eta, <=, 63);
+    /* What follows at once changes nothing; a pause does not count. */
+    progress_rate_sample(&r, done + 500, now + 1000);
+    progress_rate_skip(&r, done, now += 3600 * SECOND);
+    g_assert_true(progress_rate_get(&r, &rate));
+    g_assert_cmpfloat(rate, >, 950);
+    /* It stands still: the rate goes to nothing, and there is no end. */
+    for (int i = 0; i < 600; i++) {
+        progress_rate_sample(&r, done, now += SECOND / 10);
+    }
+    g_assert_true(progress_rate_get(&r, &rate));
+    g_assert_cmpfloat(rate, <, 1);
+    g_assert_false(progress_rate_eta(&r, done, UINT64_MAX, &eta));
+    /* One look after a long time is the average of that time. */
+    progress_rate_sample(&r, done + 1000000, now += 10000 * SECOND);
+    g_assert_true(progress_rate_get(&r, &rate));
+    g_assert_cmpfloat(rate, >, 99);
+    g_assert_cmpfloat(rate, <, 101);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -512,5 +562,6 @@ int main(int argc, char **argv)
     g_test_add_func("/job/mirror/cancel", test_mirror_cancel);
     g_test_add_func("/job/backup", test_backup);
     g_test_add_func("/job/sizes", test_bad_sizes);
+    g_test_add_func("/job/rate", test_rate);
     return g_test_run();
 }

@@ -199,6 +199,68 @@ static void test_create_open(void)
     g_free(d.data);
 }
 
+static void *cancel_soon(void *block)
+{
+    g_usleep(20000);
+    qcrypto_block_open_cancel(block);
+    return NULL;
+}
+
+/* Opening in two halves; the second can be cancelled before and while it
+ * runs. */
+static void test_begin_finish(void)
+{
+    Disk d = { 0 };
+    g_autoptr(QCryptoBlock) made = disk_create(&d, 0);
+    QCryptoBlockOpenOptions o = {
+        .format = QCRYPTO_BLOCK_FORMAT_LUKS,
+        .u.luks = { .key_secret = (char *)"pass0" },
+    };
+    QCryptoBlock *block;
+    QemuThread thread;
+    Error *err = NULL;
+    uint8_t a[512] = { 1 }, b[512] = { 1 };
+
+    block = qcrypto_block_open_begin(&o, NULL, disk_read, &d, 0, &error_abort);
+    g_assert_cmpint(qcrypto_block_encrypt(block, 0, a, 512, &err), <, 0);
+    expect(&err, "without its passphrase");
+    g_assert_cmpint(qcrypto_block_open_finish(block, &error_abort), ==, 0);
+    qcrypto_block_ref(block);
+    qcrypto_block_free(block);
+    qcrypto_block_encrypt(made, 0, a, sizeof(a), &error_abort);
+    qcrypto_block_decrypt(block, 0, a, sizeof(a), &error_abort);
+    g_assert_cmpmem(a, sizeof(a), b, sizeof(b));
+    qcrypto_block_free(block);
+
+    /* Of a slot of minutes, and of a digest of minutes. */
+    for (int i = 0; i < 2; i++) {
+        stl_be_p(d.data + (i ? 164 : 208 + 4), 1U << 28);
+        for (int early = 0; early < 2; early++) {
+            int64_t start = g_get_monotonic_time();
+
+            block = qcrypto_block_open_begin(&o, NULL, disk_read, &d,
+                                             QCRYPTO_BLOCK_OPEN_CANCELLABLE,
+                                             &error_abort);
+            if (early) {
+                qcrypto_block_open_cancel(block);
+            } else {
+                qemu_thread_create(&thread, "cancel", cancel_soon, block,
+                                   QEMU_THREAD_JOINABLE);
+            }
+            g_assert_cmpint(qcrypto_block_open_finish(block, &err), <, 0);
+            expect(&err, "cancelled");
+            if (!early) {
+                qemu_thread_join(&thread);
+            }
+            qcrypto_block_free(block);
+            g_assert_cmpint(g_get_monotonic_time() - start, <,
+                            60 * G_USEC_PER_SEC);
+        }
+        stl_be_p(d.data + 208 + 4, 1000);
+    }
+    g_free(d.data);
+}
+
 static void test_detached(void)
 {
     Disk d = { 0 };
@@ -453,6 +515,7 @@ static QCryptoBlock *case_block(const CipherCase *c, const uint8_t *key,
     LUKSHeader h = { .hash_spec = "sha256", .key_bytes = c->key_bytes };
     QCryptoHashAlgorithm hash;
 
+    block->refs = 1;
     g_strlcpy(h.cipher_name, c->name, sizeof(h.cipher_name));
     g_strlcpy(h.cipher_mode, c->mode, sizeof(h.cipher_mode));
     luks_names_decode(&h, spec, &hash, &error_abort);
@@ -723,6 +786,7 @@ int main(int argc, char **argv)
     add_secret("pass2", "third");
     add_secret("pass3", "fourth");
     g_test_add_func("/block/luks/create-open", test_create_open);
+    g_test_add_func("/block/luks/begin-finish", test_begin_finish);
     g_test_add_func("/block/luks/detached", test_detached);
     g_test_add_func("/block/luks/create-errors", test_create_errors);
     g_test_add_func("/block/luks/amend-add", test_amend_add);

@@ -273,6 +273,12 @@ static void peer_case_run(const PeerCase *c, const char *prio)
                                                  &p.client.err),
                         ==, -1);
         assert_error(p.client.err, "alert");
+        /* Whoever writes to it is told the same. */
+        error_free(g_steal_pointer(&p.client.err));
+        g_assert_cmpint(qcrypto_tls_session_send(p.client.sess, &byte, 1,
+                                                 &p.client.err),
+                        ==, -1);
+        assert_error(p.client.err, "alert");
     }
 }
 

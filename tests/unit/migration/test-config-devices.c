@@ -8,7 +8,9 @@
 
 #include "io/channel-buffer.h"
 #include "io/types.h"
+#include "migration/constants.h"
 #include "migration/register.h"
+#include "migration/stream/config-constants.h"
 #include "migration/stream/config-devices.h"
 #include "migration/stream/config-section.h"
 #include "migration/stream/savevm.h"
@@ -225,6 +227,179 @@ static void test_twice(void)
     savevm_registry_free(reg);
 }
 
+/* -- constants -------------------------------------------------------------------- */
+
+typedef struct Ports {
+    uint32_t n;
+    uint64_t bits;
+    uint8_t config[4];
+} Ports;
+
+typedef struct Card {
+    uint16_t width;
+    Ports ports[2];
+} Card;
+
+static const char *const bit_names[32] = { "fast", NULL, "wide" };
+
+static void ports_constants(void *opaque, VMStateConstants *c)
+{
+    static const uint8_t changeable[4] = { 0, 0xf0, 0, 0xff };
+    const Ports *p = opaque;
+
+    vmstate_constant_bits(c, "features", p->bits, p->bits, bit_names);
+    vmstate_constant_least(c, "room", p->n * 10);
+    vmstate_constant_bytes(c, "configuration", p->config, changeable, 4);
+    vmstate_constant_text(c, "maker", p->n == 9 ? "other" : "this");
+    vmstate_constant_if_set(c, "place", p->n == 9 ? 0 : p->n);
+}
+
+static const VMStateDescription vmsd_ports = {
+    .name = "ports",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .constants = ports_constants,
+    .fields = (const VMStateField[]){ VMSTATE_UINT32_EQUAL(n, Ports, "number"),
+                                      VMSTATE_UINT64(bits, Ports),
+                                      VMSTATE_END_OF_LIST() },
+};
+static const VMStateDescription vmsd_card = {
+    .name = "card",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .fields = (const VMStateField[]){ VMSTATE_UINT16_EQUAL(width, Card, NULL),
+                                      VMSTATE_STRUCT_ARRAY(ports, Card, 2, 1,
+                                                           vmsd_ports, Ports),
+                                      VMSTATE_END_OF_LIST() },
+};
+
+static const Card card = { 8, { { 1, 0x3, { 1, 2, 3, 4 } }, { 2 } } };
+
+static SaveVMRegistry *registry_of(Card *c)
+{
+    SaveVMRegistry *reg = savevm_registry_new();
+
+    g_assert_cmpint(vmstate_register_with(reg, "card", -1, &vmsd_card, c,
+                                          MIG_PRI_DEFAULT, &error_abort),
+                    ==, 0);
+    return reg;
+}
+
+/* Through a stream; @message NULL: it fits. */
+static void assert_comes(Card source, Card here, const char *message)
+{
+    SaveVMRegistry *from = registry_of(&source);
+    SaveVMRegistry *to = registry_of(&here);
+    g_autoptr(QEMUFile) out = qemu_file_new_memory_output();
+    g_autoptr(QEMUFile) in = NULL;
+    g_autofree uint8_t *bytes = NULL;
+    g_auto(ConfigSection) ours = { 0 };
+    g_auto(ConfigSection) got = { 0 };
+    g_autoptr(Error) err = NULL;
+    size_t len;
+
+    config_section_init(&ours, "pc");
+    ours.devices = config_devices_of(from, 1);
+    config_section_put(out, &ours);
+    bytes = qemu_file_memory_steal(out, &len, &error_abort);
+    in = file_of(bytes + 1, len - 1);
+    g_assert_true(config_section_get(in, &got, &error_abort));
+    config_devices_check(got.devices, to, 1, &err);
+    g_assert_cmpstr(err ? error_get_pretty(err) : NULL, ==, message);
+    savevm_registry_free(from);
+    savevm_registry_free(to);
+}
+
+static void test_constants(void)
+{
+    Card c = card;
+
+    assert_comes(card, c, NULL);
+    c.width = 4;
+    c.ports[1].n = 3;
+    assert_comes(card, c,
+                 "device 'card' differs: width is 8 at the source and 4 here; "
+                 "number, number 2 is 2 at the source and 3 here; place, "
+                 "number 2 is 2 at the source and 3 here");
+    c = card;
+    c.ports[0].config[3] = 0x77; /* all of it may differ */
+    c.ports[0].config[1] = 0x72; /* half of it */
+    c.ports[0].bits = 0x7;       /* more does not hurt */
+    assert_comes(card, c, NULL);
+    c.ports[0].config[1] = 0x71;
+    c.ports[0].bits = 0;
+    assert_comes(card, c,
+                 "device 'card' differs: features: only the source has fast, "
+                 "bit 1; configuration: byte 0x01 is 0x02 at the source and "
+                 "0x71 here");
+    c = card;
+    c.ports[0].n = 9;
+    assert_comes(c, card,
+                 "device 'card' differs: number is 9 at the source and 1 "
+                 "here; room is 90 at the source and only 10 here; maker is "
+                 "'other' at the source and 'this' here");
+}
+
+static const struct {
+    const char *bytes;
+    size_t len;
+    const char *message; /* NULL: it fits */
+} constants[] = {
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x01\x04"
+            "what\x00\x01?"),
+      NULL }, /* not known here */
+    { BYTES("\x04"
+            "what\x00\x00\x00\x00\x00\x01\x05"
+            "width\x00\x01?"),
+      NULL },
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x01\x05"
+            "width\x00\x01?"),
+      "device 'card' differs: width has 1 bytes at the source and 8 bytes "
+      "here" },
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x01\x05"
+            "maker\x00\x03\x1b[m"),
+      "device 'card' differs: maker is '?[m' at the source and 'this' here" },
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x00\x04"
+            "card\x00\x00\x00\x00\x00\x00"),
+      "configuration: the constants of device 'card' instance 0 come twice" },
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x01"),
+      "configuration: the constants of devices end early" },
+    { BYTES("\x04"
+            "card\x00\x00\x00\x00\x00\x01\x05"
+            "width\x00\x08\x00"),
+      "configuration: the constants of devices end early" },
+    { BYTES("\x00"), "configuration: the constants of devices end early" },
+};
+
+static void test_bad_constants(void)
+{
+    g_autoptr(Error) too_many = NULL;
+    g_autoptr(QEMUFile) f = file_of(BYTES("\x00\x10\x00\x01"));
+    Card c = card;
+    SaveVMRegistry *reg = registry_of(&c);
+
+    g_assert_null(config_constants_get(f, &too_many));
+    g_assert_cmpstr(error_get_pretty(too_many), ==,
+                    "configuration with 1048577 bytes of constants");
+    for (size_t i = 0; i < G_N_ELEMENTS(constants); i++) {
+        g_autoptr(GByteArray) a = g_byte_array_new();
+        g_autoptr(Error) err = NULL;
+
+        g_byte_array_append(a, (const uint8_t *)constants[i].bytes,
+                            (guint)constants[i].len);
+        g_assert_true(config_constants_check(a, reg, &err) ==
+                      !constants[i].message);
+        g_assert_cmpstr(err ? error_get_pretty(err) : NULL, ==,
+                        constants[i].message);
+    }
+    savevm_registry_free(reg);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -234,5 +409,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config-devices/many", test_many);
     g_test_add_func("/config-devices/bad", test_bad);
     g_test_add_func("/config-devices/twice", test_twice);
+    g_test_add_func("/config-devices/constants", test_constants);
+    g_test_add_func("/config-devices/bad-constants", test_bad_constants);
     return g_test_run();
 }

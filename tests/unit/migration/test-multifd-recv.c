@@ -216,6 +216,28 @@ static void test_cut(void)
     wait_recv_error(l);
 }
 
+static bool main_has_ended(void *opaque)
+{
+    return true;
+}
+
+/* Nobody is there any more from whom channels could come. */
+static void test_main_ended(void)
+{
+    g_autoptr(MultiFDLink) l = multifd_link_new("unix", 1);
+    MultiFDRecvConfig rc = multifd_link_recv_config(l);
+    int64_t begin = g_get_monotonic_time();
+    Error *err = NULL;
+
+    rc.main_ended = main_has_ended;
+    l->recv = multifd_recv_new(&rc, &error_abort);
+    g_assert_false(multifd_recv_sync(l->recv, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==,
+                    "only 0 of 1 multifd channels came before the source went");
+    error_free_or_abort(&err);
+    g_assert_cmpint(g_get_monotonic_time() - begin, <, 10 * G_USEC_PER_SEC);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -231,5 +253,6 @@ int main(int argc, char **argv)
     g_test_add_func("/multifd-recv/hostile/garbage", test_garbage);
     g_test_add_func("/multifd-recv/end", test_end);
     g_test_add_func("/multifd-recv/cut", test_cut);
+    g_test_add_func("/multifd-recv/main-ended", test_main_ended);
     return g_test_run();
 }

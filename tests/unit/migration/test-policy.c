@@ -221,6 +221,47 @@ static void test_periods(void)
     g_assert_cmpuint(decide(p, &r).throttle, ==, 40);
 }
 
+/* In the middle of a long pass one increment a second, but of the first; at its
+ * end what it was not given of them. */
+static void test_parts(void)
+{
+    g_autoptr(MigrationPolicy) p = classic();
+    PassReport r = busy(1, 0);
+
+    r.partial = true;
+    for (unsigned i = 0; i < 3; i++) {
+        g_assert_cmpuint(decide(p, &r).throttle, ==, 0);
+    }
+    r = busy(2, 20);
+    r.partial = true;
+    r.duration_ns = SECOND / 2;
+    g_assert_cmpuint(decide(p, &r).throttle, ==, 20);
+    g_assert_cmpuint(decide(p, &r).throttle, ==, 30);
+    r = busy(2, 30);
+    r.duration_ns = 2 * SECOND;
+    g_assert_cmpuint(decide(p, &r).throttle, ==, 40);
+    r = busy(3, 40);
+    g_assert_cmpuint(decide(p, &r).throttle, ==, 50);
+}
+
+/* There is a forecast in the first pass. */
+static void test_part_forecast(void)
+{
+    g_autoptr(MigrationPolicy) p = classic();
+    PassReport r = report(1, PAGES(1024));
+    Decision d;
+
+    r.partial = true;
+    r.dirtied_pages = PAGES(1);
+    d = decide(p, &r);
+    g_assert_cmpint(d.action, ==, POLICY_CONTINUE);
+    g_assert_cmpint(d.expected_end_ns, >=, 8 * SECOND);
+    g_assert_cmpint(d.expected_end_ns, <, 9 * SECOND);
+    /* Also where the link would take the rest in a pause: the pass goes on. */
+    r.bandwidth = MIB(1 << 20);
+    g_assert_cmpint(decide(p, &r).expected_end_ns, >=, 8 * SECOND);
+}
+
 static void test_tailslow(void)
 {
     g_autoptr(MigrationPolicy) p = classic();
@@ -418,6 +459,8 @@ int main(int argc, char **argv)
     g_test_add_func("/policy/auto-converge", test_auto_converge);
     g_test_add_func("/policy/threshold", test_threshold);
     g_test_add_func("/policy/periods", test_periods);
+    g_test_add_func("/policy/parts", test_parts);
+    g_test_add_func("/policy/part-forecast", test_part_forecast);
     g_test_add_func("/policy/tailslow", test_tailslow);
     g_test_add_func("/policy/dirty-limit", test_dirty_limit);
     g_test_add_func("/policy/converges", test_converges);

@@ -133,10 +133,45 @@ static void test_slice(void)
     slice_set(0);
 }
 
+/* Away and back, unless somebody else has sent it elsewhere. */
+static void test_away(void)
+{
+    int self = qemu_get_thread_id();
+    cpu_set_t before, now, one;
+    PostcopyAway away = { 0 };
+    unsigned cpu = 0;
+
+    g_assert_cmpint(sched_getaffinity(0, sizeof(before), &before), ==, 0);
+    while (!CPU_ISSET(cpu, &before)) {
+        cpu++;
+    }
+    postcopy_thread_avoid(self, cpu, &away);
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    if (CPU_COUNT(&before) == 1) {
+        g_assert_true(CPU_EQUAL(&now, &before));
+        g_test_skip("one processor");
+        return;
+    }
+    g_assert_false(CPU_ISSET(cpu, &now));
+    postcopy_thread_back(&away);
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&now, &before));
+
+    postcopy_thread_avoid(self, cpu, &away);
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    g_assert_cmpint(sched_setaffinity(0, sizeof(one), &one), ==, 0);
+    postcopy_thread_back(&away);
+    g_assert_cmpint(sched_getaffinity(0, sizeof(now), &now), ==, 0);
+    g_assert_true(CPU_EQUAL(&now, &one));
+    g_assert_cmpint(sched_setaffinity(0, sizeof(before), &before), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/postcopy-thread/carrier", test_carrier);
     g_test_add_func("/postcopy-thread/slice", test_slice);
+    g_test_add_func("/postcopy-thread/away", test_away);
     return g_test_run();
 }

@@ -159,12 +159,15 @@ static void *sender_thread(void *opaque)
         uint8_t *page = s->ram + i * PAGE;
 
         qemu_put_be64(s->f, i);
-        switch (i % 3) {
+        switch (i % 4) {
         case 0:
             qemu_put_buffer_async(s->f, page, PAGE, false);
             break;
         case 1:
             qemu_put_buffer(s->f, page, PAGE);
+            break;
+        case 2:
+            qemu_put_buffer_far(s->f, page, PAGE);
             break;
         default:
             qemu_put_buffer(s->f, page, 100);

@@ -298,6 +298,31 @@ static void test_xbzrle(void)
     run_passes(m, 6);
 }
 
+/* Where the sender waits for the limit, the first pass fills the cache: what is
+ * written behind it is a difference in the second. */
+static void test_xbzrle_slow_link(void)
+{
+    for (unsigned slow = 0; slow < 2; slow++) {
+        Pair *p = pair_new();
+        RAMPassReport report;
+        RAMMethods m = all_methods;
+
+        m.xbzrle = true;
+        fill_some(p);
+        pacer_set_rate(p->pacer, slow ? 50 * 1000 * 1000 : 0);
+        pair_start(p, (RAMSourceConfig){ .methods = m }, (RAMIncomingConfig){});
+        pair_pass(p, &report, NULL);
+        g_assert_cmpuint(p->stats.xbzrle_cache_miss, ==, 0);
+        pacer_set_rate(p->pacer, 0);
+        write_some(p, 0);
+        pair_pass(p, &report, NULL);
+        g_assert_cmpuint(p->stats.xbzrle_pages > 0, ==, slow);
+        pair_complete(p);
+        fake_ram_assert_equal(p->from, p->to);
+        pair_free(p);
+    }
+}
+
 static void test_compress(void)
 {
     RAMMethods m = all_methods;
@@ -313,6 +338,44 @@ static void test_compress(void)
     m.xbzrle = true;
     m.compress_level = 1;
     run_passes(m, 5);
+}
+
+/* A page that a method was given in vain counts as it went: such a method saves
+ * nothing, and has cost something. */
+static void test_useless(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    RAMMethods m = all_methods;
+    RAMPassReport report;
+
+    m.xbzrle = m.compress = true;
+    for (uint64_t i = 0; i < 2000 * RAM_PAGE_SIZE; i += 4) {
+        uint32_t noise = g_random_int();
+
+        memcpy(ram->host + i, &noise, 4);
+    }
+    pair_start(p, (RAMSourceConfig){ .methods = m },
+               (RAMIncomingConfig){ .decompress_threads = 2 });
+    pair_pass(p, &report, NULL);
+    for (uint64_t page = 0; page < 2000; page++) {
+        uint32_t word = (uint32_t)page;
+
+        fake_ram_write(p->from, ram, page << RAM_PAGE_BITS,
+                       (const uint8_t *)&word, 4);
+    }
+    pair_pass(p, &report, NULL); /* nothing is in the cache yet */
+    pair_complete(p);
+    for (unsigned i = PAGE_METHOD_XBZRLE; i <= PAGE_METHOD_COMPRESS; i++) {
+        const MigrationMethodStats *s = &p->stats.method[i];
+
+        g_assert_cmpuint(s->pages, ==, 0);
+        g_assert_cmpuint(stats_method_tried(s), >=, 2000);
+        g_assert_cmpuint(stats_method_out(s), >, s->bytes_in);
+        g_assert_cmpuint(s->cpu_ns, >, 0);
+    }
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
 }
 
 /* Methods come and go at passes, the cache changes its size in between. */
@@ -394,6 +457,37 @@ static void test_report(void)
     g_assert_cmpuint(report.method[PAGE_METHOD_UNTOUCHED].pages, >, 12000);
     g_assert_cmpint(report.duration_ns, >, 0);
     g_assert_cmpuint(report.goodput, >, report.dirty_rate);
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
+}
+
+/* What is dirty again in the middle of a pass; to ask changes nothing. */
+static void test_again(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    RAMPassReport report;
+    uint64_t again = 99;
+    uint8_t byte = 1;
+
+    fake_ram_fill(p->from, ram, 0, 100, 1);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    g_assert_true(ram_dirty_again(p->rs, &again));
+    g_assert_cmpuint(again, ==, 0); /* nothing was sent yet */
+    pair_pass(p, &report, NULL);
+    g_assert_true(ram_dirty_again(p->rs, &again));
+    g_assert_cmpuint(again, ==, 0);
+    fake_ram_write(p->from, ram, 7 << RAM_PAGE_BITS, &byte, 1);
+    fake_ram_write(p->from, ram, 7000 << RAM_PAGE_BITS, &byte, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        g_assert_true(ram_dirty_again(p->rs, &again));
+        g_assert_cmpuint(again, ==, 2);
+    }
+    g_assert_cmpuint(ram_dirty_bytes(p->rs), ==, 0);
+    pair_pass(p, &report, NULL);
+    g_assert_cmpuint(report.dirty_bytes, ==, 2 * RAM_PAGE_SIZE);
     pair_complete(p);
     fake_ram_assert_equal(p->from, p->to);
     pair_free(p);
@@ -650,10 +744,13 @@ int main(int argc, char **argv)
     g_test_add_func("/ram/no-zero-detection", test_no_zero_detection);
     g_test_add_func("/ram/many-zeros", test_many_zeros);
     g_test_add_func("/ram/xbzrle", test_xbzrle);
+    g_test_add_func("/ram/xbzrle-slow-link", test_xbzrle_slow_link);
     g_test_add_func("/ram/compress", test_compress);
+    g_test_add_func("/ram/useless", test_useless);
     g_test_add_func("/ram/switching", test_switching);
     g_test_add_func("/ram/bad-methods", test_bad_methods);
     g_test_add_func("/ram/report", test_report);
+    g_test_add_func("/ram/again", test_again);
     g_test_add_func("/ram/untouched", test_untouched);
     g_test_add_func("/ram/ignore-shared", test_ignore_shared);
     g_test_add_func("/ram/rows", test_rows);

@@ -225,6 +225,7 @@ typedef struct Hostile {
 static const Hostile hostile[] = {
     { "nothing", BYTES(""), "closed the connection" },
     { "type", BYTES("\0\11\0\0"), "unknown type" },
+    { "tls", BYTES("\25\3\3\0"), "expects TLS" },
     { "length", BYTES("\0\2\0\5\0\0\0\0\0"), "5 bytes" },
     { "huge", BYTES("\0\1\377\377"), "65535 bytes" },
     { "half-header", BYTES("\0\2\0"), "ends in a message" },

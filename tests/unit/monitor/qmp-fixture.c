@@ -31,6 +31,7 @@
 
 Coroutine *sleeper;
 int slow_runs;
+bool errand_may_end;
 
 static void cmd_capabilities(QmpContext *ctx, json_t *args, json_t **ret,
                              Error **errp)
@@ -72,6 +73,54 @@ static void coroutine_fn cmd_sleep(QmpContext *ctx, json_t *args, json_t **ret,
 {
     sleeper = qemu_coroutine_self();
     qemu_coroutine_yield();
+}
+
+typedef struct Work {
+    unsigned done;
+    bool cancelled; /* atomic */
+} Work;
+
+/* Takes until a test says so, or its command is cancelled. */
+static int work_errand(void *opaque)
+{
+    Work *w = opaque;
+
+    g_assert_false(qemu_in_main_thread());
+    while (!qatomic_read(&errand_may_end) && !qatomic_read(&w->cancelled)) {
+        g_usleep(1000);
+    }
+    return 0;
+}
+
+static void cancel_errand(void *opaque)
+{
+    Work *w = opaque;
+
+    qatomic_set(&w->cancelled, true);
+}
+
+/* Has two errands. */
+static void cmd_errand(QmpContext *ctx, json_t *args, json_t **ret,
+                       Error **errp)
+{
+    Work *w = ctx->errand.opaque;
+
+    g_assert_true(qemu_in_main_thread());
+    g_assert_true(monitor_cur() == monitor_of_context(ctx));
+    g_assert_true(ctx->takes_errands);
+    if (!w) {
+        w = g_new0(Work, 1);
+        ctx->errand = (QmpErrand){ w, work_errand, cancel_errand, g_free };
+    }
+    if (w->done < 2) {
+        w->done++;
+        ctx->again = true;
+    } else if (qatomic_read(&w->cancelled)) {
+        error_setg(errp, "cancelled");
+    } else {
+        *ret = json_pack("{s:i}", "x",
+                         (int)json_integer_value(json_object_get(args, "x")));
+    }
 }
 
 static void cmd_big(QmpContext *ctx, json_t *args, json_t **ret, Error **errp)
@@ -143,6 +192,7 @@ static void add_commands(Fixture *f)
     add(f, "slow", cmd_slow, QCO_NO_OPTIONS);
     add(f, "poll", cmd_poll, QCO_NO_OPTIONS);
     add(f, "sleep", cmd_sleep, QCO_COROUTINE);
+    add(f, "errand", cmd_errand, QCO_NO_OPTIONS);
     add(f, "getfd", cmd_getfd, QCO_CONCURRENT);
     add(f, "inode", cmd_inode, QCO_CONCURRENT);
     add(f, "human-monitor-command", cmd_hmp, QCO_NO_OPTIONS);

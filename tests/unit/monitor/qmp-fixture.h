@@ -19,6 +19,8 @@
 /* Commands "sleep" and "slow" leave a trace here. */
 extern Coroutine *sleeper;
 extern int slow_runs;
+/* Those of "errand" wait for it; atomic. */
+extern bool errand_may_end;
 
 typedef struct Fixture {
     char *dir;

@@ -249,6 +249,54 @@ static void test_coroutine(Fixture *f, gconstpointer data)
     client_close(&c);
 }
 
+/* The command's monitor waits for it; nobody else does. */
+static void test_errand(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_strconcat(f->path, "2", NULL);
+    g_autofree char *cli =
+        g_strdup_printf("socket,id=r,path=%s,server=on,wait=off", path);
+    Fixture second = { .path = path };
+    Client c, d;
+
+    errand_may_end = false;
+    slow_runs = 0;
+    monitor_new_qmp(f->set, qemu_chr_new_from_cli(cli, NULL, &error_abort),
+                    false, &error_abort);
+    c = open_session(f, CAPS_OOB);
+    d = open_session(&second, CAPS);
+    say(&c, "{\"execute\":\"errand\",\"arguments\":{\"x\":7},\"id\":1}"
+            "{\"execute\":\"slow\",\"id\":2}");
+    g_assert_false(client_fill(&c, 50, true));
+    say(&d, "{\"execute\":\"slow\",\"id\":3}");
+    expect_main(&d, "{\"id\":3,\"return\":{\"slow\":1}}");
+    g_assert_null(monitor_cur());
+    g_assert_false(client_fill(&c, 50, true));
+    qatomic_set(&errand_may_end, true);
+    expect_main(&c, "{\"id\":1,\"return\":{\"x\":7}}");
+    expect_main(&c, "{\"id\":2,\"return\":{\"slow\":2}}");
+    client_close(&c);
+    client_close(&d);
+    g_unlink(path);
+}
+
+static void test_free_during_errand(Fixture *f, gconstpointer data)
+{
+    Client c = open_session(f, CAPS);
+    Client d;
+
+    errand_may_end = false;
+    /* One that nobody waits for any more, and another. */
+    say(&c, "{\"execute\":\"errand\",\"id\":1}");
+    g_assert_false(client_fill(&c, 50, true));
+    client_close(&c);
+    d = open_session(f, CAPS);
+    say(&d, "{\"execute\":\"errand\",\"id\":2}");
+    g_assert_false(client_fill(&d, 50, true));
+    monitor_set_free(g_steal_pointer(&f->set));
+    expect(&d, "{\"id\":2,\"error\":{\"class\":\"GenericError\"}}");
+    client_close(&d);
+}
+
 static void test_no_nesting(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_strconcat(f->path, "2", NULL);
@@ -558,6 +606,8 @@ int main(int argc, char **argv)
         { "disconnect", test_disconnect },
         { "free-while-running", test_free_while_running },
         { "coroutine", test_coroutine },
+        { "errand", test_errand },
+        { "free-during-errand", test_free_during_errand },
         { "no-nesting", test_no_nesting },
         { "preconfig-in-turn", test_preconfig_in_turn },
         { "events-from-threads", test_events_from_threads },

@@ -736,17 +736,17 @@ static void test_tls_in_the_clear(void)
     for (uint32_t opt = 0; opt < 20; opt++) {
         bool drops = opt == NBD_OPT_EXPORT_NAME;
 
-        if (opt == NBD_OPT_STARTTLS || opt == NBD_OPT_ABORT) {
+        if (opt == NBD_OPT_STARTTLS) {
             continue;
         }
         fd = connect_greeted(&f);
         g_assert_cmpuint(ask(fd, opt, "disk", 4), ==,
                          drops ? 0 : NBD_REP_ERR_TLS_REQD);
+        if (opt == NBD_OPT_ABORT) {
+            expect_end(fd);
+        }
         close(fd);
     }
-    fd = connect_greeted(&f);
-    g_assert_cmpuint(ask(fd, NBD_OPT_ABORT, NULL, 0), ==, NBD_REP_ACK);
-    close(fd);
     /* STARTTLS has no data. */
     fd = connect_greeted(&f);
     g_assert_cmpuint(ask(fd, NBD_OPT_STARTTLS, "x", 1), ==, 0);

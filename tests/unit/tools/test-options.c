@@ -28,6 +28,8 @@ static const ToolOption table[] = {
       1 << 20 },
     { 'n', "number", TOOL_NUMBER, offsetof(Args, number), "N", "a number", 0,
       255 },
+    { 0, "numbering", TOOL_FLAG, offsetof(Args, progress), NULL, "a prefix", 0,
+      0 },
     {},
 };
 
@@ -68,9 +70,10 @@ static void done(Parsed *p)
 static void test_forms(void)
 {
     static const char *const lines[] = {
-        "-q -p -f raw a b",     "-qpf raw a b",
-        "a -pqfraw b",          "--quiet -p --format raw a b",
-        "--format=raw a -qp b", "-f qcow2 -q -p -f raw -- a b",
+        "-q -p -f raw a b",      "-qpf raw a b",
+        "a -pqfraw b",           "--quiet -p --format raw a b",
+        "--format=raw a -qp b",  "-f qcow2 -q -p -f raw -- a b",
+        "--qui -p --fo=raw a b", "--q --numberi --form raw a b",
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(lines); i++) {
@@ -101,7 +104,7 @@ static void test_positional(void)
 
 static void test_values(void)
 {
-    Parsed p = parse("--object a --object=b -s 64k -n 0x10");
+    Parsed p = parse("--object a --obj=b -s 64k --number 0x10");
 
     g_assert_cmpstr(p.message, ==, "");
     g_assert_cmpuint(p.args.list->len, ==, 2);
@@ -121,7 +124,9 @@ static void test_refused(void)
         { "-qx", "-x" },
         { "--frobnicate", "--frobnicate" },
         { "--quiet=yes", "--quiet" },
-        { "--qui", "--qui" },
+        { "--qui=yes", "--qui" },
+        { "--num 1", "option '--num' is ambiguous" },
+        { "--quietly", "unrecognized option '--quietly'" },
         { "-f", "-f" },
         { "-q --format", "--format" },
         { "-s 100", "512" },

@@ -18,9 +18,12 @@
 static void check_line(uint64_t current, uint64_t total, int64_t ns, bool bytes,
                        bool terminal, const char *want)
 {
-    g_autofree char *line =
-        tool_progress_line(current, total, ns, bytes, terminal);
+    ProgressRate rate = { 0 };
+    g_autofree char *line = NULL;
 
+    progress_rate_skip(&rate, 0, 0);
+    progress_rate_sample(&rate, current, ns);
+    line = tool_progress_line(current, total, &rate, bytes, terminal);
     g_assert_cmpstr(g_strchomp(line), ==, want);
 }
 
