@@ -219,6 +219,8 @@ static bool wants_postcopy(MigrationState *ms)
  * memory, it says now. One that is far away or silent is not waited for. */
 static bool wait_for_doubts(MigrationState *ms, Error **errp)
 {
+    Error *err = NULL;
+
     if (!ms->return_path) {
         return true;
     }
@@ -227,7 +229,13 @@ static bool wait_for_doubts(MigrationState *ms, Error **errp)
         qemu_file_get_error_obj(ms->to_dst_file, errp);
         return false;
     }
-    return_path_wait_pong(ms, RETURN_PING_SETUP, SETUP_PONG_MS, NULL);
+    if (!return_path_wait_pong(ms, RETURN_PING_SETUP, SETUP_PONG_MS, &err)) {
+        if (return_path_wait_ended(ms, 0)) {
+            error_propagate(errp, g_steal_pointer(&err));
+            return false;
+        }
+        error_free(err);
+    }
     return !migration_has_failed(ms);
 }
 
