@@ -493,6 +493,43 @@ static void test_again(void)
     pair_free(p);
 }
 
+/*
+ * A page of a chunk that the pass comes to later is written, and reported within
+ * the pass: when the chunk is cleared in the log before it is sent, the report
+ * was the last that is heard of it.
+ */
+static void test_again_before_clear(void)
+{
+    Pair *p = pair_new();
+    RAMBlock *ram = p->from->list.block[0];
+    RAMPassReport report;
+    uint64_t again;
+    uint8_t byte = 1;
+
+    fake_ram_fill(p->from, ram, 0, 100, 1);
+    pair_start(p, (RAMSourceConfig){ .methods = all_methods },
+               (RAMIncomingConfig){ 0 });
+    pair_pass(p, &report, NULL);
+    fake_ram_write(p->from, ram, 7 << RAM_PAGE_BITS, &byte, 1);
+    ram_pass_begin(p->rs, &report, &error_abort);
+    g_assert_cmpuint(report.dirty_bytes, ==, RAM_PAGE_SIZE);
+    fake_ram_write(p->from, ram, 9 << RAM_PAGE_BITS, &byte, 1);
+    g_assert_true(ram_dirty_again(p->rs, &again));
+    g_assert_cmpuint(again, ==, 1);
+    qemu_put_byte(p->out, 1);
+    g_assert_cmpint(ram_pass_send(p->rs, p->out, 0, &error_abort), ==,
+                    RAM_SEND_DONE);
+    /* The log knows nothing of it any more; to ask again does not forget it. */
+    g_assert_true(ram_dirty_again(p->rs, &again));
+    g_assert_cmpuint(again, ==, 1);
+    pair_pass(p, &report, NULL);
+    g_assert_cmpuint(report.dirty_bytes, ==, RAM_PAGE_SIZE);
+    g_assert_cmpuint(report.new_bytes, ==, RAM_PAGE_SIZE);
+    pair_complete(p);
+    fake_ram_assert_equal(p->from, p->to);
+    pair_free(p);
+}
+
 /* What was never touched is read on neither side. */
 static void test_untouched(void)
 {
@@ -751,6 +788,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ram/bad-methods", test_bad_methods);
     g_test_add_func("/ram/report", test_report);
     g_test_add_func("/ram/again", test_again);
+    g_test_add_func("/ram/again-before-clear", test_again_before_clear);
     g_test_add_func("/ram/untouched", test_untouched);
     g_test_add_func("/ram/ignore-shared", test_ignore_shared);
     g_test_add_func("/ram/rows", test_rows);
