@@ -12,15 +12,26 @@
 #include "util/osdep.h"
 
 #include "block/graph-internal.h"
+#include "qapi/json.h"
+#include "util/cutils.h"
 #include "util/error.h"
 
-/* The node below that has the same contents: of filters, and of raw images
- * that are all of their file. */
-static BlockNode *below_format(BlockNode *node)
+/* What a node is called. */
+typedef struct NodeNames {
+    char *plain;     /* where the bytes are, if that says all; or NULL */
+    json_t *options; /* with which the same can be opened again */
+} NodeNames;
+
+static void node_names_clear(NodeNames *names)
 {
-    return node_skip_filters(
-        node_child_of_role(node, NODE_ROLE_PRIMARY | NODE_ROLE_FILTERED));
+    g_free(names->plain);
+    json_decref(names->options);
 }
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NodeNames, node_names_clear)
+
+/* To be cleared. Each node below is looked at once: what it is called decides
+ * what those above it are. */
+static NodeNames names_of(BlockNode *node);
 
 /* -- options that matter -------------------------------------------------------- */
 
@@ -74,64 +85,54 @@ static bool has_own(BlockNode *node)
     return json_object_size(opts) > 0 || header_link(node);
 }
 
-static bool same_image(BlockNode *node, const char *name)
+/* Is the image @node, called @names, what opens by the name @noted? */
+static bool same_image(BlockNode *node, const NodeNames *names,
+                       const char *noted)
 {
-    g_autofree char *own = node_filename(node);
     g_autofree char *identity = NULL;
     g_autofree char *other = NULL;
+    g_autoptr(json_t) opts = NULL;
+    const char *text;
 
-    if (!name || g_str_equal(own, name)) {
-        return name != NULL;
+    if (strstart(noted, "json:", &text)) {
+        opts = qobject_from_json(text, NULL);
+        return opts && json_equal(opts, names->options);
     }
-    if (g_str_has_prefix(own, "json:")) {
-        return false;
+    if (!names->plain || g_str_equal(names->plain, noted)) {
+        return names->plain != NULL;
     }
     identity = node_identity(node);
-    other = node_file_identity(name);
+    other = node_file_identity(noted);
     return identity && other && g_str_equal(identity, other);
 }
 
-/* Has it another backing file than it says? */
-static bool backing_is_other(BlockNode *node)
+/* Has it another backing file than it says? Then @opts say which. */
+static bool add_other_backing(json_t *opts, BlockNode *node)
 {
     BlockNode *backing = node_backing(node);
+    g_auto(NodeNames) names = { 0 };
     g_autofree char *noted = NULL;
 
     if (!BLOCK_NODE_GET_CLASS(node)->supports_backing ||
         (node->open_flags & NODE_OPEN_NO_BACKING)) {
         return false;
     }
-    if (!backing || !node->backing_file) {
-        return !!backing != !!node->backing_file;
+    if (!backing) {
+        if (node->backing_file) {
+            json_object_set_new(opts, "backing", json_null());
+        }
+        return node->backing_file != NULL;
     }
+    names = names_of(backing);
     noted = node_backing_path(node);
-    return !same_image(node_skip_filters(backing), noted);
-}
-
-/* -- as text ----------------------------------------------------------------------- */
-
-/* (transfer full, nullable) where the bytes are, if that says all. */
-static char *plain_name(BlockNode *node)
-{
-    BlockNodeClass *nc;
-
-    node = node_skip_filters(node);
-    nc = BLOCK_NODE_GET_CLASS(node);
-    if (nc->is_format) {
-        if (has_own(node) || backing_is_other(node)) {
-            return NULL;
-        }
-        node = below_format(node);
-        while (node && g_str_equal(BLOCK_NODE_GET_CLASS(node)->driver, "raw") &&
-               !has_own(node)) {
-            node = below_format(node);
-        }
-        nc = node ? BLOCK_NODE_GET_CLASS(node) : NULL;
+    if (noted && same_image(backing, &names, noted)) {
+        return false;
     }
-    return nc && !nc->is_format && nc->filename && !has_own(node)
-               ? nc->filename(node)
-               : NULL;
+    json_object_set(opts, "backing", names.options);
+    return true;
 }
+
+/* -- names ----------------------------------------------------------------------- */
 
 /* What is relative is so to the directory of whoever opens the name. */
 static void make_absolute(json_t *opts)
@@ -145,14 +146,35 @@ static void make_absolute(json_t *opts)
     }
 }
 
-/* (transfer full) options with which @node can be opened again. */
-static json_t *name_options(BlockNode *node)
+/* What is in @node's child @name, as part of @opts. Returns: (transfer full,
+ * nullable) its plain name, if it can stand for that of @node, too. */
+static char *add_child(json_t *opts, const char *name, BlockNode *child)
+{
+    g_auto(NodeNames) names = names_of(child);
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node_skip_filters(child));
+
+    json_object_set(opts, name, names.options);
+    /* Two formats above each other are more than a name and a format. */
+    return !nc->is_format || g_str_equal(nc->driver, "raw")
+               ? g_steal_pointer(&names.plain)
+               : NULL;
+}
+
+static char *own_name(BlockNode *node)
+{
+    BlockNodeClass *nc = BLOCK_NODE_GET_CLASS(node);
+
+    return nc->filename && !has_own(node) ? nc->filename(node) : NULL;
+}
+
+static NodeNames names_of(BlockNode *node)
 {
     json_t *opts = json_object();
+    g_autofree char *of_file = NULL;
     BlockNodeClass *nc;
     BlockNode *file;
-    BlockNode *backing;
     NodeLink *header;
+    bool is_other;
 
     node = node_skip_filters(node);
     nc = BLOCK_NODE_GET_CLASS(node);
@@ -168,31 +190,30 @@ static json_t *name_options(BlockNode *node)
     }
     make_absolute(opts);
     if (file) {
-        json_object_set_new(opts, "file", name_options(file));
+        of_file = add_child(opts, "file", file);
     }
     header = header_link(node);
     if (header) {
-        json_object_set_new(opts, header->name, name_options(header->node));
+        g_free(add_child(opts, header->name, header->node));
     }
-    if (backing_is_other(node)) {
-        backing = node_backing(node);
-        json_object_set_new(opts, "backing",
-                            backing ? name_options(backing) : json_null());
+    is_other = add_other_backing(opts, node);
+    if (nc->is_format && (is_other || has_own(node))) {
+        g_clear_pointer(&of_file, g_free);
     }
-    return opts;
+    return (NodeNames){ nc->is_format ? g_steal_pointer(&of_file)
+                                      : own_name(node),
+                        opts };
 }
 
 char *node_filename(BlockNode *node)
 {
-    char *name = plain_name(node);
-    g_autoptr(json_t) opts = NULL;
+    g_auto(NodeNames) names = names_of(node);
     g_autofree char *text = NULL;
 
-    if (name) {
-        return name;
+    if (names.plain) {
+        return g_steal_pointer(&names.plain);
     }
-    opts = name_options(node);
-    text = json_dumps(opts, JSON_COMPACT | JSON_ENCODE_ANY);
+    text = json_dumps(names.options, JSON_COMPACT | JSON_ENCODE_ANY);
     return text ? g_strconcat("json:", text, NULL) : g_strdup("");
 }
 

@@ -4,6 +4,7 @@
 while nodes above its image come and go."""
 import json
 import os
+import time
 
 import ferrytest
 from ferrytest import QmpError, Test, wait_for
@@ -154,6 +155,40 @@ def test_backing_names(t: Test) -> None:
                  'secret,id=s0,data=12345678', t.path('l.qcow2')).stdout
     assert '"key-secret":"s0"' in text and '12345678' not in text, text
     assert text.count('virtual size: 1 MiB') == 2, text
+    f.quit()
+
+
+def test_names_in_long_chain(t: Test) -> None:
+    """Every image notes the one below with its options: names take no longer
+    than the chain is, and are plain where the note says no more than that."""
+    below = None
+    for i in range(60):
+        path = t.path(f'{i}.qcow2')
+        img(t, 'create', '-q', '-u', '-f', 'qcow2',
+            *(['-F', 'qcow2', '-b', f'json:{json.dumps(below)}']
+              if below else []), path, '1M')
+        below = {'driver': 'qcow2',
+                 'file': {'driver': 'file', 'filename': str(path)}}
+        if i >= 2:
+            below['discard'] = 'unmap'
+    f = t.ferry('-machine', 'none', '-drive',
+                f'file={path},format=qcow2,if=none,id=d')
+    q = f.qmp
+    began = time.monotonic()
+    inserted = q.cmd('query-block')[0]['inserted']
+    nodes = q.cmd('query-named-block-nodes', flat=True)
+    whole = q.cmd('query-named-block-nodes')
+    assert time.monotonic() - began < 30
+    assert len(nodes) == len(whole) == 120
+    assert inserted['backing_file_depth'] == 59
+    name, depth = json.loads(inserted['file'].removeprefix('json:')), 0
+    while 'backing' in name:
+        name, depth = name['backing'], depth + 1
+    assert depth == 57, depth
+    assert name['file']['filename'] == str(t.path('2.qcow2')), name
+    plain = {n['file'] for n in nodes if n['drv'] == 'qcow2'
+             and not n['file'].startswith('json:')}
+    assert plain == {str(t.path(f'{i}.qcow2')) for i in range(3)}, plain
     f.quit()
 
 
