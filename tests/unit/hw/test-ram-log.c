@@ -126,6 +126,7 @@ static const MigrationHost host = {
 static void set_up(Fixture *f, gconstpointer data)
 {
     RAMSourceConfig config = { .host = &host, .host_opaque = f };
+    QIOChannel *ioc;
 
     f->gm = guest_memory_new();
     f->blocks = guest_memory_blocks(f->gm);
@@ -137,7 +138,9 @@ static void set_up(Fixture *f, gconstpointer data)
     g_assert_true(
         guest_memory_map(f->gm, f->accel, 0, BYTES, f->ram, &error_abort));
     f->pacer = pacer_new();
-    f->out = qemu_file_new_output(QIO_CHANNEL(qio_channel_null_new()));
+    ioc = QIO_CHANNEL(qio_channel_null_new());
+    f->out = qemu_file_new_output(ioc);
+    object_unref(OBJECT(ioc));
     config.stats = &f->stats;
     config.pacer = f->pacer;
     f->rs = ram_source_new(&config, &error_abort);
