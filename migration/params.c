@@ -118,6 +118,8 @@ const ParamDef migration_param_table[] = {
          .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("x-urgent-channel", "x-urgent-channel", urgent_channel, true,
          .flags = PARAM_F_GLOBAL_ONLY),
+    NUMBER("x-recovery-limit", "x-recovery-limit", recovery_limit, 30000, 0,
+           3600000, .unit = "milliseconds", .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("send-section-footer", "send-section-footer", send_section_footer,
          true, .flags = PARAM_F_GLOBAL_ONLY),
     BOOL("decompress-error-check", "decompress-error-check",

@@ -58,9 +58,10 @@ typedef struct MigrationParams {
     /* Not parameters of QMP: -global only. */
     bool store_global_state;
     bool send_configuration;
-    bool send_devices;   /* ours: x-send-devices */
-    bool near_threads;   /* ours: x-near-threads */
-    bool urgent_channel; /* ours: x-urgent-channel */
+    bool send_devices;       /* ours: x-send-devices */
+    bool near_threads;       /* ours: x-near-threads */
+    bool urgent_channel;     /* ours: x-urgent-channel */
+    uint64_t recovery_limit; /* ms, 0 = none; ours: x-recovery-limit */
     bool send_section_footer;
     bool decompress_error_check;
     uint64_t x_clear_bitmap_shift;

@@ -13,6 +13,7 @@
 
 #include "migration/migration-internal.h"
 #include "migration/postcopy/faults.h"
+#include "migration/postcopy/limit.h"
 #include "migration/postcopy/thread.h"
 #include "migration/postcopy/times.h"
 #include "migration/ram/near.h"
@@ -57,6 +58,9 @@ struct PostcopyIncoming {
     QIOChannel *next_ioc; /* reference; then none is wanted */
     uint8_t prefill[POSTCOPY_PREFILL_MAX];
     size_t prefill_len;
+
+    PostcopyLimit *limit; /* of a recovery's silence; the listen thread's */
+    uint64_t heard;       /* commands that came; atomic, the same writes */
 
     bool from_here;          /* the source is on this host */
     NearPin near;            /* of the listen thread; its own */

@@ -144,12 +144,18 @@ static bool listen_begin(PostcopyIncoming *pi, uint32_t value,
     return true;
 }
 
+static void listen_heard(PostcopyIncoming *pi)
+{
+    qatomic_set(&pi->heard, pi->heard + 1);
+}
+
 static bool listen_ping(void *opaque, uint32_t value, Error **errp)
 {
     MigrationIncoming *mis = (MigrationIncoming *)opaque;
     NearPing near = near_ping_decode(value);
     bool answered = false;
 
+    listen_heard(mis->postcopy);
     if (!listen_begin(mis->postcopy, value, &answered, errp)) {
         return false;
     }
@@ -175,11 +181,19 @@ static bool listen_ping(void *opaque, uint32_t value, Error **errp)
 
 static bool listen_resume(void *opaque, Error **errp)
 {
+    MigrationIncoming *mis = (MigrationIncoming *)opaque;
+    Error *silent = postcopy_limit_free(g_steal_pointer(&mis->postcopy->limit));
+
+    if (silent) {
+        error_propagate(errp, silent); /* it comes too late */
+        return false;
+    }
     return postcopy_incoming_resume((MigrationIncoming *)opaque, errp);
 }
 
 static bool listen_recv_bitmap(void *opaque, const char *name, Error **errp)
 {
+    listen_heard(((MigrationIncoming *)opaque)->postcopy);
     return postcopy_incoming_recv_bitmap((MigrationIncoming *)opaque, name,
                                          errp);
 }
@@ -254,6 +268,25 @@ static void listen_pause(PostcopyIncoming *pi, Error *why)
     }
 }
 
+static uint64_t listen_progress(void *opaque)
+{
+    PostcopyIncoming *pi = opaque;
+
+    return qatomic_read(&pi->heard) + return_sender_writes(pi->mis->to_src);
+}
+
+/* In place of @err, if the source's silence is why it failed. */
+static Error *listen_limit_end(PostcopyIncoming *pi, Error *err)
+{
+    Error *silent = postcopy_limit_free(g_steal_pointer(&pi->limit));
+
+    if (!silent) {
+        return err;
+    }
+    error_free(err);
+    return silent;
+}
+
 /* Wait for a connection and take it. Returns: false: there will be none. */
 static bool listen_recover(PostcopyIncoming *pi)
 {
@@ -287,6 +320,9 @@ static bool listen_recover(PostcopyIncoming *pi)
     migration_move(&mis->course, MIGRATION_STATUS_POSTCOPY_PAUSED,
                    MIGRATION_STATUS_POSTCOPY_RECOVER);
     listen_note(mis, NULL);
+    pi->limit = postcopy_limit_new(mis->from_src, "source",
+                                   migrate_param(ms, recovery_limit),
+                                   listen_progress, pi);
     return true;
 }
 
@@ -382,6 +418,7 @@ static bool listen_all(PostcopyIncoming *pi)
     while (!listen_stream(pi, &err)) {
         bool over;
 
+        err = listen_limit_end(pi, err);
         qemu_mutex_lock(&pi->lock);
         over = pi->package_error || pi->quit;
         qemu_mutex_unlock(&pi->lock);

@@ -13,12 +13,14 @@
  *                          <------  RESUME_ACK; requests once more
  *   pages ...              ------>
  *
- * A failure at any point leads back to paused.
+ * A failure at any point leads back to paused, and so does a destination that is
+ * silent for too long (postcopy/limit.h).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
+#include "migration/postcopy/limit.h"
 #include "migration/postcopy/postcopy.h"
 #include "migration/postcopy/source.h"
 #include "migration/return/path.h"
@@ -111,14 +113,11 @@ static bool recovery_ask(PostcopySource *ps, Error **errp)
            return_path_wait_bitmaps(ms, asked, errp);
 }
 
-static bool recovery_agree(PostcopySource *ps, Error **errp)
+static bool recovery_talk(PostcopySource *ps, Error **errp)
 {
     MigrationState *ms = ps->ms;
     QEMUFile *f = ms->to_dst_file;
 
-    if (!return_path_start(ms, errp)) {
-        return false;
-    }
     source_near_offer(ms->run);
     postcopy_urgent_offer(ps);
     qemu_fflush(f);
@@ -136,6 +135,36 @@ static bool recovery_agree(PostcopySource *ps, Error **errp)
     qemu_fflush(f);
     return qemu_file_get_error_obj(f, errp) == 0 &&
            return_path_wait_resume_ack(ms, errp);
+}
+
+static uint64_t recovery_progress(void *opaque)
+{
+    return return_path_reads(opaque);
+}
+
+/* With a destination that gets on with it. */
+static bool recovery_agree(PostcopySource *ps, Error **errp)
+{
+    MigrationState *ms = ps->ms;
+    PostcopyLimit *limit;
+    Error *silent;
+    bool ok;
+
+    if (!return_path_start(ms, errp)) {
+        return false;
+    }
+    limit = postcopy_limit_new(ms->to_dst, "destination",
+                               migrate_param(ms, recovery_limit),
+                               recovery_progress, ms);
+    ok = recovery_talk(ps, errp);
+    silent = postcopy_limit_free(limit);
+    if (!ok && silent) {
+        /* What was in the way of who sent or waited says less. */
+        error_free(g_steal_pointer(errp));
+        error_propagate(errp, g_steal_pointer(&silent));
+    }
+    error_free(silent);
+    return ok;
 }
 
 /* query-migrate says why it is paused, until it goes on. */

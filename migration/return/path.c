@@ -358,6 +358,11 @@ bool return_path_wait_ended(MigrationState *ms, uint64_t limit_ms)
     return path_wait_ms(ms, path_has_ended, limit_ms);
 }
 
+uint64_t return_path_reads(MigrationState *ms)
+{
+    return return_reader_reads(ms->return_path->reader);
+}
+
 bool return_path_commits(MigrationState *ms)
 {
     ReturnPath *rp = ms->return_path;

@@ -68,6 +68,10 @@ bool return_path_wait_urgent_there(MigrationState *ms, uint64_t limit_ms);
  *  @limit_ms. Returns: it has ended. */
 bool return_path_wait_ended(MigrationState *ms, uint64_t limit_ms);
 
+/** return_path_reads: grows with all that comes. Thread: any, between
+ *  return_path_start() and return_path_stop(). */
+uint64_t return_path_reads(MigrationState *ms);
+
 /** return_path_commits: does the destination wait for the commit? See
  *  return_path_wait_known(). Thread: any. */
 bool return_path_commits(MigrationState *ms);

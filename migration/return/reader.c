@@ -12,6 +12,7 @@
 
 #include "migration/postcopy/thread.h"
 #include "migration/return/wire.h"
+#include "util/atomic.h"
 #include "util/bitmap.h"
 #include "util/bswap.h"
 #include "util/thread.h"
@@ -29,6 +30,8 @@ struct ReturnReader {
     size_t pos, len; /* of what was read and not used yet */
     bool shut;
     char last[RAM_BLOCK_NAME_MAX + 1]; /* block of the last REQ_PAGES_ID */
+
+    uint64_t reads; /* atomic; the thread writes */
 };
 
 typedef enum ReadResult {
@@ -70,6 +73,7 @@ static ReadResult reader_read(ReturnReader *r, uint8_t *dst, size_t n,
         }
         r->pos = 0;
         r->len = (size_t)got;
+        qatomic_set(&r->reads, r->reads + 1);
     }
     return READ_OK;
 }
@@ -208,6 +212,11 @@ ReturnReader *return_reader_new(QIOChannel *ioc, const ReturnReaderOps *ops,
     qemu_thread_create(&r->thread, "return-path", reader_thread, r,
                        QEMU_THREAD_JOINABLE);
     return r;
+}
+
+uint64_t return_reader_reads(const ReturnReader *r)
+{
+    return qatomic_read(&r->reads);
 }
 
 void return_reader_free(ReturnReader *r)

@@ -53,6 +53,9 @@ ReturnReader *return_reader_new(QIOChannel *ioc, const ReturnReaderOps *ops,
  */
 void return_reader_free(ReturnReader *r);
 
+/** return_reader_reads: grows with all that comes. Thread: any. */
+uint64_t return_reader_reads(const ReturnReader *r);
+
 /**
  * return_reader_get_bitmap:
  * @pages: of the block the message named

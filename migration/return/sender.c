@@ -12,14 +12,19 @@
 #include "migration/return/sender.h"
 
 #include "migration/return/wire.h"
+#include "util/atomic.h"
 #include "util/bitmap.h"
 #include "util/bswap.h"
 #include "util/thread.h"
+
+/* Of a bitmap at once. */
+#define SENDER_PIECE UINT64_C(65536)
 
 struct ReturnSender {
     QemuMutex lock;       /* guards all below, and writing */
     QIOChannel *ioc;      /* reference; NULL: broken */
     const RAMBlock *last; /* named last on @ioc */
+    uint64_t writes;      /* that went out; atomic, for who only looks */
 };
 
 ReturnSender *return_sender_new(QIOChannel *ioc)
@@ -72,7 +77,28 @@ static bool sender_write(ReturnSender *s, const struct iovec *iov, size_t niov,
         error_prepend(errp, "return path: ");
         return false;
     }
+    qatomic_set(&s->writes, s->writes + 1);
     return true;
+}
+
+/* With the lock held. In pieces, so that it is seen how it gets on. */
+static bool sender_write_long(ReturnSender *s, uint8_t *data, uint64_t len,
+                              Error **errp)
+{
+    for (uint64_t at = 0; at < len; at += SENDER_PIECE) {
+        struct iovec iov = { .iov_base = data + at,
+                             .iov_len = MIN(len - at, SENDER_PIECE) };
+
+        if (!sender_write(s, &iov, 1, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t return_sender_writes(const ReturnSender *s)
+{
+    return s ? qatomic_read(&s->writes) : 0;
 }
 
 /* With the lock held. */
@@ -162,7 +188,7 @@ bool return_sender_recv_bitmap(ReturnSender *s, RAMBlock *rb,
     uint64_t pages = ram_block_pages(rb), bytes = return_bitmap_bytes(pages);
     g_autofree uint8_t *wire = (uint8_t *)g_try_malloc(MAX(bytes, 1));
     uint8_t buf[RETURN_MESSAGE_MAX + 8], end[8];
-    struct iovec iov[3];
+    struct iovec iov[2];
     size_t len;
     bool ok;
 
@@ -177,11 +203,12 @@ bool return_sender_recv_bitmap(ReturnSender *s, RAMBlock *rb,
     return_bitmap_encode(bitmap, pages, wire);
     stq_be_p(end, RETURN_BITMAP_END);
     iov[0] = (struct iovec){ .iov_base = buf, .iov_len = len + 8 };
-    iov[1] = (struct iovec){ .iov_base = wire, .iov_len = bytes };
-    iov[2] = (struct iovec){ .iov_base = end, .iov_len = sizeof(end) };
+    iov[1] = (struct iovec){ .iov_base = end, .iov_len = sizeof(end) };
 
     qemu_mutex_lock(&s->lock);
-    ok = sender_write(s, iov, 3, errp);
+    ok = sender_write(s, &iov[0], 1, errp) &&
+         sender_write_long(s, wire, bytes, errp) &&
+         sender_write(s, &iov[1], 1, errp);
     qemu_mutex_unlock(&s->lock);
     return ok;
 }

@@ -45,4 +45,8 @@ bool return_sender_req_pages(ReturnSender *s, RAMBlock *rb, uint64_t start,
 bool return_sender_recv_bitmap(ReturnSender *s, RAMBlock *rb,
                                const unsigned long *bitmap, Error **errp);
 
+/** return_sender_writes: grows with all that the channel has taken. NULL is
+ *  allowed. Thread: any. */
+uint64_t return_sender_writes(const ReturnSender *s);
+
 #endif

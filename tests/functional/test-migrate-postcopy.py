@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import re
+import struct
 import time
 from pathlib import Path
 
@@ -443,6 +444,29 @@ def test_pause_while_recovering(t: Test) -> None:
         r.p.target.qmp.cmd('migrate-pause')
         r.wait_paused()
     r.recover()
+    r.finish()
+
+
+def test_silent_recovery(t: Test) -> None:
+    """A peer that is there and says nothing is given up, on either side, and
+    both are paused again; so is a peer that has begun to speak."""
+    requires_userfaultfd(t)
+    r = Recoverable(t, bandwidth=64 << 10,
+                    args=('-global', 'migration.x-recovery-limit=500'))
+    r.relay.cut()
+    r.wait_paused()
+    # The first byte of a command, and all of a PING.
+    ping = struct.pack('>BHHI', 0x08, 2, 4, 0)
+    for first in (b'\x08', ping):
+        with stranger(t, r, first), mute(t, r):
+            r.wait_paused()
+            for f, peer in ((r.p.source, 'destination'),
+                            (r.p.target, 'source')):
+                why = f.qmp.cmd('query-migrate').get('error-desc', '')
+                if f'the {peer} has said nothing for 500 mill' not in why:
+                    raise AssertionError(f'{peer}: {why!r}')
+    r.recover()
+    r.p.wait_status('postcopy-active')
     r.finish()
 
 

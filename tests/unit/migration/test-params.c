@@ -108,6 +108,7 @@ static const struct {
       UINT64_C(1) << 42 },
     { "x-vcpu-dirty-limit-period", "x-vcpu-dirty-limit-period", 1000, 1, 1000 },
     { "vcpu-dirty-limit", "vcpu-dirty-limit", 1, 1, INT64_MAX >> 20 },
+    { "x-recovery-limit", "x-recovery-limit", 30000, 0, 3600000 },
     { "x-checkpoint-delay", "x-checkpoint-delay", 20000, 0, UINT32_MAX },
     { "x-clear-bitmap-shift", "x-clear-bitmap-shift", 18, 6, 31 },
 };
