@@ -3,7 +3,8 @@
  *
  * What the options do not name stays as it is: the nodes' properties are asked
  * for, changed, and given to blockdev-reopen, which changes all of them or
- * nothing. Cache and read-only go to what is below the format, too.
+ * nothing. Cache and read-only go to what is below the format, too. Read-only
+ * or not comes second; where that is refused the properties change back.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -135,49 +136,78 @@ static bool apply_options(json_t *opts, const json_t *changes, bool below,
     return true;
 }
 
-static bool change(BlockNode *node, const Wanted *w, Error **errp)
+/* All nodes from @node down, with the options they have now. */
+static json_t *options_now(BlockNode *node)
 {
-    g_autoptr(json_t) list = json_array();
-    bool below = false;
+    json_t *list = json_array();
 
-    for (; node; below = true) {
-        BlockNode *file;
-        json_t *opts = node_reopen_options(node, &file);
+    while (node) {
+        json_array_append_new(list, node_reopen_options(node, &node));
+    }
+    return list;
+}
 
-        json_array_append_new(list, opts);
+static bool apply(json_t *list, const Wanted *w, Error **errp)
+{
+    json_t *opts;
+    size_t i;
+
+    json_array_foreach(list, i, opts)
+    {
         if (w->sets_cache) {
             json_object_set_new(opts, "cache",
                                 json_pack("{s:b, s:b}", "direct",
                                           w->cache.direct, "no-flush",
                                           w->cache.no_flush));
         }
-        if (!apply_options(opts, w->options, below, errp)) {
+        if (!apply_options(opts, w->options, i > 0, errp)) {
             return false;
         }
-        node = file;
     }
-    return blockdev_reopen(list, errp);
+    return true;
 }
 
 /* Permissions are given back before, or asked for after, the change. */
 static bool set_writable(Io *io, bool writable, Error **errp)
 {
     BlockNode *node = blk_node(io->blk);
+    bool was = blk_is_writable(io->blk);
 
-    if (!writable && !blk_set_perm(io->blk, false, false, errp)) {
+    if (writable) {
+        if (!node_set_read_only(node, false, errp)) {
+            return false;
+        }
+        if (!blk_set_perm(io->blk, true, false, errp)) {
+            node_set_read_only(node, !was, NULL);
+            return false;
+        }
+        return true;
+    }
+    if (!blk_set_perm(io->blk, false, false, errp)) {
         return false;
     }
-    return node_set_read_only(node, !writable, errp) &&
-           blk_set_perm(io->blk, writable, false, errp);
+    if (!node_set_read_only(node, true, errp)) {
+        blk_set_perm(io->blk, was, false, NULL);
+        return false;
+    }
+    return true;
 }
 
+/* All of it or nothing: what has changed before a refusal changes back. */
 static bool reopen(Io *io, const Wanted *w, Error **errp)
 {
-    if (w->has_read_only && !set_writable(io, !w->read_only, errp)) {
+    BlockNode *node = blk_node(io->blk);
+    bool changes = w->sets_cache || json_object_size(w->options);
+    g_autoptr(json_t) before = options_now(node);
+    g_autoptr(json_t) after = json_deep_copy(before);
+
+    if (changes && (!apply(after, w, errp) || !blockdev_reopen(after, errp))) {
         return false;
     }
-    if ((w->sets_cache || json_object_size(w->options)) &&
-        !change(blk_node(io->blk), w, errp)) {
+    if (w->has_read_only && !set_writable(io, !w->read_only, errp)) {
+        if (changes) {
+            blockdev_reopen(before, NULL);
+        }
         return false;
     }
     if (w->sets_cache) {

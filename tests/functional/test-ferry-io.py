@@ -291,6 +291,42 @@ def test_reopen(t: Test) -> None:
     assert r.returncode == 1 and 'write failed' in r.stdout, r
 
 
+def open_flags(pid: int, image: Path) -> list[int]:
+    fds = [fd for fd in os.listdir(f'/proc/{pid}/fd') if os.readlink(f'/proc/{pid}/fd/{fd}') == str(image)]
+    return sorted({int(re.search(r'flags:\s*(\d+)', Path(f'/proc/{pid}/fdinfo/{fd}').read_text())[1], 8)
+                   for fd in fds})
+
+
+def test_reopen_refused(t: Test) -> None:
+    """A reopen that is refused leaves all as it was, whichever part of it was refused."""
+    image = t.path('a.qcow2')
+    img(t, 'create', '-q', '-f', 'qcow2', image, '1M')
+    for mode, how, can_write in (([], '-r -o bad=on', True), ([], '-r -o cache.direct=bad', True),
+                                 (['-r'], '-w -o bad=on', False), (['-r'], '-w -o l2-cache-size=7', False)):
+        r = t.run(IO, '-f', 'qcow2', *mode, '-c', f'reopen {how}', '-c', 'write 0 4k', '-c', 'read 0 4k', image,
+                  check=False)
+        assert r.returncode == 1 and ('wrote' in r.stdout) == can_write and 'read 4096/4096' in r.stdout, (how, r)
+    # Another reader: its lock refuses the write permission, which is asked for last.
+    p, reader = t.spawn(IO, '-r', '-f', 'qcow2', image), t.spawn(IO, '-r', '-f', 'qcow2', image)
+    for q in p, reader:
+        q.stdin.write(b'length\n')
+        q.stdin.flush()
+        read_until(q.stdout, '1 MiB')
+    before = open_flags(p.pid, image)
+    p.stdin.write(b'reopen -w -c none\nlength\n')
+    p.stdin.flush()
+    read_until(p.stdout, '1 MiB')
+    assert open_flags(p.pid, image) == before, (before, open_flags(p.pid, image))
+    reader.stdin.close()
+    assert reader.wait(TIMEOUT) == 0
+    p.stdin.write(b'reopen -w -c none\nwrite 0 4k\n')
+    p.stdin.flush()
+    read_until(p.stdout, 'wrote 4096')
+    assert any(f & os.O_DIRECT and f & os.O_ACCMODE == os.O_RDWR for f in open_flags(p.pid, image))
+    p.stdin.close()
+    assert p.wait(TIMEOUT) == 1
+
+
 def test_ends_as_qemu_io_does(t: Test) -> None:
     t.requires('qemu-io', 'qemu-img')
     raw, top = t.path('a.raw'), t.path('top.qcow2')
