@@ -2,12 +2,19 @@
  * PBKDF2 by nettle, whose function takes any keyed hash as a pair of
  * callbacks.
  *
+ * The function has no way to be told to stop. Rounds without work would end
+ * it, too, but there may be 2^32 of them for each block of output: half a minute
+ * of nothing. Its callback leaves it by a jump instead. Nettle promises to
+ * allocate nothing and to hold no lock; what the function has is on the stack
+ * that the jump drops.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "util/osdep.h"
 
 #include <nettle/hmac.h>
 #include <nettle/pbkdf2.h>
+#include <setjmp.h>
 
 #include "util/atomic.h"
 
@@ -21,21 +28,13 @@ typedef struct NettlePrf {
     QCryptoHashState inner;
     QCryptoHashState running;
     const bool *stop; /* atomic, nullable */
+    jmp_buf leave;    /* for @stop */
 } NettlePrf;
-
-/* The library cannot be told to stop; rounds without work end soon. */
-static bool ntl_prf_stopped(const NettlePrf *prf)
-{
-    return prf->stop && qatomic_read(prf->stop);
-}
 
 static void ntl_prf_update(void *ctx, size_t len, const uint8_t *src)
 {
     NettlePrf *prf = ctx;
 
-    if (ntl_prf_stopped(prf)) {
-        return;
-    }
     hmac_update(&prf->running, prf->type, len, src);
 }
 
@@ -43,8 +42,8 @@ static void ntl_prf_digest(void *ctx, size_t len, uint8_t *dst)
 {
     NettlePrf *prf = ctx;
 
-    if (ntl_prf_stopped(prf)) {
-        return;
+    if (prf->stop && qatomic_read(prf->stop)) {
+        longjmp(prf->leave, 1);
     }
     hmac_digest(&prf->outer, &prf->inner, &prf->running, prf->type, len, dst);
 }
@@ -60,8 +59,10 @@ static bool ntl_pbkdf2(const QCryptoPbkdf2 *p, Error **errp)
 
     hmac_set_key(&prf.outer, &prf.inner, &prf.running, prf.type, p->nkey,
                  p->key);
-    pbkdf2(&prf, ntl_prf_update, ntl_prf_digest, prf.type->digest_size,
-           p->iterations, p->nsalt, p->salt, p->nout, p->out);
+    if (setjmp(prf.leave) == 0) {
+        pbkdf2(&prf, ntl_prf_update, ntl_prf_digest, prf.type->digest_size,
+               p->iterations, p->nsalt, p->salt, p->nout, p->out);
+    }
     explicit_bzero(&prf, sizeof(prf));
     return true;
 }
