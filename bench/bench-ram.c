@@ -218,7 +218,7 @@ static void bench_case(const Case *c, unsigned rounds)
 
 static void bench_zero(void)
 {
-    static const char *const names[PAGE_ZERO_WAY__MAX] = { "portable", "sse2",
+    static const char *const names[BUFFER_ZERO_WAY__MAX] = { "portable", "sse2",
                                                            "avx2", "avx512" };
     size_t bytes = 256 << 20;
     uint8_t *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -227,11 +227,11 @@ static void bench_zero(void)
     madvise(mem, bytes, MADV_HUGEPAGE);
     memset(mem, 1, bytes);
     memset(mem, 0, bytes);
-    for (PageZeroWay way = 0; way <= page_zero_best(); way++) {
+    for (BufferZeroWay way = 0; way <= buffer_zero_best(); way++) {
         BenchTime start = bench_now();
 
         for (size_t o = 0; o < bytes; o += RAM_PAGE_SIZE) {
-            g_assert_true(page_is_zero_by(way, mem + o));
+            g_assert_true(buffer_is_zero_by(way, mem + o, RAM_PAGE_SIZE));
         }
         printf("zero test %-14s %8.2f GB/s\n", names[way],
                (double)bytes / bench_since(start).cpu);

@@ -12,6 +12,7 @@
 
 #include "migration/dirty/sample.h"
 
+#include "migration/ram/page-zero.h"
 #include "util/bitmap.h"
 
 #define GIB        (UINT64_C(1) << 30)
@@ -48,18 +49,6 @@ GUEST_MEMORY_ACCESS static uint64_t page_sum(const uint8_t *page)
         sum ^= sum >> 32;
     }
     return sum;
-}
-
-GUEST_MEMORY_ACCESS static bool page_is_zero(const uint8_t *page)
-{
-    const volatile uint64_t *w = (const volatile void *)page;
-
-    for (size_t i = 0; i < PAGE_WORDS; i++) {
-        if (w[i]) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static const uint8_t *page_ptr(const RAMBlock *rb, uint64_t page)

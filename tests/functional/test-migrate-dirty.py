@@ -79,7 +79,7 @@ def test_auto_converge(t: Test) -> None:
                                  'x-record': str(record)})
     # What it cost and brought is there when it is over, too.
     cost = info['throttle']
-    assert cost['vcpu-time'] > 300 and cost['percentage-max'] >= 50, cost
+    assert cost['vcpu-time'] > 100 and cost['percentage-max'] >= 50, cost
     assert cost['dirty-rate-before'] > 0 < cost['dirty-rate-after'], cost
     assert 'throttled: vCPUs slept' in source.qmp.hmp('info migrate')
     lines = [json.loads(line) for line in record.read_text().splitlines()]

@@ -59,7 +59,7 @@ def test_avail_switchover_bandwidth(t: Test) -> None:
     p = Pair(t, memory='32', append=BUSY)
     p.new_target()
     p.settings([], {'max-bandwidth': 400 << 20, 'downtime-limit': 1500,
-                    'avail-switchover-bandwidth': 64 << 10})
+                    'avail-switchover-bandwidth': 1 << 10})
     p.source.qmp.cmd('migrate', uri=p.listen('unix'))
     stays_active(p, 5)
     p.source.qmp.raw('migrate-set-parameters',

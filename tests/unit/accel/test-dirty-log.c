@@ -190,6 +190,7 @@ static void copy_compare(Copy *c)
 static void test_passes(gconstpointer accel)
 {
     LogMachine *lm = machine(accel, LM_CPUS_MAX);
+    bool easy = true;
     Copy c;
 
     if (!lm) {
@@ -197,7 +198,8 @@ static void test_passes(gconstpointer accel)
     }
     copy_init(&c, lm);
     lm_start(lm);
-    for (unsigned migration = 0; migration < 3; migration++) {
+    /* On a busy host the guest comes to write late. */
+    for (unsigned n = 0; n < 3 || (easy && n < 100); n++) {
         bitmap_fill(c.dirty, LM_RAM_PAGES);
         g_assert_true(lm->ac->dirty_log_start(lm->accel, &error_abort));
         g_assert_cmpuint(copy_pass(&c, 4096), ==, LM_RAM_PAGES);
@@ -209,13 +211,12 @@ static void test_passes(gconstpointer accel)
         copy_sync(&c);
         copy_pass(&c, LM_RAM_PAGES);
         copy_compare(&c);
+        easy = lm_round(lm, 0) <= 10 || lm_round(lm, 1) <= 10;
         lm->ac->dirty_log_stop(lm->accel);
         lm_start(lm);
     }
     lm_stop(lm);
-    /* It was not too easy. */
-    g_assert_cmpuint(lm_round(lm, 0), >, 10);
-    g_assert_cmpuint(lm_round(lm, 1), >, 10);
+    g_assert_false(easy);
     copy_deinit(&c);
     lm_free(lm);
 }

@@ -1,5 +1,5 @@
 /*
- * Zero pages and pages that were never touched.
+ * Pages that were never touched.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,35 +8,12 @@
 #include <sys/mman.h>
 
 #include "migration/ram/page-present.h"
-#include "migration/ram/page-zero.h"
 #include "util/bitmap.h"
 #include "util/fd.h"
 
 #include "fake-ram.h"
 
 #define PAGES 2000
-
-/* Every byte of the page counts, with every way. */
-static void test_zero(void)
-{
-    uint8_t *mem = g_aligned_alloc0(3, RAM_PAGE_SIZE, RAM_PAGE_SIZE);
-    uint8_t *page = mem + RAM_PAGE_SIZE;
-
-    /* What stands before and behind does not count. */
-    memset(mem, 0xff, RAM_PAGE_SIZE);
-    memset(mem + 2 * RAM_PAGE_SIZE, 0xff, RAM_PAGE_SIZE);
-    for (PageZeroWay way = 0; way <= page_zero_best(); way++) {
-        g_assert_true(page_is_zero_by(way, page));
-        for (unsigned i = 0; i < RAM_PAGE_SIZE; i++) {
-            page[i] = (uint8_t)(1u << (i % 8));
-            g_assert_false(page_is_zero_by(way, page));
-            g_assert_false(page_is_zero(page));
-            page[i] = 0;
-        }
-    }
-    g_assert_true(page_is_zero(page));
-    g_aligned_free(mem);
-}
 
 /* Touch some pages; the map has to have at least those. */
 static PagePresentWay check_present(unsigned flags, PagePresentWay best,
@@ -145,7 +122,6 @@ static void test_private_file(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/page/zero", test_zero);
     g_test_add_func("/page/present", test_present);
     g_test_add_func("/page/only-read", test_only_read);
     g_test_add_func("/page/private-file", test_private_file);

@@ -309,7 +309,7 @@ static void test_xbzrle_slow_link(void)
 
         m.xbzrle = true;
         fill_some(p);
-        pacer_set_rate(p->pacer, slow ? 50 * 1000 * 1000 : 0);
+        pacer_set_rate(p->pacer, slow ? 10 * 1000 * 1000 : 0);
         pair_start(p, (RAMSourceConfig){ .methods = m }, (RAMIncomingConfig){});
         pair_pass(p, &report, NULL);
         g_assert_cmpuint(p->stats.xbzrle_cache_miss, ==, 0);
