@@ -219,7 +219,7 @@ static void bench_case(const Case *c, unsigned rounds)
 static void bench_zero(void)
 {
     static const char *const names[BUFFER_ZERO_WAY__MAX] = { "portable", "sse2",
-                                                           "avx2", "avx512" };
+                                                             "avx2", "avx512" };
     size_t bytes = 256 << 20;
     uint8_t *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
